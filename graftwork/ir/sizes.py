@@ -1,0 +1,608 @@
+"""The algebra of axis sizes: integers, and integer polynomials over named non-negative symbols.
+
+A size is an ``int`` or a `SizeExpr`: a sum of terms, each an integer coefficient times a product of
+atoms. An atom is a symbol (``seq``) or one of the operations that polynomials lack (``//``, ``%``,
+``min``, ``max``) applied to sizes. Every operation returns the canonical form, so that equality
+is equality of forms; a constant is always a plain ``int``. Nothing is solved: what the form and
+interval bounds do not decide stays undecided. Floor semantics are Python's, and all statements
+hold for those non-negative symbol values at which no divisor is zero.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from math import gcd
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from graftwork.ir.errors import GraftworkError
+
+Bounds: TypeAlias = tuple[int | None, int | None]
+Monomial: TypeAlias = "tuple[_Atom, ...]"  # sorted by text; a power is a repetition; () is 1
+
+
+class UnboundSymbol(GraftworkError, LookupError):
+    """A size was evaluated without a value for one of its symbols."""
+
+
+class SizeSyntaxError(GraftworkError, ValueError):
+    """A text is not a size; `column` (from 1) says where."""
+
+    def __init__(self, reason: str, text: str, column: int) -> None:
+        super().__init__(f"{reason} at column {column} of size {text!r}")
+        self.text = text
+        self.column = column
+
+
+@frozen
+class _Atom:
+    """A factor that the polynomial sees as opaque. Its canonical text is its identity."""
+
+    text: str
+    op: str = field(eq=False)  # "symbol", "//", "%", "min" or "max"
+    args: tuple[Size, ...] = field(eq=False)
+    symbols: frozenset[str] = field(eq=False)
+    bounds: Bounds = field(eq=False)
+
+    @property
+    def name(self) -> str:
+        (name,) = self.symbols
+        return name
+
+
+@frozen(cache_hash=True, repr=False)
+class SizeExpr:
+    """A size that is not constant, in canonical form.
+
+    Build it from `symbol` and operators. `terms` pairs monomials with non-zero coefficients,
+    highest degree first, then by name, the constant last.
+    """
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __add__(self, other: Size) -> Size:
+        if not isinstance(other, Size):
+            return NotImplemented
+        total = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return _polynomial(total)
+
+    def __mul__(self, other: Size) -> Size:
+        if not isinstance(other, Size):
+            return NotImplemented
+        total: dict[Monomial, int] = {}
+        for left, a in self.terms:
+            for right, b in _terms(other):
+                both = left + right
+                monomial = tuple(sorted(both, key=_text)) if left and right else both
+                total[monomial] = total.get(monomial, 0) + a * b
+        return _polynomial(total)
+
+    def __neg__(self) -> SizeExpr:
+        return SizeExpr(tuple((monomial, -c) for monomial, c in self.terms))
+
+    def __sub__(self, other: Size) -> Size:
+        return self + -other if isinstance(other, Size) else NotImplemented
+
+    def __rsub__(self, other: int) -> Size:
+        return -self + other if isinstance(other, int) else NotImplemented
+
+    def __floordiv__(self, other: Size) -> Size:
+        return _floordiv(self, other) if isinstance(other, Size) else NotImplemented
+
+    def __rfloordiv__(self, other: int) -> Size:
+        return _floordiv(other, self) if isinstance(other, int) else NotImplemented
+
+    def __mod__(self, other: Size) -> Size:
+        return _mod(self, other) if isinstance(other, Size) else NotImplemented
+
+    def __rmod__(self, other: int) -> Size:
+        return _mod(other, self) if isinstance(other, int) else NotImplemented
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial, coefficient in sorted(self.terms, key=lambda term: term[1] < 0):
+            sign = "-" if coefficient < 0 else "+"
+            lead = text or sign == "+"
+            term = _term_text(monomial, abs(coefficient), alone=bool(lead))
+            text = f"{text} {sign} {term}" if text else term if lead else sign + term
+        return text
+
+    __repr__ = __str__
+
+
+Size: TypeAlias = int | SizeExpr
+
+
+def symbol(name: str) -> SizeExpr:
+    """The size that is only known by name: any integer from 0 up.
+
+    Raises UnicodeEncodeError where the name holds lone surrogates, which no text can carry.
+    """
+    name.encode()
+    text = name if _PLAIN.fullmatch(name) else json.dumps(name)
+    atom = _Atom(text, "symbol", (), frozenset((name,)), (0, None))
+    return SizeExpr((((atom,), 1),))
+
+
+def minimum(first: Size, *rest: Size) -> Size:
+    """The least of the sizes."""
+    return _extreme("min", (first, *rest), lambda a, b: b - a)
+
+
+def maximum(first: Size, *rest: Size) -> Size:
+    """The greatest of the sizes."""
+    return _extreme("max", (first, *rest), lambda a, b: a - b)
+
+
+def ceil_div(a: Size, b: Size) -> Size:
+    """``a / b`` rounded up. Raises ZeroDivisionError where `b` is 0."""
+    return -(-a // b)
+
+
+def symbols(size: Size) -> frozenset[str]:
+    """The names of the symbols that the size mentions."""
+    atoms = (atom for monomial, _ in _terms(size) for atom in monomial)
+    return frozenset[str]().union(*(atom.symbols for atom in atoms))
+
+
+def evaluate(size: Size, bindings: Mapping[str, int]) -> int:
+    """The integer that the size is under `bindings`.
+
+    Raises UnboundSymbol where a symbol has no value, ZeroDivisionError where a divisor is 0.
+    """
+    missing = sorted(symbols(size) - bindings.keys())
+    if missing:
+        known = ", ".join(sorted(bindings)) or "nothing"
+        raise UnboundSymbol(f"size {size} needs a value for {', '.join(missing)}; bound: {known}")
+    value = _fold(size, bindings.__getitem__, _BUILDERS)
+    assert isinstance(value, int)
+    return value
+
+
+def substitute(size: Size, replacements: Mapping[str, Size]) -> Size:
+    """The size with symbols replaced, all at once, by sizes that must be non-negative as well."""
+    return _fold(size, lambda name: replacements.get(name, symbol(name)), _BUILDERS)
+
+
+def bounds(size: Size, lower: Mapping[str, int] | None = None) -> Bounds:
+    """Integers that the size never falls below and never exceeds; None where there is none known.
+
+    Every symbol is at least its entry in `lower`, or 0.
+    """
+    low: int | None = 0
+    high: int | None = 0
+    for monomial, coefficient in _terms(size):
+        interval: Bounds = (coefficient, coefficient)
+        for atom in monomial:
+            interval = _product_bounds(
+                interval, _atom_bounds(atom, lower) if lower else atom.bounds
+            )
+        low = None if low is None or interval[0] is None else low + interval[0]
+        high = None if high is None or interval[1] is None else high + interval[1]
+    return low, high
+
+
+def decide(a: Size, b: Size) -> bool | None:
+    """True if the sizes are always equal, False if they always differ, None if neither is shown."""
+    difference = a - b
+    if isinstance(difference, SizeExpr):
+        if _at_least(difference, 1) or _at_least(-difference, 1):
+            return False
+        difference = _fold(difference, symbol, _BUILDERS | {"%": lambda n, d: n - d * (n // d)})
+    if isinstance(difference, int):
+        return difference == 0
+    coefficients, constant = _split_constant(difference)
+    return False if constant % gcd(*coefficients) else None
+
+
+def solve(expr: Size, name: str, value: int, bindings: Mapping[str, int]) -> int | None:
+    """The value of symbol `name` at which `expr` equals `value`, the other symbols bound.
+
+    None if `expr` is not linear in the symbol, another symbol is unbound, or no non-negative
+    integer solves it.
+    """
+    (unknown, _), *_ = symbol(name).terms
+    slope: dict[Monomial, int] = {}
+    offset: dict[Monomial, int] = {}
+    for monomial, coefficient in _terms(expr):
+        others = _monomial_quotient(monomial, unknown)
+        rest, part = (monomial, offset) if others is None else (others, slope)
+        if any(name in atom.symbols for atom in rest):
+            return None
+        part[rest] = coefficient
+    try:
+        factor = evaluate(_polynomial(slope), bindings)
+        distance = value - evaluate(_polynomial(offset), bindings)
+    except (UnboundSymbol, ZeroDivisionError):
+        return None
+    if factor == 0 or distance % factor or distance // factor < 0:
+        return None
+    return distance // factor
+
+
+def exact_div(a: Size, b: Size) -> Size | None:
+    """The polynomial `q` with ``q * b == a``, if there is one.
+
+    Unlike ``a // b`` it cancels symbols that may be 0. Raises ZeroDivisionError if `b` is 0.
+    """
+    if b == 0:
+        raise ZeroDivisionError(f"size {a} divided by 0")
+    (divisor, scale), *_ = _terms(b)
+    quotient: Size = 0
+    while a != 0:
+        (lead, coefficient), *_ = _terms(a)
+        monomial = _monomial_quotient(lead, divisor)
+        if monomial is None or coefficient % scale:
+            return None
+        step = _polynomial({monomial: coefficient // scale})
+        quotient, a = quotient + step, a - step * b
+    return quotient
+
+
+def parse_size(text: str) -> Size:
+    """The size that `text` writes; ``parse_size(str(size)) == size``.
+
+    Operators are Python's. Raises SizeSyntaxError, also for a division by 0 and for nesting
+    deeper than 64.
+    """
+    tokens = [*_TOKEN.finditer(text)][::-1]
+    size = _read(tokens, 1, 0)
+    if tokens[-1].lastgroup != "end":
+        raise _syntax_error("expected an operator", tokens[-1])
+    return size
+
+
+# Canonical forms
+
+
+def _text(atom: _Atom) -> str:
+    return atom.text
+
+
+def _order(term: tuple[Monomial, int]) -> tuple[int, list[str]]:
+    # Graded lexicographic: compatible with multiplication, which exact division relies on.
+    return -len(term[0]), [atom.text for atom in term[0]]
+
+
+def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+    return size.terms if isinstance(size, SizeExpr) else (((), size),)
+
+
+def _polynomial(coefficients: Mapping[Monomial, int]) -> Size:
+    terms = [term for term in coefficients.items() if term[1]]
+    if not terms:
+        return 0
+    if len(terms) > 1:
+        terms.sort(key=_order)
+    elif not terms[0][0]:
+        return terms[0][1]
+    return SizeExpr(tuple(terms))
+
+
+def _split_constant(size: SizeExpr) -> tuple[list[int], int]:
+    """The coefficients of the monomials, and the constant."""
+    coefficients = [coefficient for monomial, coefficient in size.terms if monomial]
+    monomial, last = size.terms[-1]
+    return coefficients, 0 if monomial else last
+
+
+def _monomial_quotient(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    rest = list(monomial)
+    for atom in divisor:
+        if atom not in rest:
+            return None
+        rest.remove(atom)
+    return tuple(rest)
+
+
+def _lone_atom(size: Size) -> _Atom | None:
+    """The atom that the size is, if it is one and nothing else."""
+    if isinstance(size, SizeExpr) and len(size.terms) == 1:
+        (monomial, coefficient), *_ = size.terms
+        if coefficient == 1 and len(monomial) == 1:
+            return monomial[0]
+    return None
+
+
+def _apply(op: str, *args: Size) -> Size:
+    """The operation as an atom, or the constant that bounds pin it to."""
+    interval = _INTERVALS[op](*map(bounds, args))
+    if interval[0] is not None and interval[0] == interval[1]:
+        return interval[0]
+    if op in ("min", "max"):
+        text = f"{op}({', '.join(map(str, args))})"
+    else:
+        text = f"{_operand_text(args[0], False)} {op} {_operand_text(args[1], True)}"
+    atom = _Atom(text, op, args, frozenset[str]().union(*map(symbols, args)), interval)
+    return SizeExpr((((atom,), 1),))
+
+
+def _whole_multiples(size: Size, k: int) -> Size:
+    """The `q` for which ``size - k * q`` has coefficients within ±k and its constant in [0, k).
+
+    Coefficients keep their sign, since bounds are sharpest so.
+    """
+    return _polynomial(
+        {monomial: -(-c // k) if monomial and c < 0 else c // k for monomial, c in _terms(size)}
+    )
+
+
+def _floordiv(a: Size, b: Size) -> Size:
+    if b == 0:
+        raise ZeroDivisionError(f"size {a} // 0")
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b
+    if _terms(b)[0][1] < 0:
+        a, b = -a, -b
+    if isinstance(b, int):
+        return _floordiv_constant(a, b)
+    if _at_least(b, 1) and (quotient := exact_div(a, b)) is not None:
+        return quotient
+    return _apply("//", a, b)
+
+
+def _floordiv_constant(a: Size, k: int) -> Size:
+    """``a // k`` for positive `k`: whole multiples out, lowest terms, nested divisions merged."""
+    quotient = _whole_multiples(a, k)
+    rest = a - k * quotient
+    if isinstance(rest, int):
+        return quotient
+    common = gcd(k, *_split_constant(rest)[0])
+    k //= common
+    rest = SizeExpr(tuple((m, c // common) for m, c in rest.terms if c // common))
+    if rest.terms[0][1] < 0:
+        return quotient - _floordiv_constant(k - 1 - rest, k)
+    for monomial, coefficient in rest.terms:
+        if coefficient == 1 and len(monomial) == 1 and monomial[0].op == "//":
+            inner, divisor = monomial[0].args
+            if isinstance(divisor, int):
+                others = rest - SizeExpr(((monomial, 1),))
+                return quotient + _floordiv_constant(inner + divisor * others, divisor * k)
+    return quotient + _apply("//", rest, k)
+
+
+def _mod(a: Size, b: Size) -> Size:
+    if isinstance(a, int) and isinstance(b, int):
+        return a % b
+    quotient = a // b
+    rest = a - b * quotient
+    if isinstance(quotient, int) or isinstance(rest, int):
+        return rest
+    if _terms(b)[0][1] < 0:
+        return -_mod(-a, -b)
+    return _mod_constant(a, b) if isinstance(b, int) else _apply("%", a, b)
+
+
+def _mod_constant(a: Size, k: int) -> Size:
+    """``a % k`` for positive `k` and a quotient that is no constant."""
+    rest: Size = 0
+    for monomial, c in _terms(a - k * _whole_multiples(a, k)):
+        inner: Size = _polynomial({monomial: 1})
+        if len(monomial) == 1 and monomial[0].op == "%" and c * monomial[0].args[1] % k == 0:
+            inner = monomial[0].args[0]
+        rest += c * inner
+    if rest != a:
+        return rest % k
+    assert isinstance(rest, SizeExpr)
+    coefficients, constant = _split_constant(rest)
+    common = gcd(k, *coefficients)
+    if common > 1:
+        return common * (rest // common % (k // common)) + constant % common
+    return _apply("%", rest, k)
+
+
+def _extreme(op: str, sizes: Iterable[Size], lead: Callable[[Size, Size], Size]) -> Size:
+    """Min or max: flattened, without sizes that another one provably leads or equals."""
+    flat: dict[Size, None] = {}
+    for size in sizes:
+        atom = _lone_atom(size)
+        flat.update(dict.fromkeys(atom.args if atom and atom.op == op else (size,)))
+    kept = [
+        size
+        for size in flat
+        if not any(other != size and _at_least(lead(other, size), 0) for other in flat)
+    ]
+    kept.sort(key=lambda size: (isinstance(size, int), str(size)))
+    return kept[0] if len(kept) == 1 else _apply(op, *kept)
+
+
+_BUILDERS: dict[str, Callable[..., Size]] = {
+    "//": _floordiv,
+    "%": _mod,
+    "min": minimum,
+    "max": maximum,
+}
+
+
+def _fold(
+    size: Size, leaf: Callable[[str], Size], builders: Mapping[str, Callable[..., Size]]
+) -> Size:
+    """The size computed anew from what `leaf` says of its symbols."""
+    if isinstance(size, int):
+        return size
+    total: Size = 0
+    for monomial, coefficient in size.terms:
+        product: Size = coefficient
+        for atom in monomial:
+            if atom.op == "symbol":
+                product *= leaf(atom.name)
+            else:
+                product *= builders[atom.op](*[_fold(arg, leaf, builders) for arg in atom.args])
+        total += product
+    return total
+
+
+# Intervals
+
+
+def _at_least(size: Size, floor: int) -> bool:
+    low, _ = bounds(size)
+    return low is not None and low >= floor
+
+
+def _atom_bounds(atom: _Atom, lower: Mapping[str, int]) -> Bounds:
+    if atom.op == "symbol":
+        return max(lower.get(atom.name, 0), 0), None
+    return _INTERVALS[atom.op](*[bounds(arg, lower) for arg in atom.args])
+
+
+def _negative(interval: Bounds) -> Bounds:
+    low, high = interval
+    return None if high is None else -high, None if low is None else -low
+
+
+def _product_bounds(a: Bounds, b: Bounds) -> Bounds:
+    if a == (0, 0) or b == (0, 0):
+        return 0, 0
+    (a_low, a_high), (b_low, b_high) = a, b
+    if a_high is not None and a_high <= 0:
+        return _negative(_product_bounds(_negative(a), b))
+    if b_high is not None and b_high <= 0:
+        return _negative(_product_bounds(a, _negative(b)))
+    if a_low is None or b_low is None:
+        return None, None
+    if a_high is None or b_high is None:
+        return (a_low * b_low, None) if a_low >= 0 and b_low >= 0 else (None, None)
+    corners = (a_low * b_low, a_low * b_high, a_high * b_low, a_high * b_high)
+    return min(corners), max(corners)
+
+
+def _floordiv_bounds(a: Bounds, b: Bounds) -> Bounds:
+    (low, high), (least, most) = a, b
+    if least is None or least < 0:
+        return None, None
+    least = max(least, 1)  # a divisor of 0 has no quotient to bound
+    if most is not None:
+        most = max(most, 1)
+    if low is not None:
+        low = low // least if low < 0 else low // most if most else 0
+    if high is not None:
+        high = high // least if high >= 0 else high // most if most else -1
+    return low, high
+
+
+def _mod_bounds(a: Bounds, b: Bounds) -> Bounds:
+    (low, high), (least, most) = a, b
+    if least is None or least < 0:
+        return None, None
+    limits = [] if most is None else [max(most, 1) - 1]
+    if low is not None and low >= 0 and high is not None:
+        limits.append(high)
+    return 0, min(limits, default=None)
+
+
+def _min_bounds(*intervals: Bounds) -> Bounds:
+    lows = [low for low, _ in intervals if low is not None]
+    highs = [high for _, high in intervals if high is not None]
+    return min(lows) if len(lows) == len(intervals) else None, min(highs, default=None)
+
+
+def _max_bounds(*intervals: Bounds) -> Bounds:
+    return _negative(_min_bounds(*map(_negative, intervals)))
+
+
+_INTERVALS: dict[str, Callable[..., Bounds]] = {
+    "//": _floordiv_bounds,
+    "%": _mod_bounds,
+    "min": _min_bounds,
+    "max": _max_bounds,
+}
+
+
+# Text
+
+_PLAIN = re.compile(r"(?!(?:min|max)\Z)[A-Za-z_][A-Za-z0-9_]*")
+_TOKEN = re.compile(
+    r'\s*(?:(?P<int>[0-9]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<quoted>"(?:[^"\\]|\\.)*")'
+    r"|(?P<mark>//|[-+*%(),])|(?P<end>\Z)|(?P<unknown>.))"
+)
+_LITERALS: dict[str | None, Callable[[str], Size]] = {
+    "int": int,
+    "name": symbol,
+    "quoted": lambda token: symbol(json.loads(token)),
+}
+_INFIX: dict[str, tuple[int, Callable[[Size, Size], Size]]] = {
+    "+": (1, operator.add),
+    "-": (1, operator.sub),
+    "*": (2, operator.mul),
+    "//": (2, operator.floordiv),
+    "%": (2, operator.mod),
+}
+_MAX_DEPTH = 64
+
+
+def _term_text(monomial: Monomial, coefficient: int, alone: bool) -> str:
+    """One term, its coefficient positive; a quotient keeps its parentheses unless `alone`."""
+    if alone and coefficient == 1 and len(monomial) == 1:
+        return monomial[0].text
+    factors = [f"({atom.text})" if atom.op in ("//", "%") else atom.text for atom in monomial]
+    return "*".join([str(coefficient), *factors] if coefficient != 1 or not monomial else factors)
+
+
+def _operand_text(size: Size, right: bool) -> str:
+    """The size as it stands beside ``//`` or ``%``."""
+    atom = _lone_atom(size)
+    single = atom.op not in ("//", "%") if atom else not right and len(_terms(size)) == 1
+    return str(size) if single or isinstance(size, int) else f"({size})"
+
+
+def _read(tokens: list[re.Match[str]], level: int, depth: int) -> Size:
+    """Operands joined by operators that bind at least as tightly as `level`."""
+    size = _read_operand(tokens, depth)
+    while (found := _INFIX.get(_token(tokens[-1]))) and found[0] >= level:
+        mark = tokens.pop()
+        right = _read(tokens, found[0] + 1, depth)
+        try:
+            size = found[1](size, right)
+        except ZeroDivisionError:
+            raise _syntax_error("division by 0", mark) from None
+    return size
+
+
+def _read_operand(tokens: list[re.Match[str]], depth: int) -> Size:
+    sign = 1
+    while _token(match := tokens.pop()) == "-":
+        sign = -sign
+    token = _token(match)
+    if token in ("(", "min", "max"):
+        return sign * _read_group(match, tokens, depth + 1)
+    if match.lastgroup not in _LITERALS:
+        raise _syntax_error("expected a size", match)
+    try:
+        return sign * _LITERALS[match.lastgroup](token)
+    except ValueError:
+        raise _syntax_error("unreadable literal", match) from None
+
+
+def _read_group(opening: re.Match[str], tokens: list[re.Match[str]], depth: int) -> Size:
+    """The rest of a parenthesis or of a call."""
+    if depth > _MAX_DEPTH:
+        raise _syntax_error(f"nested deeper than {_MAX_DEPTH}", opening)
+    call = _BUILDERS.get(_token(opening))
+    if call and _token(mark := tokens.pop()) != "(":
+        raise _syntax_error("expected '('", mark)
+    sizes = [_read(tokens, 1, depth)]
+    while call and _token(tokens[-1]) == ",":
+        tokens.pop()
+        sizes.append(_read(tokens, 1, depth))
+    if _token(mark := tokens.pop()) != ")":
+        raise _syntax_error("expected ')'", mark)
+    return call(*sizes) if call else sizes[0]
+
+
+def _token(match: re.Match[str]) -> str:
+    return match[match.lastgroup or 0]
+
+
+def _syntax_error(reason: str, match: re.Match[str]) -> SizeSyntaxError:
+    column = match.start(match.lastgroup or 0) + 1
+    return SizeSyntaxError(f"{reason}, found {_token(match) or 'the end'!r}", match.string, column)
