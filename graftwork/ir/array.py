@@ -1,0 +1,128 @@
+"""Arrays with named axes: what runs take and give, and what the numpy reference computes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from graftwork.ir.errors import AxisError, nearest
+
+
+@frozen(eq=False, repr=False)
+class NamedArray:
+    """An array of any framework whose dimensions have names.
+
+    Attributes:
+        array: a numpy, JAX or torch array.
+        axes: the name of each dimension; None for a unit dimension without a name.
+    """
+
+    array: Any
+    axes: tuple[str | None, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Axis name -> extent."""
+        named = zip(self.axes, self.array.shape, strict=True)
+        return {axis: int(extent) for axis, extent in named if axis is not None}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(map(int, self.array.shape))
+
+    @property
+    def dtype(self) -> Any:
+        return self.array.dtype
+
+    def __repr__(self) -> str:
+        named = ", ".join(
+            f"{axis or '1'}={extent}" for axis, extent in zip(self.axes, self.shape, strict=True)
+        )
+        return f"NamedArray({self.dtype}, {named})\n{self.array!r}"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = np.asarray(self.array)
+        return array if dtype is None else array.astype(dtype)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    def position(self, axis: str) -> int:
+        """The dimension that `axis` names.
+
+        Raises:
+            AxisError: if there is none.
+        """
+        if axis not in self.axes:
+            known = [a for a in self.axes if a is not None]
+            raise AxisError(f"no axis {axis!r} in {known}{nearest(axis, known)}")
+        return self.axes.index(axis)
+
+    def __getitem__(self, where: Mapping[str, int | slice]) -> NamedArray:
+        """Select by axis name; an integer removes the axis."""
+        key: list[int | slice] = [slice(None)] * len(self.axes)
+        for axis, at in where.items():
+            key[self.position(axis)] = at
+        kept = (a for a, at in zip(self.axes, key, strict=True) if isinstance(at, slice))
+        return NamedArray(self.array[tuple(key)], tuple(kept))
+
+    def order(self, *axes: str) -> NamedArray:
+        """The same array with its dimensions in this order; unit dimensions are dropped."""
+        squeezed = self.squeeze()
+        places = tuple(squeezed.position(axis) for axis in axes)
+        if len(places) != len(squeezed.axes):
+            raise AxisError(f"{list(axes)} does not name all of {list(squeezed.axes)}")
+        array = squeezed.array
+        moved = array.permute(places) if hasattr(array, "permute") else array.transpose(places)
+        return NamedArray(moved, axes)
+
+    def squeeze(self) -> NamedArray:
+        """Without the unit dimensions that have no name."""
+        if None not in self.axes:
+            return self
+        key = tuple(0 if axis is None else slice(None) for axis in self.axes)
+        return NamedArray(self.array[key], tuple(a for a in self.axes if a is not None))
+
+    def numpy(self) -> NamedArray:
+        """The same array held by numpy."""
+        return NamedArray(np.asarray(self), self.axes)
+
+    def argmax(self, axis: str) -> NamedArray:
+        """Positions of the largest elements along an axis."""
+        found = np.asarray(self).argmax(self.position(axis))
+        return NamedArray(found, tuple(a for a in self.axes if a != axis))
+
+
+def aligned(axes: Iterable[str], *arrays: NamedArray) -> tuple[np.ndarray[Any, Any], ...]:
+    """numpy arrays that broadcast against each other in the order `axes`.
+
+    An axis that an array lacks becomes a unit dimension.
+    """
+    order = tuple(axes)
+    return tuple(_align(array, order) for array in arrays)
+
+
+def _align(x: NamedArray, order: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    array: np.ndarray[Any, Any] = x.array
+    if x.axes == order:
+        return array
+    present = [a for a in order if a in x.axes]
+    array = array.transpose([x.axes.index(a) for a in present])
+    if len(present) == len(order):
+        return array
+    return array.reshape([array.shape[present.index(a)] if a in present else 1 for a in order])
+
+
+def union(*arrays: NamedArray) -> tuple[str, ...]:
+    """All axes of the arrays, those of the widest first."""
+    widest = max(arrays, key=lambda a: len(a.axes))
+    names = dict.fromkeys(widest.axes)
+    for array in arrays:
+        names |= dict.fromkeys(array.axes)
+    return tuple(a for a in names if a is not None)

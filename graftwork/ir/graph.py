@@ -1,0 +1,233 @@
+"""The graph: an immutable, ordered tuple of nodes over named-axis values.
+
+A node names the values it reads and the values it defines. A value is an identity with a type and
+knows neither its producer nor its users: `Index` computes those once a graph, lazily. A pass
+returns a new graph that shares what it did not touch, so the old graph stays valid for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from graftwork.ir.attributes import NO_ATTRS, Attrs
+from graftwork.ir.op import Op
+from graftwork.ir.origin import UNKNOWN, Origin
+from graftwork.ir.sizes import Size, symbols
+from graftwork.ir.store import EMPTY_STORE, Store
+from graftwork.ir.types import AxisTable, Type
+
+
+@frozen(eq=False, repr=False)
+class Value:
+    """An array that flows through the graph. Compared by identity; `name` is only a hint."""
+
+    type: Type
+    name: str = ""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return self.type.axes
+
+    def __repr__(self) -> str:
+        return f"%{self.name or '_'}: {self.type!r}"
+
+
+@frozen(eq=False)
+class Node:
+    """One application of an op.
+
+    Attributes:
+        inputs: the values it reads; `x + x` reads one value twice.
+        outputs: the values it defines.
+        regions: the sub-graphs of a control-flow op, isolated from above.
+        origin: where it came from.
+    """
+
+    op: Op
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    attrs: Attrs = NO_ATTRS
+    regions: tuple[Region, ...] = ()
+    origin: Origin = UNKNOWN
+
+    @property
+    def output(self) -> Value:
+        """The only output."""
+        (value,) = self.outputs
+        return value
+
+
+@frozen(eq=False)
+class Region:
+    """A closed body: nothing is read that is not an input or defined before.
+
+    It shares the axis table and the size symbols of the graph that owns it.
+    """
+
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+
+
+@frozen
+class Port:
+    """An input or output of a graph: its name, its value, its positional form.
+
+    `layout` lists the axes by position; None is a unit dimension, which carries no axis inside.
+    """
+
+    name: str
+    value: Value
+    layout: tuple[str | None, ...]
+
+
+@frozen
+class Parameter:
+    """A trained array: a graph input of its own kind, whose data are in the graph's store.
+
+    Attributes:
+        name: its first name in the source model, and its key in the store.
+        aliases: the other names of a tied weight.
+        trainable: False for buffers and lifted constants.
+    """
+
+    name: str
+    value: Value
+    layout: tuple[str | None, ...]
+    aliases: tuple[str, ...] = ()
+    trainable: bool = True
+
+
+@frozen
+class Site:
+    """A place that people know by name: a value, and the role that each of its axes plays.
+
+    `inner` is empty, or the name of an interior site of the composite that defines `value`
+    (`attention.scores`): the composite opens when an edit addresses it.
+    `region` is the path to the region that holds `value`, where it is not the top level: pairs of
+    node position and region number, flattened.
+    """
+
+    value: Value
+    roles: Mapping[str, str] = field(factory=dict)  # role -> axis
+    inner: str = ""
+    region: tuple[int, ...] = ()
+
+
+@frozen
+class Guard:
+    """A condition on sizes that the source program assumed: `low <= size <= high`, or a multiple.
+
+    Checked whenever a compiled graph meets new sizes.
+    """
+
+    size: Size
+    low: int | None
+    high: int | None
+    reason: str = ""
+
+
+@frozen(eq=False, repr=False)
+class Graph:
+    """A model as data.
+
+    Attributes:
+        inputs: what a run takes, by name.
+        parameters: the trained arrays.
+        nodes: in an order in which every value is defined before it is read.
+        outputs: what a run gives, by name.
+        axes: axis name -> size, an integer or an expression over symbols such as `seq`.
+        store: parameter name -> array, shared with the source framework without a copy.
+        sites: path -> site.
+        unrecognised: block path -> why its canonical sites were not found.
+        guards: conditions on sizes.
+    """
+
+    inputs: tuple[Port, ...]
+    parameters: tuple[Parameter, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Port, ...]
+    axes: AxisTable
+    store: Store = EMPTY_STORE
+    sites: Mapping[str, Site] = field(factory=dict)
+    unrecognised: Mapping[str, str] = field(factory=dict)
+    guards: tuple[Guard, ...] = ()
+
+    @cached_property
+    def index(self) -> Index:
+        """Producers and users of all values, computed once."""
+        return Index.of(self.nodes, (port.value for port in self.outputs))
+
+    @cached_property
+    def region(self) -> Region:
+        """The graph as a region whose inputs are its inputs and then its parameters."""
+        entries = (*self.inputs, *self.parameters)
+        return Region(
+            tuple(entry.value for entry in entries),
+            self.nodes,
+            tuple(port.value for port in self.outputs),
+        )
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The free size symbols, sorted."""
+        return tuple(sorted({name for size in self.axes.values() for name in symbols(size)}))
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Parameter name -> array, as the source framework holds it."""
+        return self.store
+
+    def evolve(self, **changes: Any) -> Graph:
+        """A copy with some fields replaced."""
+        return evolve(self, **changes)
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes, those inside regions after their owner."""
+        return walk(self.nodes)
+
+
+def walk(nodes: tuple[Node, ...]) -> Iterator[Node]:
+    """All nodes in order, entering regions, without recursion."""
+    stack = [iter(nodes)]
+    while stack:
+        for node in stack[-1]:
+            yield node
+            if node.regions:
+                stack.extend(iter(region.nodes) for region in reversed(node.regions))
+                break
+        else:
+            stack.pop()
+
+
+@frozen(eq=False)
+class Index:
+    """Who defines a value and who reads it, at the top level of one graph or region."""
+
+    producer: Mapping[Value, Node]
+    users: Mapping[Value, tuple[Node, ...]]
+    position: Mapping[Node, int]
+    outputs: frozenset[Value]
+
+    @staticmethod
+    def of(nodes: tuple[Node, ...], outputs: Iterator[Value] | tuple[Value, ...]) -> Index:
+        producer: dict[Value, Node] = {}
+        users: dict[Value, list[Node]] = {}
+        for node in nodes:
+            for value in node.outputs:
+                producer[value] = node
+            for value in dict.fromkeys(node.inputs):
+                users.setdefault(value, []).append(node)
+        return Index(
+            producer,
+            {value: tuple(found) for value, found in users.items()},
+            {node: position for position, node in enumerate(nodes)},
+            frozenset(outputs),
+        )
+
+    def users_of(self, value: Value) -> tuple[Node, ...]:
+        return self.users.get(value, ())

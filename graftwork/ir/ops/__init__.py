@@ -1,0 +1,28 @@
+"""All ops by name, as functions that build nodes: `ops.exp(x)`, `ops.contract(a, b, over="k")`.
+
+An op is defined once, in the module of its family; this module only gathers them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graftwork.ir.op import REGISTRY, Op
+from graftwork.ir.ops import axes, control, elementwise, indexing, reduce
+
+_MODULES = (elementwise, axes, reduce, indexing, control)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Op: ...
+
+else:
+
+    def __getattr__(name: str) -> Op:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return REGISTRY[name.rstrip("_")]
+
+
+def __dir__() -> list[str]:
+    return sorted(REGISTRY)

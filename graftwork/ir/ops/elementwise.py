@@ -1,0 +1,407 @@
+"""Ops that act on every element alone: arithmetic, comparison, selection, casts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graftwork.ir.array import NamedArray
+from graftwork.ir.attributes import DTYPE, Spec
+from graftwork.ir.dtypes import DType, dtype_of
+from graftwork.ir.errors import DTypeError
+from graftwork.ir.op import REGISTRY, Op, define
+from graftwork.ir.ops import special
+from graftwork.ir.ops.families import (
+    Array,
+    anything,
+    elementwise,
+    is_bits,
+    is_float,
+    is_number,
+    unary,
+)
+from graftwork.ir.types import Type, Typing, require_same_dtype, zipped
+
+
+def _op(name: str) -> Op:
+    return REGISTRY[name]
+
+
+exp = unary("exp", "e to the power x.", np.exp, slope=lambda x, y: y)
+expm1 = unary("expm1", "exp(x) - 1, exact near zero.", np.expm1, slope=lambda x, y: y + 1.0)
+log = unary("log", "The natural logarithm.", np.log, slope=lambda x, y: 1.0 / x)
+log1p = unary("log1p", "log(1 + x), exact near zero.", np.log1p, slope=lambda x, y: 1.0 / (x + 1.0))
+sqrt = unary("sqrt", "The square root.", np.sqrt, slope=lambda x, y: 0.5 / y)
+rsqrt = unary(
+    "rsqrt", "One over the square root.", lambda a: 1 / np.sqrt(a), slope=lambda x, y: -0.5 * y / x
+)
+sin = unary("sin", "The sine.", np.sin, slope=lambda x, y: _op("cos")(x))
+cos = unary("cos", "The cosine.", np.cos, slope=lambda x, y: -_op("sin")(x))
+tan = unary("tan", "The tangent.", np.tan, slope=lambda x, y: y * y + 1.0)
+asin = unary("asin", "The inverse sine.", np.arcsin, slope=lambda x, y: rsqrt(1.0 - x * x))
+acos = unary("acos", "The inverse cosine.", np.arccos, slope=lambda x, y: -rsqrt(1.0 - x * x))
+atan = unary("atan", "The inverse tangent.", np.arctan, slope=lambda x, y: 1.0 / (x * x + 1.0))
+sinh = unary("sinh", "The hyperbolic sine.", np.sinh, slope=lambda x, y: _op("cosh")(x))
+cosh = unary("cosh", "The hyperbolic cosine.", np.cosh, slope=lambda x, y: _op("sinh")(x))
+tanh = unary("tanh", "The hyperbolic tangent.", np.tanh, slope=lambda x, y: 1.0 - y * y)
+asinh = unary("asinh", "The inverse of sinh.", np.arcsinh, slope=lambda x, y: rsqrt(x * x + 1.0))
+acosh = unary("acosh", "The inverse of cosh.", np.arccosh, slope=lambda x, y: rsqrt(x * x - 1.0))
+atanh = unary("atanh", "The inverse of tanh.", np.arctanh, slope=lambda x, y: 1.0 / (1.0 - x * x))
+logistic = unary(
+    "logistic", "1 / (1 + exp(-x)).", special.logistic, slope=lambda x, y: y * (1.0 - y)
+)
+erf = unary(
+    "erf",
+    "The error function.",
+    special.erf,
+    slope=lambda x, y: exp(-(x * x)) * (2 / math.sqrt(math.pi)),
+)
+erfc = unary(
+    "erfc",
+    "1 - erf(x), exact for large x.",
+    special.erfc,
+    slope=lambda x, y: exp(-(x * x)) * (-2 / math.sqrt(math.pi)),
+)
+erf_inv = unary(
+    "erf_inv",
+    "The inverse of erf.",
+    special.erf_inv,
+    slope=lambda x, y: exp(y * y) * (math.sqrt(math.pi) / 2),
+)
+lgamma = unary(
+    "lgamma",
+    "The logarithm of the absolute value of the gamma function.",
+    special.lgamma,
+    slope=lambda x, y: _op("digamma")(x),
+)
+digamma = unary("digamma", "The derivative of lgamma.", special.digamma)
+
+
+def _flat(operands: Any, tangents: Any, outputs: Any) -> tuple[None]:
+    """Zero almost everywhere."""
+    return (None,)
+
+
+floor = unary("floor", "The greatest whole number not above x.", np.floor, jvp=_flat)
+ceil = unary("ceil", "The least whole number not below x.", np.ceil, jvp=_flat)
+round = unary("round", "The nearest whole number, halves to even.", np.rint, jvp=_flat)
+trunc = unary("trunc", "The whole number next to x towards zero.", np.trunc, jvp=_flat)
+sign = unary("sign", "-1, 0 or 1; NaN for NaN.", np.sign, on=is_number, jvp=_flat)
+neg = unary(
+    "neg", "The negative.", np.negative, on=is_number, linear=(0,),
+    transpose=lambda cts, operands, position, typing: -cts[0],
+)  # fmt: skip
+abs = unary(
+    "abs", "The absolute value.", np.abs, on=is_number, slope=lambda x, y: sign(x)
+)
+is_finite = unary(
+    "is_finite", "Neither infinite nor NaN.", np.isfinite, result=DType.boolean, jvp=_flat
+)
+is_nan = unary("is_nan", "Not a number.", np.isnan, result=DType.boolean, jvp=_flat)
+
+
+def _not(a: Array) -> Array:
+    return np.logical_not(a) if a.dtype == np.bool_ else np.invert(a)
+
+
+not_ = unary("not", "Logical not of bools, bitwise not of integers.", _not, on=is_bits)
+
+
+def _divide(a: Array, b: Array) -> Array:
+    """True division of floats; of integers the quotient towards zero, and -1 for a zero divisor."""
+    if a.dtype.kind not in "iu":
+        return np.divide(a, b)
+    safe = np.where(b == 0, np.ones_like(b), b)
+    quotient = np.floor_divide(a, safe)
+    inexact = (quotient * safe != a) & ((a < 0) != (safe < 0))
+    return np.where(b == 0, np.array(-1).astype(a.dtype), quotient + inexact.astype(a.dtype))
+
+
+def _remainder(a: Array, b: Array) -> Array:
+    """Remainder with the sign of the dividend; of integers by zero, the dividend."""
+    if a.dtype.kind not in "iu":
+        return np.fmod(a, b)
+    return np.where(b == 0, a, np.fmod(a, np.where(b == 0, np.ones_like(b), b)))
+
+
+def _floor_divide(a: Array, b: Array) -> Array:
+    if a.dtype.kind not in "iu":
+        return np.floor_divide(a, b)
+    safe = np.where(b == 0, np.ones_like(b), b)
+    return np.where(b == 0, np.array(-1).astype(a.dtype), np.floor_divide(a, safe))
+
+
+def _modulo(a: Array, b: Array) -> Array:
+    if a.dtype.kind not in "iu":
+        return np.mod(a, b)
+    return np.where(b == 0, a, np.mod(a, np.where(b == 0, np.ones_like(b), b)))
+
+
+def _power(a: Array, b: Array) -> Array:
+    """Integer powers wrap; a negative integer exponent gives the truncated quotient."""
+    if a.dtype.kind not in "iu":
+        return np.power(a, b)
+    whole = np.power(a, np.maximum(b, np.zeros_like(b)))
+    return np.where(b < 0, _divide(np.ones_like(a), np.power(a, np.abs(b))), whole)
+
+
+def binary(name: str, doc: str, function: Any, **fields: Any) -> Op:
+    return elementwise(name, "a b", doc, function, **({"on": is_number} | fields))
+
+
+def _power_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
+    (a, b), (da, db) = operands, tangents
+    result = None
+    if da is not None:
+        result = da * b * pow(a, b - 1.0)
+    if db is not None:
+        grown = db * outputs[0] * log(select(eq(a, 0.0), 1.0, a))
+        result = grown if result is None else result + grown
+    return (result,)
+
+
+def _divide_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
+    (_, b), (da, db) = operands, tangents
+    if db is None:
+        return (da / b,)
+    shrunk = -(outputs[0] * db) / b
+    return (shrunk if da is None else da / b + shrunk,)
+
+
+def _pick_jvp(chosen: Any) -> Any:
+    """Derivative of maximum and minimum: of the chosen operand, halves on ties."""
+
+    def jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
+        a, b = operands
+        zero, half, one = (a.builder.constant(v, a.dtype) for v in (0.0, 0.5, 1.0))
+        share = select(eq(a, b), half, select(chosen(a, b), one, zero))
+        parts = [
+            tangent * weight
+            for tangent, weight in zip(tangents, (share, 1.0 - share), strict=True)
+            if tangent is not None
+        ]
+        return (parts[0] if len(parts) == 1 else parts[0] + parts[1],)
+
+    return jvp
+
+
+def _atan2_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
+    (y, x), (dy, dx) = operands, tangents
+    norm = x * x + y * y
+    parts = []
+    if dy is not None:
+        parts.append(dy * x / norm)
+    if dx is not None:
+        parts.append(-(dx * y) / norm)
+    return (parts[0] if len(parts) == 1 else parts[0] + parts[1],)
+
+
+add = binary(
+    "add", "a + b.", np.add, traits={"commutative"}, linear=(0, 1),
+    transpose=lambda cts, operands, position, typing: cts[0],
+)  # fmt: skip
+sub = binary(
+    "sub", "a - b.", np.subtract, linear=(0, 1),
+    transpose=lambda cts, operands, position, typing: -cts[0] if position else cts[0],
+)  # fmt: skip
+mul = binary(
+    "mul", "a b, elementwise.", np.multiply, traits={"commutative"}, linear=(0, 1),
+    multilinear=True,
+    transpose=lambda cts, operands, position, typing: cts[0] * operands[1 - position],
+)  # fmt: skip
+div = binary(
+    "div",
+    "a / b; of integers towards zero, and -1 where b is zero.",
+    _divide,
+    jvp=_divide_jvp,
+    linear=(0,),
+    transpose=lambda cts, operands, position, typing: cts[0] / operands[1],
+)
+floor_div = binary("floor_div", "a / b rounded down.", _floor_divide, jvp=_flat)
+rem = binary(
+    "rem",
+    "Remainder of a / b with the sign of a.",
+    _remainder,
+    jvp=lambda operands, tangents, outputs: (
+        _remainder_tangent(tangents, trunc(operands[0] / operands[1])),
+    ),
+)
+mod = binary(
+    "mod",
+    "Remainder of a / b with the sign of b.",
+    _modulo,
+    jvp=lambda operands, tangents, outputs: (
+        _remainder_tangent(tangents, floor(operands[0] / operands[1])),
+    ),
+)
+
+
+def _remainder_tangent(tangents: Any, quotient: Any) -> Any:
+    da, db = tangents
+    if db is None:
+        return da
+    return -(db * quotient) if da is None else da - db * quotient
+
+
+pow = binary("pow", "a to the power b.", _power, jvp=_power_jvp)
+maximum = binary(
+    "maximum", "The greater; NaN if either is.", np.maximum, traits={"commutative"},
+    jvp=_pick_jvp(lambda a, b: gt(a, b)),
+)  # fmt: skip
+minimum = binary(
+    "minimum", "The lesser; NaN if either is.", np.minimum, traits={"commutative"},
+    jvp=_pick_jvp(lambda a, b: lt(a, b)),
+)  # fmt: skip
+atan2 = binary("atan2", "The angle of the point (b, a).", np.arctan2, on=is_float, jvp=_atan2_jvp)
+
+
+def _bitwise(on_bools: Any, on_bits: Any) -> Any:
+    return lambda a, b: (on_bools if a.dtype == np.bool_ else on_bits)(a, b)
+
+
+def _shift(function: Any, overflow: Any) -> Any:
+    """Shifts by as many bits as the type has or more are defined, as XLA does."""
+
+    def shift(a: Array, b: Array) -> Array:
+        bits = a.dtype.itemsize * 8
+        inside = (b >= 0) & (b < bits)
+        return np.where(inside, function(a, np.where(inside, b, 0).astype(b.dtype)), overflow(a))
+
+    return shift
+
+
+def _shift_right_logical(a: Array, b: Array) -> Array:
+    unsigned = np.dtype(f"u{a.dtype.itemsize}")
+    return np.right_shift(a.view(unsigned), b.view(unsigned)).view(a.dtype)
+
+
+def _sign_bits(a: Array) -> Array:
+    return np.where(a < 0, np.array(-1).astype(a.dtype), np.zeros_like(a))
+
+
+def _is_int(dtype: DType) -> bool:
+    return dtype.is_int
+
+
+and_ = binary(
+    "and", "Logical and of bools, bitwise of integers.",
+    _bitwise(np.logical_and, np.bitwise_and), on=is_bits, traits={"commutative"},
+)  # fmt: skip
+or_ = binary(
+    "or", "Logical or of bools, bitwise of integers.",
+    _bitwise(np.logical_or, np.bitwise_or), on=is_bits, traits={"commutative"},
+)  # fmt: skip
+xor = binary(
+    "xor", "Logical xor of bools, bitwise of integers.",
+    _bitwise(np.logical_xor, np.bitwise_xor), on=is_bits, traits={"commutative"},
+)  # fmt: skip
+shift_left = binary(
+    "shift_left", "a shifted left by b bits.", _shift(np.left_shift, np.zeros_like), on=_is_int
+)
+shift_right = binary(
+    "shift_right", "a shifted right by b bits, keeping its sign.",
+    _shift(np.right_shift, _sign_bits), on=_is_int,
+)  # fmt: skip
+shift_right_logical = binary(
+    "shift_right_logical", "a shifted right by b bits, filling with zeros.",
+    _shift(_shift_right_logical, np.zeros_like), on=_is_int,
+)  # fmt: skip
+
+
+def compare(name: str, doc: str, function: Any, **fields: Any) -> Op:
+    return elementwise(
+        name, "a b", doc, function, on=anything, result=DType.boolean, jvp=_flat, **fields
+    )
+
+
+eq = compare("eq", "a = b.", np.equal, traits={"commutative"})
+ne = compare("ne", "a is not b.", np.not_equal, traits={"commutative"})
+lt = compare("lt", "a < b.", np.less)
+le = compare("le", "a <= b.", np.less_equal)
+gt = compare("gt", "a > b.", np.greater)
+ge = compare("ge", "a >= b.", np.greater_equal)
+
+
+def _infer_select(typing: Typing, pred: Type, on_true: Type, on_false: Type) -> Type:
+    if pred.dtype is not DType.boolean:
+        raise DTypeError(f"the predicate is {pred.dtype.value}; compare it with something first")
+    dtype = require_same_dtype(on_true, on_false)
+    return Type(dtype, zipped(on_true, on_false, pred))
+
+
+def _evaluate_select(at: object, *arrays: NamedArray) -> NamedArray:
+    from graftwork.ir.array import aligned, union
+
+    axes = union(arrays[1], arrays[2], arrays[0])
+    return NamedArray(np.where(*aligned(axes, *arrays)), axes)
+
+
+def _transpose_select(cts: Any, operands: Any, position: int, typing: Typing) -> Any:
+    (ct,) = cts
+    zero = ct.builder.constant(0.0, ct.dtype)
+    pred = operands[0]
+    return select(pred, ct, zero) if position == 1 else select(pred, zero, ct)
+
+
+select = define(
+    "select",
+    "pred on_true on_false",
+    "on_true where pred holds, else on_false.",
+    infer=_infer_select,
+    evaluate=_evaluate_select,
+    linear=(1, 2),
+    transpose=_transpose_select,
+    traits={"elementwise"},
+)
+
+
+def _infer_cast(typing: Typing, x: Type, *, dtype: DType) -> Type:
+    return x.with_dtype(dtype)
+
+
+def _evaluate_cast(at: object, x: NamedArray, *, dtype: DType) -> NamedArray:
+    with np.errstate(all="ignore"):
+        return NamedArray(x.array.astype(dtype.numpy), x.axes)
+
+
+def _cast_jvp(operands: Any, tangents: Any, outputs: Any, *, dtype: DType) -> Any:
+    return (tangents[0].cast(dtype) if dtype.is_float else None,)
+
+
+cast = define(
+    "cast",
+    "x",
+    "The same numbers as another dtype: floats to integers towards zero, to bool as x != 0.",
+    attrs=(Spec("dtype", DTYPE),),
+    infer=_infer_cast,
+    evaluate=_evaluate_cast,
+    jvp=_cast_jvp,
+    linear=(0,),
+    transpose=lambda cts, operands, position, typing, dtype: cts[0].cast(operands[0].dtype),
+    traits={"elementwise"},
+)
+
+
+def _infer_bitcast(typing: Typing, x: Type, *, dtype: DType) -> Type:
+    if dtype.bits != x.dtype.bits or DType.boolean in (dtype, x.dtype):
+        raise DTypeError(f"{x.dtype.value} and {dtype.value} do not have the same width")
+    return x.with_dtype(dtype)
+
+
+bitcast = define(
+    "bitcast",
+    "x",
+    "The same bits read as another dtype of the same width.",
+    attrs=(Spec("dtype", DTYPE),),
+    infer=_infer_bitcast,
+    evaluate=lambda at, x, dtype: NamedArray(
+        np.ascontiguousarray(x.array).view(dtype_of(dtype).numpy), x.axes
+    ),
+    jvp=lambda operands, tangents, outputs, dtype: (None,),
+    traits={"elementwise"},
+)
+stop_gradient = elementwise(
+    "stop_gradient", "x", "x, with a derivative of zero.", lambda a: a, on=anything, jvp=_flat
+)

@@ -1,0 +1,39 @@
+"""Where a node came from: the user's module, their source line, and the passes since."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+
+@frozen
+class Origin:
+    """Provenance of one node, shared by all nodes that one source operation became.
+
+    Attributes:
+        module: module path in the source model, `transformer.h.3.mlp`, "" if unknown.
+        source: `file:line` of the user's code, "" if unknown.
+        op: the framework's name of the operation, `aten.linear`, "" if made by a pass.
+        passes: the passes that made or rebuilt the node, oldest first.
+    """
+
+    module: str = ""
+    source: str = ""
+    op: str = ""
+    passes: tuple[str, ...] = ()
+
+    def through(self, name: str) -> Origin:
+        """The same origin, seen through one more pass."""
+        if self.passes and self.passes[-1] == name:
+            return self
+        return evolve(self, passes=(*self.passes, name))
+
+    def __str__(self) -> str:
+        parts = [self.module or "(top level)"]
+        if self.op:
+            parts.append(self.op)
+        if self.source:
+            parts.append(self.source)
+        return ", ".join(parts)
+
+
+UNKNOWN = Origin()
