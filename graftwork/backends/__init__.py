@@ -1,0 +1,32 @@
+"""Backends: one table of lowerings each, from the ops of the IR to a framework.
+
+`compile(graph, backend)` loads a backend's framework when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from graftwork.backends.program import Program
+from graftwork.ir.errors import UnsupportedOpError, nearest
+from graftwork.ir.graph import Graph
+
+_MODULES = {
+    "numpy": "graftwork.backends.reference",
+    "jax": "graftwork.backends.jax",
+    "torch": "graftwork.backends.torch",
+    "onnx": "graftwork.backends.onnx",
+}
+
+
+def compile(graph: Graph, backend: str = "jax", device: str | None = None) -> Program:
+    """Compile a graph for a backend and a device ("cpu", "cuda", "tpu"; None: the best present).
+
+    Raises:
+        UnsupportedOpError: for an unknown backend, or an op that it cannot lower.
+    """
+    if backend not in _MODULES:
+        raise UnsupportedOpError(f"no backend {backend!r}{nearest(backend, _MODULES)}")
+    module = importlib.import_module(_MODULES[backend])
+    program: Program = module.compile(graph, device)
+    return program

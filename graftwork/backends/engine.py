@@ -1,0 +1,171 @@
+"""One walk over a graph for every backend.
+
+A backend is a `Target`: how to move dimensions and spell sizes in its framework, and a table from
+ops to lowerings. The walk keeps for each value the order in which its dimensions happen to lie
+(`Laid`); a lowering chooses the order of what it makes, so that no transpose is made before
+somebody needs one. A composite without a lowering opens into its body.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from graftwork.ir.errors import GraftworkError, UnsupportedOpError
+from graftwork.ir.graph import Graph, Node, Region, Value
+from graftwork.ir.infer import expand
+from graftwork.ir.op import Op
+from graftwork.ir.sizes import Size
+from graftwork.ir.types import AxisTable, Typing
+
+
+@frozen(eq=False)
+class Laid:
+    """An array of a framework, and the axis of each of its dimensions."""
+
+    array: Any
+    axes: tuple[str, ...]
+
+
+Lowering = Callable[["Target", Node, Sequence[Laid]], "Laid | Sequence[Laid]"]
+
+
+class Target(ABC):
+    """A framework that graphs lower to."""
+
+    name: str
+    table: Mapping[Op, Lowering]
+
+    def __init__(self, axes: AxisTable) -> None:
+        self.typing = Typing(axes)
+
+    @abstractmethod
+    def value(self, size: Size) -> Any:
+        """A size as the framework spells it: an int, or something computed from shapes."""
+
+    @abstractmethod
+    def transpose(self, array: Any, order: Sequence[int]) -> Any:
+        """Dimensions in another order."""
+
+    @abstractmethod
+    def expand_dims(self, array: Any, rank: int, places: Sequence[int]) -> Any:
+        """An array of `rank` dimensions, with unit dimensions at `places`."""
+
+    @abstractmethod
+    def squeeze(self, array: Any, places: Sequence[int]) -> Any:
+        """Without the unit dimensions at `places`."""
+
+    def size(self, axis: str) -> Any:
+        """The extent of an axis."""
+        return self.value(self.typing.size(axis))
+
+    def lay(self, x: Laid, order: Iterable[str]) -> Any:
+        """The array with its dimensions in this order, units for axes that it lacks."""
+        wanted = tuple(order)
+        if x.axes == wanted:
+            return x.array
+        present = tuple(axis for axis in wanted if axis in x.axes)
+        array = x.array
+        if present != x.axes:
+            array = self.transpose(array, [x.axes.index(axis) for axis in present])
+        if len(present) < len(wanted):
+            places = [i for i, axis in enumerate(wanted) if axis not in x.axes]
+            array = self.expand_dims(array, len(wanted), places)
+        return array
+
+    def lower(self, region: Region, operands: Sequence[Laid]) -> tuple[Laid, ...]:
+        """Lower a region on laid-out operands."""
+        env = dict(zip(region.inputs, operands, strict=True))
+        for node in region.nodes:
+            self.lower_node(node, env)
+        return tuple(env[value] for value in region.outputs)
+
+    def lower_node(self, node: Node, env: dict[Value, Laid]) -> None:
+        """Lower one node and add its outputs to the environment.
+
+        Raises:
+            UnsupportedOpError: if the target has no lowering for a primitive.
+        """
+        operands = [env[value] for value in node.inputs]
+        lowering = self.table.get(node.op)
+        if lowering is not None:
+            made = lowering(self, node, operands)
+            results = (made,) if isinstance(made, Laid) else tuple(made)
+        elif node.op.body is not None:
+            results = self._open(node, operands)
+        else:
+            raise UnsupportedOpError(
+                f"the {self.name} backend has no lowering for {node.op.name} (from {node.origin}); "
+                f"register one with `register_lowering({self.name!r}, op, function)`"
+            )
+        env |= dict(zip(node.outputs, results, strict=True))
+
+    def _open(self, node: Node, operands: Sequence[Laid]) -> tuple[Laid, ...]:
+        types = [value.type for value in node.inputs]
+        body = expand(self.typing, node.op, node.attrs, types)
+        outer, self.typing = self.typing, body.typing
+        try:
+            return self.lower(body.region, operands)
+        except GraftworkError as error:
+            raise type(error)(f"{error} (in {node.op.name} from {node.origin})") from error
+        finally:
+            self.typing = outer
+
+
+def boundary_axes(layout: Sequence[str | None]) -> tuple[str, ...]:
+    """The axes of a port or parameter, without its unit dimensions."""
+    return tuple(axis for axis in layout if axis is not None)
+
+
+def widest(operands: Sequence[Laid], axes: Iterable[str]) -> tuple[str, ...]:
+    """An order of `axes` in which the operand of most dimensions need not move."""
+    lead = max(operands, key=lambda x: len(x.axes))
+    wanted = tuple(axes)
+    missing = [axis for axis in wanted if axis not in lead.axes]
+    if not missing:
+        return tuple(axis for axis in lead.axes if axis in wanted)
+    return _interleave([axis for axis in lead.axes if axis in wanted], wanted, missing)
+
+
+def _interleave(
+    lead: Sequence[str], hint: Sequence[str], missing: Sequence[str]
+) -> tuple[str, ...]:
+    """Put each missing axis where the hint has it relative to the ones that lie already."""
+    order = list(lead)
+    for axis in missing:
+        after = hint[hint.index(axis) + 1 :]
+        place = next((order.index(a) for a in after if a in order), len(order))
+        order.insert(place, axis)
+    return tuple(order)
+
+
+def lower_graph(
+    target: Target, graph: Graph, inputs: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lower a whole graph on arrays in positional form; outputs in positional form, by name.
+
+    The arrays of ports keep their unit dimensions, which are dropped and restored here.
+    """
+    operands = [
+        *(_enter(target, inputs[p.name], p.layout) for p in graph.inputs),
+        *(_enter(target, parameters[p.name], p.layout) for p in graph.parameters),
+    ]
+    results = target.lower(graph.region, operands)
+    return {
+        port.name: _leave(target, result, port.layout)
+        for port, result in zip(graph.outputs, results, strict=True)
+    }
+
+
+def _enter(target: Target, array: Any, layout: Sequence[str | None]) -> Laid:
+    units = [i for i, axis in enumerate(layout) if axis is None]
+    return Laid(target.squeeze(array, units) if units else array, boundary_axes(layout))
+
+
+def _leave(target: Target, x: Laid, layout: Sequence[str | None]) -> Any:
+    array = target.lay(x, boundary_axes(layout))
+    units = [i for i, axis in enumerate(layout) if axis is None]
+    return target.expand_dims(array, len(layout), units) if units else array

@@ -1,0 +1,42 @@
+"""A compiled graph: call it with arrays by name, get named arrays by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from graftwork.ir.array import NamedArray
+from graftwork.ir.binding import Binding, bind
+from graftwork.ir.graph import Graph
+
+
+@frozen(eq=False, repr=False)
+class Program:
+    """A graph that a backend compiled.
+
+    Attributes:
+        graph: what was compiled.
+        backend: its name.
+        execute: takes a checked binding, gives arrays in positional form by output name.
+        native: the backend's own object: a jitted function, a module, a session.
+    """
+
+    graph: Graph
+    backend: str
+    execute: Callable[[Binding], Mapping[str, Any]]
+    native: Any = None
+
+    def __call__(self, **inputs: Any) -> dict[str, NamedArray]:
+        """Run on arrays of any framework.
+
+        Raises:
+            InputError: if the inputs are not those that the graph takes.
+        """
+        results = self.execute(bind(self.graph, inputs))
+        layouts = {port.name: port.layout for port in self.graph.outputs}
+        return {name: NamedArray(results[name], layout) for name, layout in layouts.items()}
+
+    def __repr__(self) -> str:
+        return f"Program({self.backend}, inputs={[port.name for port in self.graph.inputs]})"
