@@ -1,0 +1,1 @@
+"""What conversion, rewriting and running cost, each beside the thing a user would compare with."""
