@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -68,22 +69,23 @@ def torch_compile(model: nn.Module) -> Forward:
     return torch_eager(torch.compile(model))
 
 
-def onnx_runtime(model: nn.Module, ids: Ids, folder: Path) -> Forward:
+def onnx_runtime(model: nn.Module) -> Forward:
     """The module through ``torch.onnx.export``, with free batch and seq, run by ONNX Runtime."""
     import onnxruntime
     import torch
 
-    path = folder / "native.onnx"
-    torch.onnx.export(
-        model,
-        kwargs={"input_ids": torch.from_numpy(np.repeat(ids, 2, axis=0))},
-        f=path,
-        dynamo=True,
-        verbose=False,
-        output_names=["logits"],
-        dynamic_shapes={"input_ids": {0: "batch", 1: "seq"}},
-    )
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "native.onnx"
+        torch.onnx.export(
+            model,
+            kwargs={"input_ids": torch.zeros((2, 16), dtype=torch.int64)},
+            f=path,
+            dynamo=True,
+            verbose=False,
+            output_names=["logits"],
+            dynamic_shapes={"input_ids": {0: "batch", 1: "seq"}},
+        )
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def forward(ids: Ids) -> Logits:
         (logits,) = session.run(["logits"], {"input_ids": ids})

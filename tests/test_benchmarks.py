@@ -1,7 +1,5 @@
 """The benchmarks measure what they say: counterparts agree, rounds interleave, memory is seen."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -18,15 +16,19 @@ def model():
 @pytest.mark.parametrize(("batch", "seq"), [(1, 16), (3, 7)])
 def test_hand_written_jax_agrees_with_torch(model, batch, seq):
     ids = native.token_ids(batch, seq, vocab=101)
-    np.testing.assert_allclose(
-        native.jax_numpy(model)(ids), native.torch_eager(model)(ids), rtol=1e-4, atol=1e-5
-    )
+    native.check(native.jax_numpy(model), native.torch_eager(model)(ids), ids)
 
 
-def test_exported_onnx_agrees_with_torch(model, tmp_path: Path):
-    forward = native.onnx_runtime(model, native.token_ids(1, 16, vocab=101), tmp_path)
+def test_a_counterpart_that_is_off_is_refused(model):
+    ids = native.token_ids(1, 16, vocab=101)
+    reference = native.torch_eager(model)(ids)
+    with pytest.raises(AssertionError, match="logits differ"):
+        native.check(lambda _: reference * 1.001, reference, ids)
+
+
+def test_exported_onnx_agrees_with_torch(model):
     ids = native.token_ids(3, 7, vocab=101)
-    np.testing.assert_allclose(forward(ids), native.torch_eager(model)(ids), rtol=1e-4, atol=1e-5)
+    native.check(native.onnx_runtime(model), native.torch_eager(model)(ids), ids)
 
 
 def test_every_round_runs_each_candidate_once_and_another_goes_first():
