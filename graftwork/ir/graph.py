@@ -103,19 +103,24 @@ class Parameter:
 
 
 @frozen
-class Site:
-    """A place that people know by name: a value, and the role that each of its axes plays.
+class Place:
+    """Where a value is: a value of the graph, or one inside the composite that defines it.
 
-    `inner` is empty, or the name of an interior site of the composite that defines `value`
-    (`attention.scores`): the composite opens when an edit addresses it.
-    `region` is the path to the region that holds `value`, where it is not the top level: pairs of
-    node position and region number, flattened.
+    `inner` is empty, or leads into composites: each step is an interior site's name (`scores`) or
+    `node:output` positions in the body. The composite opens when an edit addresses the place.
+    Values inside regions are addressed by themselves.
     """
 
     value: Value
+    inner: tuple[str, ...] = ()
+
+
+@frozen
+class Site:
+    """A place that people know by name, and the role that each of its axes plays there."""
+
+    place: Place
     roles: Mapping[str, str] = field(factory=dict)  # role -> axis
-    inner: str = ""
-    region: tuple[int, ...] = ()
 
 
 @frozen

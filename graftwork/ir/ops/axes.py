@@ -241,8 +241,8 @@ def _infer_index(typing: Typing, x: Type, *, axis: str, at: Size) -> Type:
     return x.without((axis,))
 
 
-def _evaluate_index(at: Any, x: NamedArray, **attrs: Any) -> NamedArray:
-    axis, position = attrs["axis"], at.value(attrs["at"])
+def _evaluate_index(sizes: Any, x: NamedArray, *, axis: str, at: Size) -> NamedArray:
+    position = sizes.value(at)
     extent = x.sizes[axis]
     if not 0 <= position < extent:
         raise AxisError(f"position {position} is outside of axis {axis!r} of size {extent}")
@@ -262,7 +262,7 @@ index = define(
     "One position of an axis, which disappears.",
     attrs=(Spec("axis", AXIS), Spec("at", SIZE)),
     infer=_infer_index,
-    evaluate=lambda _at, x, **attrs: _evaluate_index(_at, x, **attrs),
+    evaluate=_evaluate_index,
     linear=(0,),
     transpose=_transpose_index,
 )

@@ -1,0 +1,448 @@
+"""The one engine that every rewrite goes through.
+
+A `Rewriter` collects edits of one graph and carries them out in a single walk. Its primitive is
+*interpose*: the producer of a value defines a fresh raw value, and an inserted sub-graph defines
+the value from it. No consumer is touched, and the value keeps its identity, its name, its sites.
+Only where a type changes (a value gains an axis) are the nodes downstream rebuilt, by inferring
+their types again. Whatever the engine makes carries the origin of what it replaced and the name
+of the pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from attrs import evolve, frozen
+
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.errors import RewriteError, UnreachableEditError
+from graftwork.ir.graph import Graph, Node, Parameter, Place, Port, Region, Site, Value, walk
+from graftwork.ir.infer import expand, infer
+from graftwork.ir.op import REGISTRY
+from graftwork.ir.origin import UNKNOWN, Origin
+from graftwork.ir.order import dependency_order
+from graftwork.ir.types import Type, Typing
+
+
+@frozen(eq=False)
+class _Interposed:
+    """A sub-graph from `raw` to `result`, which takes the place of a value."""
+
+    raw: Value
+    nodes: tuple[Node, ...]
+    result: Value
+    reads: tuple[Value, ...]
+
+
+class Rewriter:
+    """Edits of one graph, to be carried out together by `finish`.
+
+    Attributes:
+        graph: the graph as it was.
+        by: the name of the pass, recorded in the origin of every node made.
+        typing: the axis table, which edits may extend.
+    """
+
+    def __init__(self, graph: Graph, by: str) -> None:
+        self.graph = graph
+        self.by = by
+        self.typing = Typing(graph.axes)
+        self.inputs = list(graph.inputs)
+        self.parameters = list(graph.parameters)
+        self.outputs = list(graph.outputs)
+        self.arrays: dict[str, object] = {}
+        self.sites = dict(graph.sites)
+        self._interposed: dict[Value, list[_Interposed]] = {}
+        self._replaced: dict[Node, tuple[Node, ...]] = {}
+        self._prelude: list[Node] = []
+        self._aliases: dict[Value, Value] = {}
+        self._opened: dict[Value, Mapping[str, Value]] = {}
+        self._edited: list[Value] = []
+        self._producers: dict[Value, Node] | None = None
+
+    # --- what can be edited -----------------------------------------------------------------
+
+    def producer(self, value: Value) -> Node | None:
+        """The node that defines a value, inside regions and opened composites too."""
+        if self._producers is None:
+            self._producers = {v: node for node in self.graph.walk() for v in node.outputs}
+        return self._producers.get(value)
+
+    def builder(self, origin: Origin = UNKNOWN) -> Builder:
+        """A builder over this graph's axes whose nodes carry the pass's name."""
+        return Builder(self.typing, origin.through(self.by))
+
+    def interpose(
+        self, value: Value, edit: Callable[..., Term], reads: Sequence[Value] = ()
+    ) -> None:
+        """Let `edit(term, *terms_of_reads)` define `value` from what its producer gives.
+
+        Raises:
+            RewriteError: if the edit changes the dtype.
+        """
+        producer = self.producer(value)
+        builder = self.builder(producer.origin if producer else UNKNOWN)
+        raw = Value(value.type, value.name and f"{value.name}_raw")
+        with builder:
+            result = edit(Term(raw, builder), *(Term(read, builder) for read in reads))
+        if result.dtype is not value.type.dtype:
+            raise RewriteError(
+                f"{self.by}: the edit makes {result.type!r} of {value!r}; cast it back"
+            )
+        entry = _Interposed(raw, tuple(builder.nodes), result.value, tuple(reads))
+        self._interposed.setdefault(value, []).append(entry)
+        self._edited.append(value)
+
+    def replace(self, node: Node, make: Callable[..., Term | Sequence[Term]]) -> None:
+        """Let `make(*operand_terms)` define the outputs of `node`.
+
+        Raises:
+            RewriteError: if it gives another number of outputs, or another dtype.
+        """
+        builder = self.builder(node.origin)
+        with builder:
+            made = make(*(Term(value, builder) for value in node.inputs))
+        results = (made,) if isinstance(made, Term) else tuple(made)
+        if len(results) != len(node.outputs):
+            raise RewriteError(f"{self.by}: {len(results)} outputs for those of {node.op.name}")
+        for old, new in zip(node.outputs, results, strict=True):
+            if old.type.dtype is not new.dtype:
+                raise RewriteError(f"{self.by}: {new.type!r} in the place of {old!r}")
+        self._define(node, builder.nodes, tuple(term.value for term in results))
+
+    def substitute(self, old: Value, new: Value) -> None:
+        """Let everything that reads `old` read `new`."""
+        self._aliases[old] = new
+
+    def drop(self, node: Node) -> None:
+        """Leave a node out; its outputs must be substituted or unused."""
+        self._replaced[node] = ()
+
+    def insert(self, nodes: Iterable[Node]) -> None:
+        """Add nodes that read only inputs, parameters and one another, before all others."""
+        self._prelude.extend(nodes)
+
+    def open(self, node: Node) -> Mapping[str, Value]:
+        """Put a composite's body in its place; interior site name or position -> value."""
+        if node.outputs[0] in self._opened:
+            return self._opened[node.outputs[0]]
+        expansion = expand(self.typing, node.op, node.attrs, [v.type for v in node.inputs])
+        for axis, size in expansion.typing.table.items():
+            self.typing.table.setdefault(axis, size)
+        fresh = dict(zip(expansion.region.inputs, node.inputs, strict=True))
+        fresh |= _outputs_of(expansion.region, node)
+        copies = [_copied(inner, fresh, node.origin) for inner in expansion.region.nodes]
+        results = tuple(fresh[value] for value in expansion.region.outputs)
+        self._define(node, copies, results)
+        found = {
+            f"{i}:{j}": value
+            for i, inner in enumerate(copies)
+            for j, value in enumerate(inner.outputs)
+        } | {name: fresh[value] for name, value in expansion.marks.items()}
+        self._opened[node.outputs[0]] = found
+        return found
+
+    def resolve(self, place: Place) -> Value:
+        """The value at a place, opening the composites that it lies in."""
+        value = place.value
+        for step in place.inner:
+            node = self.producer(value)
+            if node is None or node.op.body is None:
+                raise RewriteError(f"{value!r} is not made by a composite with a {step!r} inside")
+            inside = self.open(node)
+            if step not in inside:
+                raise RewriteError(f"{node.op.name} has no interior site {step!r}")
+            value = inside[step]
+        return value
+
+    def add_input(self, name: str, type: Type, layout: Sequence[str | None]) -> Value:
+        """A new input of the graph."""
+        value = Value(type, name)
+        self.inputs.append(Port(name, value, tuple(layout)))
+        return value
+
+    def add_parameter(
+        self, name: str, array: object, type: Type, *, trainable: bool = True
+    ) -> Value:
+        """A new parameter, with its array.
+
+        Raises:
+            RewriteError: if a parameter of that name exists.
+        """
+        if any(p.name == name for p in self.parameters):
+            raise RewriteError(f"{self.by}: there is a parameter {name!r} already")
+        value = Value(type, name)
+        self.parameters.append(Parameter(name, value, type.axes, trainable=trainable))
+        self.arrays[name] = array
+        return value
+
+    def add_output(self, name: str, value: Value) -> None:
+        """A new output of the graph."""
+        self.outputs.append(Port(name, value, value.type.axes))
+
+    # --- carrying out -----------------------------------------------------------------------
+
+    def finish(self, *, must_reach: bool = False) -> Graph:
+        """The graph with all edits carried out.
+
+        Raises:
+            UnreachableEditError: with `must_reach`, if an edited value reaches no output.
+            RewriteError: if edits need each other's results in a circle.
+        """
+        level = _Level(self)
+        for entry in (*self.inputs, *self.parameters):
+            level.enter(entry.value)
+        entries = {v for v in level.entered}
+        nodes = level.run(self._ordered())
+        graph = self.graph.evolve(
+            inputs=tuple(evolve(p, value=level.raw(p.value)) for p in self.inputs),
+            parameters=tuple(evolve(p, value=level.raw(p.value)) for p in self.parameters),
+            nodes=nodes,
+            outputs=tuple(self._output(port, level) for port in self.outputs),
+            axes=self.typing.table,
+            store=self.graph.store.over(self.arrays),
+        )
+        if must_reach:
+            self._require_reach(graph, level)
+        return graph.evolve(sites=self._moved_sites(graph, level, entries))
+
+    def _define(self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]) -> None:
+        """Make `nodes` define the outputs of `node` under their old identities where types agree."""
+        inner = {value for made in nodes for value in made.outputs}
+        keep: dict[Value, Value] = {}
+        tail: list[Node] = []
+        for old, new in zip(node.outputs, results, strict=True):
+            if new in inner and new not in keep and new.type.same(old.type):
+                keep[new] = old
+            else:
+                self._aliases[old] = new
+        renamed = tuple(_with_values(made, keep) for made in nodes)
+        self._replaced[node] = (*renamed, *tail)
+        if self._producers is not None:
+            self._producers |= {v: made for made in renamed for v in made.outputs}
+
+    def _ordered(self) -> Sequence[Node]:
+        """The nodes to walk, sorted again only if an edit reads what comes later."""
+        nodes = [*self._prelude]
+        for node in self.graph.nodes:
+            made = self._replaced.get(node)
+            if made is None:
+                nodes.append(node)
+            else:
+                nodes.extend(made)
+        reads = {value: [r for e in chain for r in e.reads] for value, chain in self._interposed.items()}
+        return dependency_order(nodes, reads) if any(reads.values()) else nodes
+
+    def _output(self, port: Port, level: _Level) -> Port:
+        value = level.mapped(port.value)
+        extra = tuple(a for a in value.axes if a not in port.layout)
+        layout = tuple(a for a in port.layout if a is None or a in value.type.axis_set)
+        return Port(port.name, value, (*extra, *layout))
+
+    def _require_reach(self, graph: Graph, level: _Level) -> None:
+        live = reaching(graph)
+        for value in self._edited:
+            if level.mapped(value) not in live:
+                raise UnreachableEditError(
+                    f"{self.by}: no output of the graph depends on {value!r}, so the edit would "
+                    "do nothing; edit an earlier value, or collect this one"
+                )
+
+    def _moved_sites(self, graph: Graph, level: _Level, entries: set[Value]) -> dict[str, Site]:
+        """Sites of the values that still exist, following opened composites."""
+        if not self.sites:
+            return {}
+        alive = entries | {v for node in graph.walk() for v in node.outputs}
+        alive |= {v for node in graph.walk() for r in node.regions for v in r.inputs}
+        moved: dict[str, Site] = {}
+        for path, site in self.sites.items():
+            value, inner = site.place.value, site.place.inner
+            while inner and value in self._opened:
+                value, inner = self._opened[value][inner[0]], inner[1:]
+            value = level.mapped(value)
+            if value in alive:
+                moved[path] = evolve(site, place=Place(value, inner))
+        return moved
+
+
+class _Level:
+    """The walk over one level of the graph: the top, or one region."""
+
+    def __init__(self, owner: Rewriter) -> None:
+        self.owner = owner
+        self.env: dict[Value, Value] = {}
+        self.raws: dict[Value, Value] = {}
+        self.out: list[Node] = []
+        self.entered: list[Value] = []
+
+    def mapped(self, value: Value) -> Value:
+        """What stands for an old value now."""
+        aliases = self.owner._aliases
+        while True:
+            if value in self.env:
+                value = self.env[value]
+            elif value in aliases:
+                value = aliases[value]
+            else:
+                return value
+
+    def raw(self, value: Value) -> Value:
+        return self.raws.get(value, value)
+
+    def enter(self, value: Value) -> None:
+        """Meet a value that comes from outside."""
+        self.entered.append(self._raw_of(value))
+        self._interpose(value)
+
+    def run(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        interposed = self.owner._interposed
+        for node in nodes:
+            self._emit(node)
+            if interposed:
+                for value in node.outputs:
+                    self._interpose(value)
+        return tuple(self.out)
+
+    def _raw_of(self, value: Value) -> Value:
+        chain = self.owner._interposed.get(value)
+        if not chain:
+            return value
+        self.raws[value] = chain[0].raw
+        return chain[0].raw
+
+    def _emit(self, node: Node) -> None:
+        """Append a node, rebuilt where what it reads or defines has changed."""
+        inputs = node.inputs
+        if self.env or self.owner._aliases:
+            inputs = tuple([self.mapped(value) for value in inputs])
+        outputs = tuple([self._raw_of(value) for value in node.outputs])
+        regions = self._regions(node)
+        if inputs == node.inputs and outputs == node.outputs and regions is node.regions:
+            self.out.append(node)
+            return
+        if regions is node.regions and all(
+            new is old or new.type.same(old.type)
+            for new, old in zip(inputs, node.inputs, strict=True)
+        ):
+            self.out.append(Node(node.op, inputs, outputs, node.attrs, regions, node.origin))
+            return
+        self._retype(node, inputs, outputs, regions)
+
+    def _retype(
+        self,
+        node: Node,
+        inputs: tuple[Value, ...],
+        outputs: tuple[Value, ...],
+        regions: tuple[Region, ...],
+    ) -> None:
+        """Infer a node again on operands of other types."""
+        types = [value.type for value in inputs]
+        typing = self.owner.typing
+        if regions and node.op.fit is not None:
+            regions = tuple(node.op.fit(typing, regions, types, **node.attrs.as_dict()))
+        results = infer(typing, node.op, node.attrs, types, regions)
+        new: list[Value] = []
+        for old, raw, result in zip(node.outputs, outputs, results, strict=True):
+            if result.same(old.type):
+                new.append(raw)
+                continue
+            value = Value(result, raw.name)
+            self.env[raw] = value
+            if raw is old:
+                new.append(value)
+            else:
+                new.append(value)
+        origin = node.origin.through(self.owner.by)
+        self.out.append(Node(node.op, inputs, tuple(new), node.attrs, regions, origin))
+
+    def _interpose(self, value: Value) -> None:
+        """Append the sub-graphs that define a value from its raw self."""
+        chain = self.owner._interposed.get(value)
+        if not chain:
+            return
+        current = self.mapped(chain[0].raw)
+        for entry in chain:
+            if entry.raw is not current:
+                self.env[entry.raw] = current
+            for node in entry.nodes:
+                self._emit(node)
+            current = self.mapped(entry.result)
+        self._settle(value, current, chain)
+
+    def _settle(self, value: Value, result: Value, chain: list[_Interposed]) -> None:
+        """Let the edited value go by its old identity, or by a new one if its type is new."""
+        name = REGISTRY["rename"]
+        origin = self.out[-1].origin if self.out else UNKNOWN.through(self.owner.by)
+        target = value if result.type.same(value.type) else Value(result.type, value.name)
+        if target is not value:
+            self.env[value] = target
+        last = self.out[-1] if self.out else None
+        if last is not None and chain[-1].nodes and last.outputs == (result,):
+            self.out[-1] = evolve(last, outputs=(target,))
+        else:  # the edit gives back something that has a name of its own
+            attrs = name.attributes({"axes": {}})
+            self.out.append(Node(name, (result,), (target,), attrs, (), origin))
+
+    def _regions(self, node: Node) -> tuple[Region, ...]:
+        """The regions of a node, with the edits of values inside them carried out."""
+        if not node.regions or not self.owner._interposed:
+            return node.regions
+        changed = tuple(self._region(region) for region in node.regions)
+        same = all(a is b for a, b in zip(changed, node.regions, strict=True))
+        return node.regions if same else changed
+
+    def _region(self, region: Region) -> Region:
+        interposed = self.owner._interposed
+        inside = {v for node in walk(region.nodes) for v in node.outputs} | set(region.inputs)
+        inside |= {v for node in walk(region.nodes) for r in node.regions for v in r.inputs}
+        edited = [value for value in interposed if value in inside]
+        if not edited:
+            return region
+        for value in edited:
+            if any(read not in inside for entry in interposed[value] for read in entry.reads):
+                raise RewriteError(
+                    f"{self.owner.by}: an edit inside a region reads a value from outside; "
+                    "pass it in as a parameter or constant"
+                )
+        level = _Level(self.owner)
+        for value in region.inputs:
+            level.enter(value)
+        nodes = level.run(region.nodes)
+        outputs = tuple(level.mapped(value) for value in region.outputs)
+        return Region(tuple(level.raw(v) for v in region.inputs), nodes, outputs)
+
+
+def reaching(graph: Graph) -> set[Value]:
+    """Every value that some output depends on; whole regions count with their owner."""
+    live = {port.value for port in graph.outputs}
+    for node in reversed(graph.nodes):
+        if any(value in live for value in node.outputs):
+            live.update(node.inputs)
+            for region in node.regions:
+                live.update(region.inputs)
+                live.update(v for inner in walk(region.nodes) for v in inner.outputs)
+    return live
+
+
+def _with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
+    if not mapping:
+        return node
+    return evolve(
+        node,
+        inputs=tuple(mapping.get(v, v) for v in node.inputs),
+        outputs=tuple(mapping.get(v, v) for v in node.outputs),
+    )
+
+
+def _outputs_of(region: Region, node: Node) -> dict[Value, Value]:
+    """Fresh values for everything that a body defines."""
+    return {v: Value(v.type, v.name) for inner in region.nodes for v in inner.outputs}
+
+
+def _copied(node: Node, fresh: Mapping[Value, Value], origin: Origin) -> Node:
+    return evolve(
+        node,
+        inputs=tuple(fresh[v] for v in node.inputs),
+        outputs=tuple(fresh[v] for v in node.outputs),
+        origin=origin,
+    )
