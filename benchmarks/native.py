@@ -136,7 +136,7 @@ def _mlp(block: Mapping[str, Any], x: jax.Array) -> jax.Array:
 
 def _linear(x: jax.Array, parameters: tuple[jax.Array, jax.Array]) -> jax.Array:
     weight, bias = parameters
-    return x @ weight.T + bias
+    return x @ weight + bias
 
 
 def _norm(x: jax.Array, parameters: tuple[jax.Array, jax.Array], eps: float) -> jax.Array:
@@ -150,22 +150,18 @@ def _norm(x: jax.Array, parameters: tuple[jax.Array, jax.Array], eps: float) -> 
 
 
 def _jax_weights(model: nn.Module, layers: int) -> dict[str, Any]:
-    """The model's weights as a pytree, matrices stored as (out, in).
-
-    Hugging Face keeps GPT-2's as (in, out), on which XLA's CPU matrix product is slower.
-    """
+    """The model's weights as a pytree; Hugging Face keeps GPT-2's matrices as (in, out)."""
     import jax.numpy as jnp
 
-    arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    arrays = {name: jnp.asarray(array.numpy()) for name, array in model.state_dict().items()}
 
     def pair(path: str) -> tuple[jax.Array, jax.Array]:
-        weight, bias = arrays[f"{path}.weight"], arrays[f"{path}.bias"]
-        return jnp.asarray(np.ascontiguousarray(weight.T)), jnp.asarray(bias)
+        return arrays[f"{path}.weight"], arrays[f"{path}.bias"]
 
     parts = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
     return {
-        "wte": jnp.asarray(arrays["transformer.wte.weight"]),
-        "wpe": jnp.asarray(arrays["transformer.wpe.weight"]),
+        "wte": arrays["transformer.wte.weight"],
+        "wpe": arrays["transformer.wpe.weight"],
         "ln_f": pair("transformer.ln_f"),
         "blocks": [
             {part: pair(f"transformer.h.{layer}.{part}") for part in parts}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import native, timing
+from benchmarks import native, report, timing
 
 TINY = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 64, "vocab_size": 101}
 
@@ -54,3 +54,19 @@ def test_memory_tells_what_was_used_from_what_was_kept():
     _, added = timing.memory_of(work)
     assert added.peak == pytest.approx(128 << 20, rel=0.1)
     assert added.kept == pytest.approx(32 << 20, rel=0.1)
+
+
+def test_a_line_is_judged_by_its_target():
+    ratio = timing.Spread(0.9, 0.8, 1.1)
+    at_most = report.Figure("forward", "9 ms", "native: 10 ms", ratio, 0.9, report.Target(1.0))
+    at_least = report.Figure(
+        "rewrite", "", judged=9e4, target=report.Target(1e5, "nodes/s", at_least=True)
+    )
+    assert at_most.cells()[-3:] == ("0.90 (0.80–1.10)", "≤ 1", "yes")
+    assert at_least.cells()[-2:] == ("≥ 100,000 nodes/s", "no")
+
+
+def test_the_table_is_markdown_of_equal_lines():
+    lines = report.table([report.Figure("a", "1"), report.Figure("longer", "")]).splitlines()
+    assert len(lines) == 4
+    assert len({(len(line), line.count("|")) for line in lines}) == 1
