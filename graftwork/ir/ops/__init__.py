@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graftwork.ir.op import REGISTRY, Op
-from graftwork.ir.ops import axes, control, elementwise, indexing, reduce
+from graftwork.ir.ops import axes, composites, control, elementwise, indexing, random, reduce
 
-_MODULES = (elementwise, axes, reduce, indexing, control)
+_MODULES = (elementwise, axes, reduce, indexing, control, *composites.MODULES, random)
 
 if TYPE_CHECKING:
 

@@ -1,0 +1,64 @@
+"""Scaled dot-product attention, with the sites that people look at."""
+
+from __future__ import annotations
+
+import math
+
+from graftwork.ir.attributes import AXIS, BOOL, FLOAT, Spec, choice, optional
+from graftwork.ir.build import Term, mark
+from graftwork.ir.dtypes import DType
+from graftwork.ir.op import REGISTRY, define
+from graftwork.ir.ops.composites.precision import widened
+from graftwork.ir.ops.composites.statistics import softmax
+from graftwork.ir.ops.elementwise import select, tanh
+
+
+def _masked(scores: Term, mask: Term) -> Term:
+    """A bool mask keeps where it is true; a float mask is added."""
+    if mask.dtype is DType.boolean:
+        return select(mask, scores, -math.inf)
+    return scores + mask
+
+
+def _pattern(scores: Term, key: str, masked_rows: str) -> Term:
+    if masked_rows == "nan":
+        return softmax(scores, axis=key)
+    dead = REGISTRY["eq"](scores.max(key), -math.inf)
+    uniform = softmax(select(dead, 0.0, scores), axis=key)
+    return select(dead, 0.0, uniform) if masked_rows == "zero" else uniform
+
+
+def _attention(
+    q: Term, k: Term, v: Term, mask: Term | None = None, *, over: str, key: str, scale: float,
+    softcap: float | None, masked_rows: str, in_f32: bool,
+) -> Term:  # fmt: skip
+    scores = REGISTRY["contract"](q, k, over=over)
+    if scale != 1.0:
+        scores = scores * scale
+    if softcap is not None:
+        scores = tanh(scores / softcap) * softcap
+    if mask is not None:
+        scores = _masked(scores, mask)
+    scores = mark("scores", scores)
+    wide = widened(scores) if in_f32 else scores
+    pattern = mark("pattern", _pattern(wide, key, masked_rows).cast(v.dtype))
+    return mark("z", REGISTRY["contract"](pattern, v, over=key))
+
+
+attention = define(
+    "attention",
+    "q k v mask?",
+    "Values averaged by the softmax of scale q k (Vaswani et al. 2017). Grouped queries have axes "
+    "that keys lack. A bool mask keeps where true, a float mask is added; rows with every key "
+    "masked are zero, the mean of the values, or NaN.",
+    attrs=(
+        Spec("over", AXIS),
+        Spec("key", AXIS),
+        Spec("scale", FLOAT, 1.0),
+        Spec("softcap", optional(FLOAT), None),
+        Spec("masked_rows", choice("zero", "mean", "nan"), "nan"),
+        Spec("in_f32", BOOL, False),
+    ),
+    body=_attention,
+    sites=("scores", "pattern", "z"),
+)

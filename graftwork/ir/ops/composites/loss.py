@@ -1,0 +1,25 @@
+"""Losses."""
+
+from __future__ import annotations
+
+from graftwork.ir.attributes import AXIS, INT, Spec, optional
+from graftwork.ir.build import Term
+from graftwork.ir.op import REGISTRY, define
+from graftwork.ir.ops.composites.statistics import log_softmax
+from graftwork.ir.ops.elementwise import eq, select
+
+
+def _cross_entropy(logits: Term, labels: Term, *, axis: str, ignore: int | None) -> Term:
+    ignored = None if ignore is None else eq(labels, ignore)
+    safe = labels if ignored is None else select(ignored, 0, labels)
+    picked = -REGISTRY["gather"](log_softmax(logits, axis=axis), safe, axes=(axis,))
+    return picked if ignored is None else select(ignored, 0.0, picked)
+
+
+cross_entropy = define(
+    "cross_entropy",
+    "logits labels",
+    "-log softmax of the logits along an axis at each label; zero where the label is `ignore`.",
+    attrs=(Spec("axis", AXIS), Spec("ignore", optional(INT), None)),
+    body=_cross_entropy,
+)
