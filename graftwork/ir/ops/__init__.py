@@ -8,9 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graftwork.ir.op import REGISTRY, Op
-from graftwork.ir.ops import axes, composites, control, elementwise, indexing, random, reduce
+from graftwork.ir.ops import (
+    axes,
+    composites,
+    control,
+    elementwise,
+    indexing,
+    joining,
+    random,
+    reduce,
+)
 
-_MODULES = (elementwise, axes, reduce, indexing, control, *composites.MODULES, random)
+_MODULES = (elementwise, axes, joining, reduce, indexing, control, *composites.MODULES, random)
 
 if TYPE_CHECKING:
 

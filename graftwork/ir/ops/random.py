@@ -233,9 +233,7 @@ random_seed = define(
 
 def _random_fold_in(keys: Term, data: Term, *, key: str) -> Term:
     seed = random_seed(data.cast(DType.u32), key=key)
-    return _joined(
-        _words(threefry2x32.emit(*_halves(keys, key), *_halves(seed, key))), key
-    )
+    return _joined(_words(threefry2x32.emit(*_halves(keys, key), *_halves(seed, key))), key)
 
 
 random_fold_in = define(
