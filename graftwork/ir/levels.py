@@ -1,0 +1,48 @@
+"""The levels of a graph: its top, and every region inside it, by position.
+
+A level is addressed by pairs of numbers, flattened: the position of a node, and which of its
+regions; `()` is the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from graftwork.ir.graph import Graph, Region, Value
+
+Path = tuple[int, ...]
+
+
+def levels(graph: Graph) -> Iterator[tuple[Path, Region]]:
+    """Every level, the top first."""
+    todo: list[tuple[Path, Region]] = [((), graph.region)]
+    while todo:
+        path, level = todo.pop()
+        yield path, level
+        found = [
+            ((*path, position, number), region)
+            for position, node in enumerate(level.nodes)
+            if node.regions
+            for number, region in enumerate(node.regions)
+        ]
+        todo.extend(reversed(found))
+
+
+def defined(level: Region) -> Iterator[Value]:
+    """The values of one level, in the order of their definition."""
+    yield from level.inputs
+    for node in level.nodes:
+        yield from node.outputs
+
+
+def levels_of(graph: Graph, values: Iterable[Value]) -> Mapping[Value, Path]:
+    """Value -> the first level that defines it; values that no level defines are left out."""
+    wanted = set(values)
+    found: dict[Value, Path] = {}
+    for path, level in levels(graph):
+        if len(found) == len(wanted):
+            break
+        for value in defined(level):
+            if value in wanted:
+                found.setdefault(value, path)
+    return found
