@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import importlib
 
+from graftwork.backends.engine import Laid, Target, register_lowering
 from graftwork.backends.program import Program
 from graftwork.ir.errors import UnsupportedOpError, nearest
 from graftwork.ir.graph import Graph
+
+__all__ = ["Laid", "Program", "Target", "compile", "register_lowering"]
 
 _MODULES = {
     "numpy": "graftwork.backends.reference",

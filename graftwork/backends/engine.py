@@ -30,7 +30,22 @@ class Laid:
     axes: tuple[str, ...]
 
 
-Lowering = Callable[["Target", Node, Sequence[Laid]], "Laid | Sequence[Laid]"]
+# A lowering takes the target of its own backend, which the type cannot say.
+Lowering = Callable[[Any, Node, Sequence[Laid]], "Laid | Sequence[Laid]"]
+
+_REGISTERED: dict[tuple[str, Op], Lowering] = {}
+
+
+def register_lowering(backend: str, op: Op, function: Lowering) -> None:
+    """Say how a backend computes an op; this goes before the backend's own table.
+
+    Args:
+        backend: its name: "jax", "torch" or "onnx".
+        op: any op, also one that you defined.
+        function: `function(target, node, operands)` gives what the node defines, as `Laid`: an
+            array of the framework and the axis of each of its dimensions.
+    """
+    _REGISTERED[backend, op] = function
 
 
 class Target(ABC):
@@ -90,7 +105,7 @@ class Target(ABC):
             UnsupportedOpError: if the target has no lowering for a primitive.
         """
         operands = [env[value] for value in node.inputs]
-        lowering = self.table.get(node.op)
+        lowering = _REGISTERED.get((self.name, node.op)) or self.table.get(node.op)
         if lowering is not None:
             made = lowering(self, node, operands)
             results = (made,) if isinstance(made, Laid) else tuple(made)
@@ -140,6 +155,20 @@ def _interleave(
         place = next((order.index(a) for a in after if a in order), len(order))
         order.insert(place, axis)
     return tuple(order)
+
+
+def adjacent(axes: Sequence[str], group: Sequence[str]) -> tuple[tuple[str, ...], int]:
+    """An order in which the axes of a group follow each other as given, and where they start."""
+    place = min((axes.index(axis) for axis in group), default=len(axes))
+    before = [axis for axis in axes[:place] if axis not in group]
+    after = [axis for axis in axes[place:] if axis not in group]
+    return (*before, *group, *after), place
+
+
+def product_order(operands: Sequence[Laid], hint: Sequence[str]) -> Sequence[Laid]:
+    """The two operands of a product in the order that puts the last axis of the hint last."""
+    a, b = operands
+    return (b, a) if hint and hint[-1] in a.axes and hint[-1] not in b.axes else (a, b)
 
 
 def lower_graph(

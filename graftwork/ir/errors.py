@@ -42,6 +42,10 @@ class InputError(GraftworkError):
     """Missing, extra or ill-shaped inputs of a run."""
 
 
+class DeviceError(GraftworkError):
+    """A device that was asked for and is not present."""
+
+
 class SelectionError(GraftworkError):
     """A selector that matches nothing, too much, or is ambiguous."""
 

@@ -149,10 +149,7 @@ _DOMAIN = {  # where the function is real
     "acosh": (1, 4), "atanh": (-0.9, 0.9), "log1p": (-0.9, 3), "erf_inv": (-0.9, 0.9),
     "lgamma": (0.1, 4), "digamma": (0.1, 4),
 }  # fmt: skip
-UNARY = (
-    "exp expm1 log log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-    "logistic erf erfc erf_inv lgamma digamma"
-).split()
+UNARY = ["exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "logistic", "erf", "erfc", "erf_inv", "lgamma", "digamma"]
 
 
 def _unary() -> list[Sample]:
@@ -177,10 +174,10 @@ def _unary() -> list[Sample]:
     return found
 
 
-BINARY = "add sub mul div floor_div rem mod pow maximum minimum".split()
-COMPARE = "eq ne lt le gt ge".split()
-BITS = "and or xor".split()
-SHIFTS = "shift_left shift_right shift_right_logical".split()
+BINARY = ["add", "sub", "mul", "div", "floor_div", "rem", "mod", "pow", "maximum", "minimum"]
+COMPARE = ["eq", "ne", "lt", "le", "gt", "ge"]
+BITS = ["and", "or", "xor"]
+SHIFTS = ["shift_left", "shift_right", "shift_right_logical"]
 
 
 def _pairs(name: str, a: Array, b: Array) -> Sample:
@@ -424,7 +421,7 @@ def _gathers() -> list[Sample]:
     table, ids = normal(5, 3), whole(2, 4)
     wild = np.array([[0, -1, 4], [7, 2, -9]])
     wide = normal(2, 5, 3)
-    found = [
+    return [
         sample("gather", lambda x, i: ops.gather(x, i, axes=("v",)), x=("v e", table),
                i=("b s", ids)),
         sample("gather-shared", lambda x, i: ops.gather(x, i, axes=("v",)), x=("b v e", wide),
@@ -454,7 +451,6 @@ def _gathers() -> list[Sample]:
         sample("gather-u8", lambda x, i: ops.gather(x, i, axes=("v",)), x=("v", normal(5)),
                i=("b s", ids.astype(np.uint8))),
     ]  # fmt: skip
-    return found
 
 
 def _scatters() -> list[Sample]:

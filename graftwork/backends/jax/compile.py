@@ -1,0 +1,92 @@
+"""From a graph to a jitted program, or to a pure function and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+from jax import lax
+
+from graftwork.backends.engine import lower_graph
+from graftwork.backends.jax.arrays import as_jax
+from graftwork.backends.jax.placement import Placement, placement
+from graftwork.backends.jax.table import TABLE
+from graftwork.backends.jax.target import JaxTarget
+from graftwork.backends.program import Program
+from graftwork.ir.binding import Binding, bind
+from graftwork.ir.graph import Graph, Parameter, Port
+
+Arrays = dict[str, Any]
+
+
+def to_jax(graph: Graph) -> tuple[Callable[..., Arrays], Arrays]:
+    """A pure function and its parameters.
+
+    The function is called as `fn(params, **inputs)` with inputs by name, or `fn(params, inputs)`
+    with a dict of them; it gives arrays by output name, and works under `jax.jit`, `jax.grad`,
+    `jax.vmap` and the rest. Parameters are a dict from name to array.
+    """
+    everywhere = Placement(None, None, {})
+
+    def function(params: Arrays, inputs: Mapping[str, Any] | None = None, **named: Any) -> Arrays:
+        with jax.enable_x64(True):
+            return _trace(graph, everywhere, params, {**(inputs or {}), **named})
+
+    with jax.enable_x64(True):
+        return function, {p.name: as_jax(graph.store[p.name], None) for p in graph.parameters}
+
+
+def compile(
+    graph: Graph,
+    device: str | None = None,
+    shard: Mapping[str, str] | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+) -> Program:
+    """A program jitted by XLA, once for each new shape of its inputs.
+
+    Args:
+        graph: what to compile.
+        device: "cpu", "gpu" or "cuda", "tpu"; None for the best present.
+        shard: role or name of an axis -> axis of the device mesh. An axis whose extent the mesh
+            does not divide stays whole.
+        mesh: devices with named axes; None for all devices of the platform, shared out evenly
+            over the mesh axes that `shard` names.
+
+    Raises:
+        DeviceError: if there is no such device.
+        AxisError: if `shard` names an axis that the graph does not have.
+    """
+    where = placement(graph, device, shard or {}, mesh)
+
+    def put(port: Port | Parameter, array: Any) -> Any:
+        return as_jax(array, where.of(port.layout, array.shape))
+
+    @jax.jit
+    def program(params: Arrays, inputs: Arrays) -> Arrays:
+        return _trace(graph, where, params, inputs)
+
+    def execute(binding: Binding) -> Arrays:
+        with jax.enable_x64(True):
+            inputs = {port.name: put(port, binding.arrays[port.name]) for port in graph.inputs}
+            return dict(program(params, inputs))
+
+    with jax.enable_x64(True):
+        params = {p.name: put(p, graph.store[p.name]) for p in graph.parameters}
+    return Program(graph, "jax", execute, program)
+
+
+def _trace(
+    graph: Graph, where: Placement, params: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> Arrays:
+    """The body of every function made here: lower the graph at the shapes of the inputs."""
+    binding = bind(graph, inputs)
+    constrain = where.constrain if where.mesh else None
+    target = JaxTarget(TABLE, graph.axes, binding.symbols, constrain, where.axes)
+    arrays = {
+        port.name: lax.convert_element_type(
+            binding.arrays[port.name], port.value.type.dtype.numpy
+        )
+        for port in graph.inputs
+    }
+    return lower_graph(target, graph, arrays, params)
