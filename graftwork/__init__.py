@@ -1,0 +1,80 @@
+"""graftwork: trained models as programs.
+
+Convert a PyTorch or JAX model to an immutable graph with named axes, rewrite it with passes, and
+run the result with JAX, TorchInductor or ONNX Runtime:
+
+    graph = gw.from_torch(model, input_ids, axes={"input_ids": "batch seq"})
+    ablated = graph.apply(gw.passes.Ablate("blocks.5.attn.z", where={"heads": 3}))
+    out = gw.compile(ablated, backend="jax")(input_ids=input_ids)
+
+Importing this package loads no framework; each is loaded where it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from graftwork.ir import ops as ops
+from graftwork.ir.array import NamedArray as NamedArray
+from graftwork.ir.errors import GraftworkError as GraftworkError
+from graftwork.ir.graph import Graph as Graph
+from graftwork.ir.select import Selector as Selector
+
+if TYPE_CHECKING:
+    from graftwork import passes as passes
+    from graftwork import testing as testing
+    from graftwork import viz as viz
+    from graftwork.backends import Program as Program
+    from graftwork.backends import register_lowering as register_lowering
+    from graftwork.convert import from_jax as from_jax
+    from graftwork.convert import from_pretrained as from_pretrained
+    from graftwork.convert import from_torch as from_torch
+    from graftwork.generate import generate as generate
+    from graftwork.ir.op import define as define_op
+    from graftwork.ir.storage import load as load
+    from graftwork.ir.storage import save as save
+    from graftwork.ir.text import parse as parse
+    from graftwork.lower import compile as compile
+    from graftwork.lower import export_onnx as export_onnx
+    from graftwork.lower import to_jax as to_jax
+    from graftwork.lower import to_torch as to_torch
+    from graftwork.passes.recipe import load_recipe as load_recipe
+    from graftwork.passes.recipe import save_recipe as save_recipe
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Program": "graftwork.backends",
+    "register_lowering": "graftwork.backends",
+    "from_jax": "graftwork.convert",
+    "from_pretrained": "graftwork.convert",
+    "from_torch": "graftwork.convert",
+    "generate": "graftwork.generate",
+    "define_op": "graftwork.ir.op:define",
+    "load": "graftwork.ir.storage",
+    "save": "graftwork.ir.storage",
+    "parse": "graftwork.ir.text",
+    "compile": "graftwork.lower",
+    "export_onnx": "graftwork.lower",
+    "to_jax": "graftwork.lower",
+    "to_torch": "graftwork.lower",
+    "load_recipe": "graftwork.passes.recipe",
+    "save_recipe": "graftwork.passes.recipe",
+}
+_ROOMS = ("passes", "testing", "viz")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"graftwork.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'graftwork' has no attribute {name!r}")
+    home, _, word = _HOMES[name].partition(":")
+    found = getattr(importlib.import_module(home), word or name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_ROOMS})

@@ -16,11 +16,12 @@ from attrs import evolve, frozen
 
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import RewriteError, UnreachableEditError
-from graftwork.ir.graph import Graph, Node, Parameter, Place, Port, Region, Site, Value, walk
+from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value, walk
 from graftwork.ir.infer import expand, infer
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.order import dependency_order
+from graftwork.ir.sites import Place, Sites, Span
 from graftwork.ir.types import Type, Typing
 
 
@@ -51,10 +52,9 @@ class Rewriter:
         self.parameters = list(graph.parameters)
         self.outputs = list(graph.outputs)
         self.arrays: dict[str, object] = {}
-        self.sites = dict(graph.sites)
         self._interposed: dict[Value, list[_Interposed]] = {}
         self._replaced: dict[Node, tuple[Node, ...]] = {}
-        self._prelude: list[Node] = []
+        self.prelude: list[Node] = []
         self._aliases: dict[Value, Value] = {}
         self._opened: dict[Value, Mapping[str, Value]] = {}
         self._edited: list[Value] = []
@@ -89,7 +89,7 @@ class Rewriter:
             raise RewriteError(
                 f"{self.by}: the edit makes {result.type!r} of {value!r}; cast it back"
             )
-        entry = _Interposed(raw, tuple(builder.nodes), result.value, tuple(reads))
+        entry = _Interposed(raw, self._signed(builder.nodes), result.value, tuple(reads))
         self._interposed.setdefault(value, []).append(entry)
         self._edited.append(value)
 
@@ -108,7 +108,7 @@ class Rewriter:
         for old, new in zip(node.outputs, results, strict=True):
             if old.type.dtype is not new.dtype:
                 raise RewriteError(f"{self.by}: {new.type!r} in the place of {old!r}")
-        self._define(node, builder.nodes, tuple(term.value for term in results))
+        self._define(node, self._signed(builder.nodes), tuple(term.value for term in results))
 
     def substitute(self, old: Value, new: Value) -> None:
         """Let everything that reads `old` read `new`."""
@@ -120,7 +120,7 @@ class Rewriter:
 
     def insert(self, nodes: Iterable[Node]) -> None:
         """Add nodes that read only inputs, parameters and one another, before all others."""
-        self._prelude.extend(nodes)
+        self.prelude.extend(nodes)
 
     def open(self, node: Node) -> Mapping[str, Value]:
         """Put a composite's body in its place; interior site name or position -> value."""
@@ -206,6 +206,15 @@ class Rewriter:
             self._require_reach(graph, level)
         return graph.evolve(sites=self._moved_sites(graph, level, entries))
 
+    def _signed(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
+        """Nodes with this pass in their origin, whatever builder made them."""
+        return tuple(
+            node
+            if node.origin.passes[-1:] == (self.by,)
+            else evolve(node, origin=node.origin.through(self.by))
+            for node in nodes
+        )
+
     def _define(self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]) -> None:
         """Make `nodes` define the outputs of `node` under their old identities where types agree."""
         inner = {value for made in nodes for value in made.outputs}
@@ -223,7 +232,7 @@ class Rewriter:
 
     def _ordered(self) -> Sequence[Node]:
         """The nodes to walk, sorted again only if an edit reads what comes later."""
-        nodes = [*self._prelude]
+        nodes = [*self.prelude]
         for node in self.graph.nodes:
             made = self._replaced.get(node)
             if made is None:
@@ -248,21 +257,33 @@ class Rewriter:
                     "do nothing; edit an earlier value, or collect this one"
                 )
 
-    def _moved_sites(self, graph: Graph, level: _Level, entries: set[Value]) -> dict[str, Site]:
-        """Sites of the values that still exist, following opened composites."""
-        if not self.sites:
-            return {}
+    def _moved_sites(self, graph: Graph, level: _Level, entries: set[Value]) -> Sites:
+        """Sites and spans of the values that still exist, following opened composites."""
+        old = graph.sites
+        if not old.table and not old.spans:
+            return old
         alive = entries | {v for node in graph.walk() for v in node.outputs}
         alive |= {v for node in graph.walk() for r in node.regions for v in r.inputs}
-        moved: dict[str, Site] = {}
-        for path, site in self.sites.items():
-            value, inner = site.place.value, site.place.inner
+
+        def moved(place: Place) -> Place | None:
+            value, inner = place.value, place.inner
             while inner and value in self._opened:
                 value, inner = self._opened[value][inner[0]], inner[1:]
             value = level.mapped(value)
-            if value in alive:
-                moved[path] = evolve(site, place=Place(value, inner))
-        return moved
+            return Place(value, inner) if value in alive else None
+
+        table = {
+            path: evolve(site, place=place)
+            for path, site in old.items()
+            if (place := moved(site.place)) is not None
+        }
+        spans = {
+            path: Span(start, end)
+            for path, span in old.spans.items()
+            if (start := moved(span.start)) is not None
+            and (end := moved(span.end)) is not None
+        }
+        return evolve(old, table=table, spans=spans)
 
 
 class _Level:

@@ -1,0 +1,60 @@
+"""From a graph to something that runs: the lowering pipeline, then a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graftwork.backends import Program
+from graftwork.ir.graph import Graph
+
+
+def compile(
+    graph: Graph, backend: str = "jax", device: str | None = None, **options: Any
+) -> Program:
+    """Compile a graph: `run = gw.compile(graph, backend="onnx"); out = run(input_ids=ids)`.
+
+    Args:
+        backend: "numpy" (the reference), "jax", "torch" (TorchInductor) or "onnx".
+        device: "cpu", "cuda", "tpu"; None takes the best that is present.
+        options: of the backend, such as `shard={"heads": "model"}` for JAX.
+
+    Raises:
+        UnsupportedOpError: for an unknown backend, or an op that it cannot lower; names the op,
+            where it came from and what to do.
+    """
+    from graftwork import backends
+    from graftwork.passes.lowering import lowered
+
+    program = backends.compile(lowered(graph), backend, device, **options)
+    return program
+
+
+def to_torch(graph: Graph) -> Any:
+    """A `torch.nn.Module` with real parameters: trainable, with a state_dict."""
+    from graftwork.backends.torch import to_torch
+    from graftwork.passes.lowering import lowered
+
+    return to_torch(lowered(graph))
+
+
+def to_jax(graph: Graph) -> tuple[Any, Mapping[str, Any]]:
+    """A pure function `fn(params, **inputs)` and its parameters, a pytree of JAX arrays."""
+    from graftwork.backends.jax import to_jax
+    from graftwork.passes.lowering import lowered
+
+    return to_jax(lowered(graph))
+
+
+def export_onnx(graph: Graph, path: str | Path) -> None:
+    """Write a checked ONNX model with dynamic axes; external data beyond 2 GB.
+
+    Raises:
+        UnsupportedOpError: for an op that ONNX cannot express.
+        StorageError: if the path cannot be written; what stood there stays whole.
+    """
+    from graftwork.backends.onnx import export
+    from graftwork.passes.lowering import lowered
+
+    export(lowered(graph), path)

@@ -1,0 +1,171 @@
+"""Recipes: lists of passes as data, saved as JSON beside a safetensors file.
+
+Nothing is pickled: a function inside a pass is saved as the graph that it builds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from graftwork.ir.array import NamedArray
+from graftwork.ir.errors import GraftworkError, StorageError, nearest
+from graftwork.ir.graph import Graph
+from graftwork.ir.select import Selector
+from graftwork.ir.text import parse
+from graftwork.passes.base import Pass
+from graftwork.passes.trace import trace_anywhere
+
+FORMAT = 1
+
+
+def save_recipe(passes: Sequence[Pass], path: str | Path) -> None:
+    """Write a recipe as a folder of `recipe.json` and `tensors.safetensors`.
+
+    Raises:
+        StorageError: if a pass holds something that cannot be saved, or the path cannot be
+            written; what stood there stays whole.
+    """
+    from safetensors.numpy import save_file
+
+    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    steps = [_encode_pass(step, f"{i}", tensors) for i, step in enumerate(passes)]
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            text = json.dumps({"format": FORMAT, "passes": steps}, indent=2)
+            (beside / "recipe.json").write_text(text)
+            save_file(tensors, beside / "tensors.safetensors")
+            _swap(beside, target)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"cannot write the recipe {str(path)!r}: {error}") from error
+
+
+def _swap(beside: Path, target: Path) -> None:
+    """Put a finished folder in its place; the old one stays until the new one is there."""
+    if not target.exists():
+        os.replace(beside, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)) / "old"
+    os.replace(target, old)
+    try:
+        os.replace(beside, target)
+    except OSError:
+        os.replace(old, target)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def load_recipe(path: str | Path) -> list[Pass]:
+    """Read a recipe back.
+
+    Raises:
+        StorageError: if files are missing or damaged, or a pass is unknown here.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    folder = Path(path)
+    try:
+        document = json.loads((folder / "recipe.json").read_text())
+        tensors = load_file(folder / "tensors.safetensors")
+        if document["format"] != FORMAT:
+            raise StorageError(f"{str(path)!r} has format {document['format']}, not {FORMAT}")
+        return [_decode_pass(step, tensors) for step in document["passes"]]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise StorageError(f"{str(path)!r} is not a whole recipe: {error!r}") from error
+
+
+def _encode_pass(step: Pass, where: str, tensors: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(step, Pass) or not attrs.has(type(step)):
+        raise StorageError(f"{step!r} is not a Pass, so a recipe cannot hold it")
+    arguments = {}
+    for field in attrs.fields(type(step)):
+        value = getattr(step, field.name)
+        if callable(value) and not isinstance(value, Pass):
+            value = trace_anywhere(value, getattr(step, "site", ""))
+        arguments[field.name] = _encode(value, f"{where}.{field.name}", tensors)
+    return {"pass": type(step).name(), "arguments": arguments}
+
+
+def _encode(value: Any, where: str, tensors: dict[str, Any]) -> Any:
+    """JSON for a value; what JSON has no word for is an object with one tagged key."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, slice):
+        return {"slice": [value.start, value.stop, value.step]}
+    if isinstance(value, Selector):
+        return {"selector": attrs.asdict(value)}
+    if isinstance(value, Graph):
+        return {"graph": str(value)}
+    if isinstance(value, Pass):
+        return {"nested": _encode_pass(value, where, tensors)}
+    if isinstance(value, Mapping):
+        return {"map": {k: _encode(v, f"{where}.{k}", tensors) for k, v in value.items()}}
+    if isinstance(value, list | tuple):
+        return [_encode(v, f"{where}.{i}", tensors) for i, v in enumerate(value)]
+    if hasattr(value, "__array__"):
+        tensors[where] = np.ascontiguousarray(np.asarray(value))
+        axes = value.axes if isinstance(value, NamedArray) else None
+        return {"tensor": where, "axes": axes}
+    raise StorageError(f"a recipe cannot hold {type(value).__name__} ({where})")
+
+
+def _decode_pass(step: Mapping[str, Any], tensors: Mapping[str, Any]) -> Pass:
+    known = {cls.name(): cls for cls in _subclasses(Pass)}
+    if step["pass"] not in known:
+        raise StorageError(f"no pass {step['pass']!r} here{nearest(step['pass'], known)}")
+    cls = known[step["pass"]]
+    arguments = {k: _decode(v, tensors) for k, v in step["arguments"].items()}
+    made = cls.__new__(cls)
+    initialise = getattr(made, "__attrs_init__", None) or made.__init__  # type: ignore[misc]
+    initialise(**arguments)
+    return made
+
+
+def _subclasses(cls: type[Pass]) -> list[type[Pass]]:
+    direct = cls.__subclasses__()
+    return direct + [deeper for one in direct for deeper in _subclasses(one)]
+
+
+def _decode(value: Any, tensors: Mapping[str, Any]) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(v, tensors) for v in value)
+    if not isinstance(value, dict):
+        return value
+    if "float" in value:
+        return float.fromhex(value["float"])
+    if "slice" in value:
+        return slice(*value["slice"])
+    if "selector" in value:
+        return Selector(**value["selector"])
+    if "graph" in value:
+        return _parsed(value["graph"])
+    if "nested" in value:
+        return _decode_pass(value["nested"], tensors)
+    if "map" in value:
+        return {k: _decode(v, tensors) for k, v in value["map"].items()}
+    array = tensors[value["tensor"]]
+    return array if value["axes"] is None else NamedArray(array, tuple(value["axes"]))
+
+
+def _parsed(text: str) -> Graph:
+    try:
+        return parse(text)
+    except GraftworkError as error:
+        raise StorageError(f"the recipe holds a damaged graph: {error}") from error
