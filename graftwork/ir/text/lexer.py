@@ -1,13 +1,14 @@
 """Splitting the text of a graph into tokens, and saying where in it something is wrong.
 
-One compiled expression does the work, so the cost is that of `re`. A type such as
-`f32{batch, seq}` is one token: few different types make up a graph, so each is read once.
+One compiled expression does the work, and equal spellings are looked at once. A type such as
+`f32{batch, seq}` is one token, since a graph has few different types.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TypeVar
 
 from graftwork.ir.dtypes import DType
@@ -16,23 +17,18 @@ from graftwork.ir.text.spelling import STRING, WORD, unquote
 
 T = TypeVar("T")
 _DTYPES = "|".join(dtype.value for dtype in DType)
-_TOKEN = re.compile(
-    rf"""
-    (?:\s+|\#[^\n]*)*
-    (?:
-        (?P<ref>[%@](?:[A-Za-z0-9_.]+|{STRING}))
-      | (?P<type>(?:{_DTYPES})\{{(?:[^{{}}"]|{STRING})*\}})
-      | (?P<word>{WORD})
-      | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?|-inf\b)
-      | (?P<mark>->|<=|//|[-+*%(){{}}\[\],:=])
-      | (?P<origin>![0-9]+)
-      | (?P<string>{STRING})
-      | (?P<end>\Z)
-      | (?P<unknown>.)
-    )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_KINDS = {
+    "ref": rf"[%@](?:[A-Za-z0-9_.]+|{STRING})",
+    "type": rf'(?:{_DTYPES})\{{(?:[^{{}}"]|{STRING})*\}}',
+    "word": WORD,
+    "number": r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?|-inf\b",
+    "mark": r"->|<=|//|[-+*%(){}\[\],:=]",
+    "origin": "![0-9]+",
+    "string": STRING,
+    "end": r"\Z",
+}
+_SPLIT = re.compile("|".join([*_KINDS.values(), r"\#[^\n]*", r"\S"]))
+_KIND = re.compile("|".join(f"(?P<{kind}>{form})" for kind, form in _KINDS.items()))
 _LONGEST_QUOTE = 40
 
 
@@ -40,31 +36,28 @@ class Tokens:
     """The tokens of a text, and a place among them.
 
     Attributes:
-        kinds: what each token is: `ref`, `type`, `word`, `number`, `mark`, `origin`, `string`, and
-            `end` after the last.
-        words: how each is spelled.
-        starts: where in the text each begins.
+        text: what is read.
+        words: how each token is spelled; the last is empty.
+        kinds: what a spelling is: `ref`, `type`, `word`, `number`, `mark`, `origin`, `string`, or
+            `end`.
         at: the token that is read next.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.kinds: list[str] = []
-        self.words: list[str] = []
-        self.starts: list[int] = []
         self.at = 0
-        for match in _TOKEN.finditer(text):
-            kind = match.lastgroup or ""
-            self.kinds.append(kind)
-            self.words.append(match[kind])
-            self.starts.append(match.start(kind))
-            if kind == "unknown":
-                self.at = len(self.kinds) - 1
+        self.words: list[str] = [word for word in _SPLIT.findall(text) if word[:1] != "#"]
+        self.kinds: dict[str, str] = {}
+        for word in set(self.words):
+            match = _KIND.fullmatch(word)
+            if match is None or match.lastgroup is None:
+                self.at = self.words.index(word)
                 raise self.wrong("the text of a graph")
+            self.kinds[word] = match.lastgroup
 
     @property
     def kind(self) -> str:
-        return self.kinds[self.at]
+        return self.kinds[self.words[self.at]]
 
     @property
     def word(self) -> str:
@@ -85,10 +78,11 @@ class Tokens:
 
     def take(self, kind: str, what: str) -> str:
         """Take the next token, which must be of a kind."""
-        if self.kinds[self.at] != kind:
+        word = self.words[self.at]
+        if self.kinds[word] != kind:
             raise self.wrong(what)
         self.at += 1
-        return self.words[self.at - 1]
+        return word
 
     def name(self, what: str) -> str:
         """Take a name: a word, or any text in quotes."""
@@ -114,7 +108,8 @@ class Tokens:
 
     def where(self, at: int) -> str:
         """The line and the column of a token."""
-        start = self.starts[at]
+        tokens = (match for match in _SPLIT.finditer(self.text) if match[0][:1] != "#")
+        start = next(islice(tokens, at, None)).start()
         line = self.text.count("\n", 0, start) + 1
         return f"line {line}, column {start - self.text.rfind(chr(10), 0, start)}"
 

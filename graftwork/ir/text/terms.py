@@ -24,7 +24,7 @@ class Terms(Tokens):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._types: dict[str, Type] = {}
-        self._attrs: dict[tuple[Op, str], Attrs] = {}
+        self._attrs: dict[tuple[object, ...], Attrs] = {}
 
     def integer(self) -> int:
         value = self.number()
@@ -63,10 +63,8 @@ class Terms(Tokens):
     def size_until(self, end: int) -> Size:
         """The expression up to a token."""
         start, self.at = self.at, end
-        first = self.starts[start]
-        last = self.starts[end - 1] + len(self.words[end - 1]) if end > start else first
         try:
-            return parse_size(self.text[first:last])
+            return parse_size(" ".join(self.words[start:end]))
         except SizeSyntaxError as error:
             raise self.refuse(start, error) from error
 
@@ -110,7 +108,7 @@ class Terms(Tokens):
             end = self.words.index(":", start, start + _MOST_TOKENS)
         except ValueError:
             end = start
-        key = (op, self.text[self.starts[start] : self.starts[end]])
+        key = (op, *self.words[start:end])
         if end > start and (known := self._attrs.get(key)) is not None:
             self.at = end
             return known
