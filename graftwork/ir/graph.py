@@ -7,18 +7,22 @@ returns a new graph that shares what it did not touch, so the old graph stays va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
 from graftwork.ir.attributes import NO_ATTRS, Attrs
 from graftwork.ir.op import Op
 from graftwork.ir.origin import UNKNOWN, Origin
+from graftwork.ir.sites import Sites
 from graftwork.ir.sizes import Size, symbols
 from graftwork.ir.store import EMPTY_STORE, Store
 from graftwork.ir.types import AxisTable, Type
+
+if TYPE_CHECKING:
+    from graftwork.ir.select import Selection
 
 
 @frozen(eq=False, repr=False)
@@ -103,27 +107,6 @@ class Parameter:
 
 
 @frozen
-class Place:
-    """Where a value is: a value of the graph, or one inside the composite that defines it.
-
-    `inner` is empty, or leads into composites: each step is an interior site's name (`scores`) or
-    `node:output` positions in the body. The composite opens when an edit addresses the place.
-    Values inside regions are addressed by themselves.
-    """
-
-    value: Value
-    inner: tuple[str, ...] = ()
-
-
-@frozen
-class Site:
-    """A place that people know by name, and the role that each of its axes plays there."""
-
-    place: Place
-    roles: Mapping[str, str] = field(factory=dict)  # role -> axis
-
-
-@frozen
 class Guard:
     """A condition on sizes that the source program assumed: `low <= size <= high`, or a multiple.
 
@@ -147,8 +130,7 @@ class Graph:
         outputs: what a run gives, by name.
         axes: axis name -> size, an integer or an expression over symbols such as `seq`.
         store: parameter name -> array, shared with the source framework without a copy.
-        sites: path -> site.
-        unrecognised: block path -> why its canonical sites were not found.
+        sites: the table of canonical sites.
         guards: conditions on sizes.
     """
 
@@ -158,8 +140,7 @@ class Graph:
     outputs: tuple[Port, ...]
     axes: AxisTable
     store: Store = EMPTY_STORE
-    sites: Mapping[str, Site] = field(factory=dict)
-    unrecognised: Mapping[str, str] = field(factory=dict)
+    sites: Sites = field(factory=Sites)
     guards: tuple[Guard, ...] = ()
 
     @cached_property
@@ -191,9 +172,37 @@ class Graph:
         """A copy with some fields replaced."""
         return evolve(self, **changes)
 
+    def __str__(self) -> str:
+        """The text form, which `parse` reads back."""
+        from graftwork.ir.text import print_graph
+
+        return print_graph(self)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self.nodes)} nodes, {len(self.parameters)} parameters>"
+
     def walk(self) -> Iterator[Node]:
         """All nodes, those inside regions after their owner."""
         return walk(self.nodes)
+
+    def select(self, path: str | None = None, **words: Any) -> Selection:
+        """The places that a glob over sites or module paths, an op or axes mean; may be empty.
+
+        See `graftwork.ir.select.Selector` for the words.
+        """
+        from graftwork.ir.select import select
+
+        return select(self, path, **words)
+
+    def apply(self, *passes: Callable[[Graph], Graph]) -> Graph:
+        """The graph rewritten by passes in order, verified after each.
+
+        Raises:
+            GraftworkError: of the pass that failed; its message names it and those before it.
+        """
+        from graftwork.ir.pipeline import apply
+
+        return apply(self, passes)[0]
 
 
 def walk(nodes: tuple[Node, ...]) -> Iterator[Node]:

@@ -1,0 +1,98 @@
+"""Applying passes in order: verified after each, and a failure names the pass and its forerunners.
+
+While passes run, `current()` tells them the graph as it was before any edit of this application:
+source runs are cloned from there, and share their clones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from attrs import define, field, frozen
+
+from graftwork.ir.errors import GraftworkError, PassError
+from graftwork.ir.graph import Graph, Value
+from graftwork.ir.verify import verify
+
+AnyPass = Callable[[Graph], Graph]
+
+
+@define(eq=False)
+class Application:
+    """One call of `apply`: its first graph, and what its passes share.
+
+    Attributes:
+        base: the graph before any edit.
+        clones: (source run, value of the base) -> its clone in that run.
+    """
+
+    base: Graph
+    clones: dict[tuple[str, Value], Value] = field(factory=dict)
+
+
+_CURRENT: ContextVar[Application | None] = ContextVar("application", default=None)
+
+
+def current(graph: Graph) -> Application:
+    """The running application, or a new one that starts at `graph`."""
+    return _CURRENT.get() or Application(graph)
+
+
+@frozen(eq=False)
+class Step:
+    """One applied pass, with the graphs before and after it."""
+
+    name: str
+    applied: AnyPass
+    before: Graph
+    after: Graph
+
+
+def name_of(applied: AnyPass) -> str:
+    """How messages call a pass: its repr where that says more than the address."""
+    if type(applied).__repr__ is not object.__repr__ and not hasattr(applied, "__name__"):
+        return repr(applied)
+    return str(getattr(applied, "__name__", type(applied).__name__))
+
+
+def apply(graph: Graph, passes: Sequence[AnyPass]) -> tuple[Graph, tuple[Step, ...]]:
+    """The rewritten graph, and the steps on the way.
+
+    Raises:
+        PassError: if a pass fails, gives something that is no graph or an ill-formed graph; its
+            cause is the pass's own error, and it has the same type as that where it is ours.
+    """
+    token = _CURRENT.set(Application(graph))
+    steps: list[Step] = []
+    try:
+        for applied in passes:
+            after = _apply_one(graph, applied, steps)
+            steps.append(Step(name_of(applied), applied, graph, after))
+            graph = after
+    finally:
+        _CURRENT.reset(token)
+    return graph, tuple(steps)
+
+
+def _apply_one(graph: Graph, applied: AnyPass, steps: Sequence[Step]) -> Graph:
+    after: Any
+    try:
+        after = applied(graph)
+        if not isinstance(after, Graph):
+            raise PassError(f"gave {type(after).__name__}, not a graph")
+        verify(after, since=graph)
+    except GraftworkError as error:
+        before = f", after {', '.join(step.name for step in steps)}" if steps else ""
+        message = f"{error} (in pass {name_of(applied)}{before})"
+        raise _same_kind(error, message) from error
+    return after
+
+
+def _same_kind(error: GraftworkError, message: str) -> GraftworkError:
+    """An error of the same class, so that callers can catch what they expect."""
+    try:
+        return type(error)(message)
+    except TypeError:
+        return PassError(message)

@@ -1,0 +1,340 @@
+"""Finding places in a graph: by canonical site, module path, op, axes, predicates, neighbours.
+
+A `Selector` is data, so that recipes can hold it; applied to a graph it gives a `Selection`, an
+immutable set of places with set algebra. An empty selection is an error where it is used, and
+names the nearest words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from graftwork.ir.dtypes import DType
+from graftwork.ir.errors import SelectionError, nearest
+from graftwork.ir.glob import matching
+from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.infer import expand
+from graftwork.ir.origin import Origin
+from graftwork.ir.sites import Place
+from graftwork.ir.types import Type, Typing
+
+
+@frozen
+class Selector:
+    """What to look for. All that is given must hold.
+
+    Attributes:
+        path: a glob over canonical sites or module paths, whichever it matches.
+        site: a glob over canonical sites only.
+        module: a glob over module paths only: the values that leave the module.
+        op: an op's name, inside composites too.
+        axes: axes that the value must have.
+        count: how many places there must be.
+    """
+
+    path: str | None = None
+    site: str | None = None
+    module: str | None = None
+    op: str | None = None
+    axes: tuple[str, ...] = field(default=(), converter=lambda a: (a,) if isinstance(a, str) else tuple(a))
+    count: int | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None and self == Selector(self.path):
+            return repr(self.path)
+        words = ("path", "site", "module", "op", "axes", "count")
+        given = [(word, getattr(self, word)) for word in words]
+        return ", ".join(f"{word}={value!r}" for word, value in given if value not in (None, ()))
+
+
+@frozen(eq=False)
+class Found:
+    """One selected place, as predicates and passes see it.
+
+    Attributes:
+        place: where it is.
+        name: the site's path, or the module path and op.
+        type: its dtype and axes.
+        roles: role -> axis, at a canonical site.
+        op: the name of the op that makes it, "" for an input or parameter.
+        origin: where it came from.
+    """
+
+    place: Place
+    name: str
+    type: Type
+    roles: Mapping[str, str]
+    op: str
+    origin: Origin
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return self.type.axes
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    @property
+    def module(self) -> str:
+        return self.origin.module
+
+    def axis(self, word: str) -> str:
+        """The axis that plays the role `word` here, or else has that name.
+
+        Raises:
+            SelectionError: if neither is at this place.
+        """
+        axis = self.roles.get(word, word)
+        if axis not in self.type.axis_set:
+            known = [*self.roles, *self.type.axes]
+            raise SelectionError(
+                f"{self.name} has no axis {word!r}; it has {{{', '.join(self.type.axes)}}}"
+                f"{nearest(word, known)}"
+            )
+        return axis
+
+    @property
+    def key(self) -> tuple[Value, tuple[str, ...]]:
+        return self.place.value, self.place.inner
+
+
+@frozen(eq=False, repr=False)
+class Selection:
+    """An ordered set of places of one graph."""
+
+    graph: Graph
+    found: tuple[Found, ...]
+
+    def __iter__(self) -> Iterator[Found]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def __repr__(self) -> str:
+        lines = [f"  {f.name}: {f.type!r}" for f in self.found]
+        return "\n".join([f"{len(lines)} places", *lines])
+
+    def where(self, holds: Callable[[Found], bool]) -> Selection:
+        """Those for which a predicate holds."""
+        return evolve(self, found=tuple(f for f in self.found if holds(f)))
+
+    def count(self, expected: int) -> Selection:
+        """This selection, if it has so many places.
+
+        Raises:
+            SelectionError: otherwise; lists what was found.
+        """
+        if len(self.found) != expected:
+            raise SelectionError(f"expected {expected} places, found {self!r}")
+        return self
+
+    def nth(self, position: int) -> Selection:
+        """Only one of them, by position."""
+        return evolve(self, found=(self.found[position],))
+
+    def __and__(self, other: Selection) -> Selection:
+        keys = {f.key for f in other.found}
+        return self.where(lambda f: f.key in keys)
+
+    def __or__(self, other: Selection) -> Selection:
+        keys = {f.key for f in self.found}
+        extra = tuple(f for f in other.found if f.key not in keys)
+        return evolve(self, found=self.found + extra)
+
+    def __sub__(self, other: Selection) -> Selection:
+        keys = {f.key for f in other.found}
+        return self.where(lambda f: f.key not in keys)
+
+    def before(self) -> Selection:
+        """The values that the nodes of these places read."""
+        index = self.graph.index
+        nodes = [index.producer.get(f.place.value) for f in self.found]
+        return _of_values(self.graph, (v for n in nodes if n is not None for v in n.inputs))
+
+    def after(self) -> Selection:
+        """The values that are made by reading these places."""
+        index = self.graph.index
+        users = (n for f in self.found for n in index.users_of(f.place.value))
+        return _of_values(self.graph, (v for n in users for v in n.outputs))
+
+    def ancestors(self) -> Selection:
+        """Everything that these places depend on."""
+        wanted = {f.place.value for f in self.found}
+        for node in reversed(self.graph.nodes):
+            if any(v in wanted for v in node.outputs):
+                wanted.update(node.inputs)
+        return _of_values(self.graph, (v for v in _values(self.graph) if v in wanted)) - self
+
+    def descendants(self) -> Selection:
+        """Everything that depends on these places."""
+        reached = {f.place.value for f in self.found}
+        for node in self.graph.nodes:
+            if any(v in reached for v in node.inputs):
+                reached.update(node.outputs)
+        return _of_values(self.graph, (v for v in _values(self.graph) if v in reached)) - self
+
+    def between(self, other: Selection) -> Selection:
+        """What lies on a path from these places to the others."""
+        return self.descendants() & other.ancestors()
+
+
+def select(graph: Graph, selector: Selector | str | Selection | None = None, **words: Any) -> Selection:
+    """The places of a graph that a selector means; may be empty.
+
+    Raises:
+        SelectionError: if a path matches canonical sites and module paths both, if nothing
+            matches a path without globs, or if `count` is not met.
+    """
+    if isinstance(selector, Selection):
+        return selector
+    if not isinstance(selector, Selector):
+        selector = Selector(selector, **words)
+    chosen = _by_path(graph, selector)
+    if selector.op is not None:
+        nodes = _by_op(graph, selector.op)
+        chosen = nodes if chosen is None else chosen & nodes
+    if chosen is None:
+        chosen = _of_values(graph, _values(graph))
+    if selector.axes:
+        chosen = chosen.where(lambda f: set(selector.axes) <= {*f.axes, *f.roles})
+    return chosen if selector.count is None else chosen.count(selector.count)
+
+
+def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
+    """The places that a selector means, at least one.
+
+    Raises:
+        SelectionError: if there is none; names the nearest sites and modules.
+    """
+    chosen = select(graph, selector)
+    if not chosen:
+        word = str(getattr(selector, "path", selector) or selector)
+        known = [*graph.sites, *modules(graph)]
+        raise SelectionError(f"nothing in the graph matches {selector!s}{nearest(word, known)}")
+    return chosen
+
+
+def modules(graph: Graph) -> list[str]:
+    """All module paths of the source model, outer ones too, in order of first use."""
+    seen: dict[str, None] = {}
+    for node in graph.nodes:
+        path = node.origin.module
+        while path and path not in seen:
+            seen[path] = None
+            path = path.rpartition(".")[0]
+    return list(seen)
+
+
+def _by_path(graph: Graph, selector: Selector) -> Selection | None:
+    site_glob = selector.site or selector.path
+    module_glob = selector.module or selector.path
+    sites = matching(site_glob, graph.sites) if site_glob and not selector.module else []
+    paths = matching(module_glob, modules(graph)) if module_glob and not selector.site else []
+    if selector.path is not None and sites and paths:
+        raise SelectionError(
+            f"{selector.path!r} matches sites ({sites[0]} ...) and modules ({paths[0]} ...); "
+            "say site= or module="
+        )
+    if selector.path is None and selector.site is None and selector.module is None:
+        return None
+    if sites:
+        return Selection(graph, tuple(_at_site(graph, path) for path in sites))
+    leaving = (f for path in paths for f in _leaving(graph, path))
+    unique = {f.key: f for f in leaving}
+    return Selection(graph, tuple(unique.values()))
+
+
+def _at_site(graph: Graph, path: str) -> Found:
+    site = graph.sites[path]
+    place = site.place
+    node = graph.index.producer.get(place.value)
+    made, op = _inner_type(graph, place)
+    origin = node.origin if node is not None else Origin()
+    return Found(place, path, made, site.roles, op, origin)
+
+
+def _inner_type(graph: Graph, place: Place) -> tuple[Type, str]:
+    """The type of a place, looking into the composites that hold it, and the op that makes it."""
+    node = graph.index.producer.get(place.value)
+    made, op = place.value.type, node.op.name if node is not None else ""
+    typing = Typing(graph.axes)
+    for step in place.inner:
+        assert node is not None
+        body = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
+        typing = body.typing
+        inside = {v: inner for inner in body.region.nodes for v in inner.outputs}
+        if step in body.marks:
+            value = body.marks[step]
+        else:
+            number, _, output = step.partition(":")
+            value = body.region.nodes[int(number)].outputs[int(output)]
+        node = inside.get(value)
+        made, op = value.type, node.op.name if node is not None else op
+    return made, op
+
+
+def _within(path: str, module: str) -> bool:
+    return module == path or module.startswith(path + ".")
+
+
+def _leaving(graph: Graph, path: str) -> Iterable[Found]:
+    """The values that a module makes and something outside of it reads."""
+    index = graph.index
+    for node in graph.nodes:
+        if not _within(path, node.origin.module):
+            continue
+        for value in node.outputs:
+            readers = index.users_of(value)
+            if value in index.outputs or any(
+                not _within(path, reader.origin.module) for reader in readers
+            ):
+                yield _found(graph, value, node, path)
+
+
+def _by_op(graph: Graph, name: str) -> Selection:
+    """Nodes of an op by name, those inside composites too, not those of source runs."""
+    found: list[Found] = []
+    typing = Typing(graph.axes)
+    for node in graph.nodes:
+        if "/" in node.origin.module:
+            continue
+        if node.op.name == name:
+            found += [_found(graph, value, node) for value in node.outputs]
+        elif node.op.body is not None:
+            body = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
+            for i, inner in enumerate(body.region.nodes):
+                if inner.op.name == name:
+                    place = Place(node.outputs[0], (f"{i}:0",))
+                    label = f"{node.origin.module or node.op.name}/{name}"
+                    made = inner.outputs[0].type
+                    found.append(Found(place, label, made, {}, name, node.origin))
+    return Selection(graph, tuple(found))
+
+
+def _found(graph: Graph, value: Value, node: Node | None, path: str = "") -> Found:
+    origin = node.origin if node is not None else Origin()
+    op = node.op.name if node is not None else ""
+    return Found(Place(value), path or origin.module or value.name or op, value.type, {}, op, origin)
+
+
+def _of_values(graph: Graph, values: Iterable[Value]) -> Selection:
+    index = graph.index
+    unique = dict.fromkeys(values)
+    return Selection(graph, tuple(_found(graph, v, index.producer.get(v)) for v in unique))
+
+
+def _values(graph: Graph) -> Iterator[Value]:
+    """Every value of the top level, source runs left out."""
+    for entry in (*graph.inputs, *graph.parameters):
+        yield entry.value
+    for node in graph.nodes:
+        if "/" not in node.origin.module:
+            yield from node.outputs

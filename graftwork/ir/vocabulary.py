@@ -1,0 +1,53 @@
+"""The words for places inside models, and the roles that axes play there.
+
+They are those that the field uses already (TransformerLens made them common). A site is a block's
+path and one of these words: `blocks.3.attn.pattern`, `encoder.blocks.0.mlp.out`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+STREAM = ("batch", "seq", "embed")
+HEADS = ("batch", "seq", "heads", "head_dim")
+KEYS = ("batch", "seq", "kv_heads", "head_dim")
+PATTERN = ("batch", "heads", "seq", "kv_seq")
+NEURONS = ("batch", "seq", "mlp")
+
+SITE_ROLES: Mapping[str, tuple[str, ...]] = {
+    "embed": STREAM,
+    "pos_embed": ("seq", "embed"),
+    "resid_pre": STREAM,
+    "attn.in": STREAM,
+    "attn.q": HEADS,
+    "attn.k": KEYS,
+    "attn.v": KEYS,
+    "attn.scores": PATTERN,
+    "attn.pattern": PATTERN,
+    "attn.z": HEADS,
+    "attn.out": STREAM,
+    "resid_mid": STREAM,
+    "mlp.in": STREAM,
+    "mlp.pre": NEURONS,
+    "mlp.post": NEURONS,
+    "mlp.out": STREAM,
+    "resid_post": STREAM,
+    "final_norm": STREAM,
+    "logits": ("batch", "seq", "vocab"),
+}
+"""Site word -> the roles of its axes. A model's own site may have more axes, or lack `batch`.
+
+`attn.result`, the output of each head apart, is not listed: it exists only where a pass makes it.
+Cross-attention uses the same words under `cross_attn`.
+"""
+
+
+def roles_of(path: str) -> tuple[str, ...]:
+    """The roles that a site's path or glob promises; empty if its last words are not canonical."""
+    plain = path.replace("cross_attn.", "attn.")
+    parts = plain.split(".")
+    for count in (2, 1):
+        word = ".".join(parts[-count:])
+        if word in SITE_ROLES:
+            return SITE_ROLES[word]
+    return ()

@@ -1,0 +1,50 @@
+"""Reading activations: new outputs of the graph, named by their sites."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from graftwork.ir.errors import SelectionError
+from graftwork.ir.graph import Graph
+from graftwork.ir.rewrite import Rewriter
+from graftwork.ir.select import Found, Selector, require
+from graftwork.passes.base import Pass
+
+
+@frozen(init=False)
+class Collect(Pass):
+    """Add the activations of sites to the outputs, under the sites' names.
+
+    The axes of the new outputs are named by their roles at the site.
+    """
+
+    promise = "bitwise"
+
+    sites: tuple[str | Selector, ...]
+
+    def __init__(self, *sites: str | Selector) -> None:
+        self.__attrs_init__(tuple(sites))  # type: ignore[attr-defined]
+
+    def __call__(self, graph: Graph) -> Graph:
+        rewriter = Rewriter(graph, "Collect")
+        taken = {port.name for port in graph.outputs}
+        for selector in self.sites:
+            for found in require(graph, selector):
+                name = _unused(found, taken)
+                taken.add(name)
+                rewriter.add_output(name, rewriter.resolve(found.place))
+        return rewriter.finish()
+
+
+def _unused(found: Found, taken: set[str]) -> str:
+    """The place's own name; places of one module are told apart by numbers.
+
+    Raises:
+        SelectionError: if the same site is collected already.
+    """
+    if found.roles and found.name in taken:
+        raise SelectionError(f"{found.name} is an output already")
+    name, count = found.name, 2
+    while name in taken:
+        name, count = f"{found.name}:{count}", count + 1
+    return name
