@@ -20,6 +20,7 @@ from graftwork.ir.ops.families import (
     is_bits,
     is_float,
     is_number,
+    total,
     unary,
 )
 from graftwork.ir.types import Type, Typing, require_same_dtype, zipped
@@ -148,26 +149,24 @@ def _power(a: Array, b: Array) -> Array:
 
 
 def binary(name: str, doc: str, function: Any, **fields: Any) -> Op:
+    """An elementwise op of two operands of one dtype."""
     return elementwise(name, "a b", doc, function, **({"on": is_number} | fields))
 
 
 def _power_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
+    """The slope in a is zero where b is, and that in b where a is."""
     (a, b), (da, db) = operands, tangents
-    result = None
-    if da is not None:
-        result = da * b * pow(a, b - 1.0)
-    if db is not None:
-        grown = db * outputs[0] * log(select(eq(a, 0.0), 1.0, a))
-        result = grown if result is None else result + grown
-    return (result,)
+    flat = eq(b, 0.0)
+    base = None if da is None else da * select(flat, 0.0, b * pow(a, select(flat, 1.0, b - 1.0)))
+    exponent = None if db is None else db * outputs[0] * log(select(eq(a, 0.0), 1.0, a))
+    return (total((base, exponent)),)
 
 
 def _divide_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
     (_, b), (da, db) = operands, tangents
-    if db is None:
-        return (da / b,)
-    shrunk = -(outputs[0] * db) / b
-    return (shrunk if da is None else da / b + shrunk,)
+    above = None if da is None else da / b
+    below = None if db is None else -(outputs[0] * db) / b
+    return (total((above, below)),)
 
 
 def _pick_jvp(chosen: Any) -> Any:
@@ -177,12 +176,9 @@ def _pick_jvp(chosen: Any) -> Any:
         a, b = operands
         zero, half, one = (a.builder.constant(v, a.dtype) for v in (0.0, 0.5, 1.0))
         share = select(eq(a, b), half, select(chosen(a, b), one, zero))
-        parts = [
-            tangent * weight
-            for tangent, weight in zip(tangents, (share, 1.0 - share), strict=True)
-            if tangent is not None
-        ]
-        return (parts[0] if len(parts) == 1 else parts[0] + parts[1],)
+        weights = (share, 1.0 - share)
+        pairs = zip(tangents, weights, strict=True)
+        return (total(None if rate is None else rate * weight for rate, weight in pairs),)
 
     return jvp
 
@@ -190,20 +186,23 @@ def _pick_jvp(chosen: Any) -> Any:
 def _atan2_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
     (y, x), (dy, dx) = operands, tangents
     norm = x * x + y * y
-    parts = []
-    if dy is not None:
-        parts.append(dy * x / norm)
-    if dx is not None:
-        parts.append(-(dx * y) / norm)
-    return (parts[0] if len(parts) == 1 else parts[0] + parts[1],)
+    upward = None if dy is None else dy * x / norm
+    sideways = None if dx is None else -(dx * y) / norm
+    return (total((upward, sideways)),)
+
+
+def _difference_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
+    da, db = tangents
+    return (total((da, None if db is None else -db)),)
 
 
 add = binary(
     "add", "a + b.", np.add, traits={"commutative"}, linear=(0, 1),
+    jvp=lambda operands, tangents, outputs: (total(tangents),),
     transpose=lambda cts, operands, position, typing: cts[0],
 )  # fmt: skip
 sub = binary(
-    "sub", "a - b.", np.subtract, linear=(0, 1),
+    "sub", "a - b.", np.subtract, linear=(0, 1), jvp=_difference_jvp,
     transpose=lambda cts, operands, position, typing: -cts[0] if position else cts[0],
 )  # fmt: skip
 mul = binary(
@@ -240,19 +239,17 @@ mod = binary(
 
 def _remainder_tangent(tangents: Any, quotient: Any) -> Any:
     da, db = tangents
-    if db is None:
-        return da
-    return -(db * quotient) if da is None else da - db * quotient
+    return total((da, None if db is None else -(db * quotient)))
 
 
 pow = binary("pow", "a to the power b.", _power, jvp=_power_jvp)
 maximum = binary(
     "maximum", "The greater; NaN if either is.", np.maximum, traits={"commutative"},
-    jvp=_pick_jvp(lambda a, b: gt(a, b)),
+    jvp=_pick_jvp(lambda a, b: a > b),
 )  # fmt: skip
 minimum = binary(
     "minimum", "The lesser; NaN if either is.", np.minimum, traits={"commutative"},
-    jvp=_pick_jvp(lambda a, b: lt(a, b)),
+    jvp=_pick_jvp(lambda a, b: a < b),
 )  # fmt: skip
 atan2 = binary("atan2", "The angle of the point (b, a).", np.arctan2, on=is_float, jvp=_atan2_jvp)
 
@@ -267,14 +264,16 @@ def _shift(function: Any, overflow: Any) -> Any:
     def shift(a: Array, b: Array) -> Array:
         bits = a.dtype.itemsize * 8
         inside = (b >= 0) & (b < bits)
-        return np.where(inside, function(a, np.where(inside, b, 0).astype(b.dtype)), overflow(a))
+        shifted: Array = function(a, np.where(inside, b, 0).astype(b.dtype))
+        return np.where(inside, shifted, overflow(a))
 
     return shift
 
 
 def _shift_right_logical(a: Array, b: Array) -> Array:
     unsigned = np.dtype(f"u{a.dtype.itemsize}")
-    return np.right_shift(a.view(unsigned), b.view(unsigned)).view(a.dtype)
+    shifted: Array = np.right_shift(a.view(unsigned), b.view(unsigned))
+    return shifted.view(a.dtype)
 
 
 def _sign_bits(a: Array) -> Array:
@@ -311,6 +310,7 @@ shift_right_logical = binary(
 
 
 def compare(name: str, doc: str, function: Any, **fields: Any) -> Op:
+    """An elementwise op of two operands that answers yes or no."""
     return elementwise(
         name, "a b", doc, function, on=anything, result=DType.boolean, jvp=_flat, **fields
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,18 +21,22 @@ Check = Callable[[DType], bool]
 
 
 def is_number(dtype: DType) -> bool:
+    """Numbers: all but bool."""
     return dtype is not DType.boolean
 
 
 def is_float(dtype: DType) -> bool:
+    """Floats."""
     return dtype.is_float
 
 
 def is_bits(dtype: DType) -> bool:
+    """Integers and bool."""
     return not dtype.is_float
 
 
 def anything(dtype: DType) -> bool:
+    """Every dtype."""
     return True
 
 
@@ -38,6 +44,12 @@ def require(check: Check, dtype: DType) -> None:
     """Refuse a dtype that the op has no meaning for."""
     if not check(dtype):
         raise DTypeError(f"not defined on {dtype.value}; cast the operand first")
+
+
+def total(parts: Iterable[Any]) -> Any:
+    """The sum of tangents, where None is zero; None if all are."""
+    present = [part for part in parts if part is not None]
+    return functools.reduce(operator.add, present) if present else None
 
 
 def in_float(function: Callable[..., Any], *arrays: Array) -> Array:

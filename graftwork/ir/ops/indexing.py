@@ -166,7 +166,8 @@ def _evaluate_scatter(
     sizes = [x.sizes[a] for a in axes]
     keep = np.broadcast_to(_inside(found, sizes), shape)
     if mode == "promise" and not keep.all():
-        raise InputError(f"scatter: an index is out of range of {dict(zip(axes, sizes))}")
+        extents = dict(zip(axes, sizes, strict=True))
+        raise InputError(f"scatter: an index is out of range of {extents}")
     if mode == "clip":
         found = [np.clip(i, 0, n - 1) for i, n in zip(found, sizes, strict=True)]
         keep = np.ones(shape, np.bool_)

@@ -56,7 +56,7 @@ def _infer_slice(
     typing: Typing, x: Type, *, axis: str, start: Size, stop: Size, step: int, into: str
 ) -> Type:
     require_axes(x, (axis,))
-    require_new((into,), x)
+    require_new((into,), x.without((axis,)))
     extent = typing.size(axis)
     if step < 1:
         raise AxisError(f"step {step} is not positive; flip the axis to go backward")
@@ -81,7 +81,7 @@ def _transpose_slice(
 ) -> Any:  # fmt: skip
     (ct,) = cts
     zero = ct.builder.constant(0.0, ct.dtype)
-    spread = (typing.size(into) - 1) * step + 1
+    spread = maximum((typing.size(into) - 1) * step + 1, 0)
     high = typing.size(axis) - start - spread
     return REGISTRY["pad"](
         ct, zero, axis=into, low=start, high=high, interior=step - 1, into=axis

@@ -10,6 +10,7 @@ from graftwork.ir.array import NamedArray, aligned, union
 from graftwork.ir.attributes import AXIS, AXIS_SET, BOOL, DTYPE, INT, SIZE, Spec
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, DTypeError
+from graftwork.ir.graph import Region
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.ops.families import cumulative, in_float, is_number, reduction, require
 from graftwork.ir.sizes import Size, decide
@@ -67,7 +68,8 @@ def _max_jvp(operands: Any, tangents: Any, outputs: Any, *, over: tuple[str, ...
     """The tangents where the extremum is attained, averaged over ties."""
     (x,), (dx,), (y,) = operands, tangents, outputs
     hit = REGISTRY["eq"](x, y).cast(x.dtype)
-    return ((dx * hit).sum(*over) / hit.sum(*over),)
+    ties = REGISTRY["maximum"](hit.sum(*over), 1.0)
+    return ((dx * hit).sum(*over) / ties,)
 
 
 def _prod_jvp(operands: Any, tangents: Any, outputs: Any, *, over: tuple[str, ...]) -> Any:
@@ -78,16 +80,37 @@ def _prod_jvp(operands: Any, tangents: Any, outputs: Any, *, over: tuple[str, ..
     typing = x.builder.typing
     flat = typing.fresh("prod")
     line, dline = (t.merge(*over, into=flat) for t in (x, dx))
-    one = x.builder.constant(1.0, x.dtype)
-    sides = []
-    for reverse in (False, True):
-        running = REGISTRY["cumprod"](line, axis=flat, reverse=reverse)
-        kept = typing.fresh(flat)
-        low, high = (1, 0) if reverse else (0, 1)
-        size = typing.size(flat)
-        inner = REGISTRY["slice"](running, axis=flat, start=low, stop=size - high, into=kept)
-        sides.append(REGISTRY["pad"](inner, one, axis=kept, low=high, high=low, into=flat))
-    return ((dline * sides[0] * sides[1]).sum(flat),)
+    before, after = (
+        _previous(REGISTRY["cumprod"](line, axis=flat, reverse=reverse), flat, 1.0, reverse)
+        for reverse in (False, True)
+    )
+    return ((dline * before * after).sum(flat),)
+
+
+def _previous(x: Any, axis: str, first: float, reverse: bool) -> Any:
+    """What each position of an axis has before it; `first` where there is nothing."""
+    typing = x.builder.typing
+    wide = typing.fresh(axis)
+    low, high = (0, 1) if reverse else (1, 0)
+    padded = REGISTRY["pad"](x, first, axis=axis, low=low, high=high, into=wide)
+    stop = typing.size(axis) + high
+    return REGISTRY["slice"](padded, axis=wide, start=high, stop=stop, into=axis)
+
+
+def _recurrence(factor: Any, term: Any, axis: str, reverse: bool) -> Any:
+    """y[i] = factor[i] y[i - 1] + term[i] along an axis, from zero."""
+    from graftwork.ir.build import Builder
+
+    inner = Builder(factor.builder.typing)
+    free = dict.fromkeys(a for x in (factor, term) for a in x.axes if a != axis)
+    before = inner.input(term.dtype, free)
+    steps = [inner.input(x.dtype, [a for a in x.axes if a != axis]) for x in (factor, term)]
+    after = steps[0] * before + steps[1]
+    inputs = tuple(x.value for x in (before, *steps))
+    body = Region(inputs, tuple(inner.nodes), (after.value, after.value))
+    start = term.builder.constant(0.0, term.dtype).broadcast(*free)
+    attrs = {"axis": axis, "carry": 1, "xs": 2, "reverse": reverse}
+    return term.builder.emit(REGISTRY["scan"], [start, factor, term], attrs, (body,))[1]
 
 
 def _sum_reference(a: Array, axis: tuple[int, ...]) -> Any:
@@ -136,7 +159,7 @@ def _infer_arg(typing: Typing, x: Type, *, axis: str, dtype: DType) -> Type:
     return x.without((axis,)).with_dtype(dtype)
 
 
-def _arg(name: str, doc: str, function: Array | Any) -> Any:
+def _arg(name: str, doc: str, function: Any) -> Any:
     def evaluate(at: object, x: NamedArray, *, axis: str, dtype: DType) -> NamedArray:
         found = function(x.array, axis=x.position(axis)).astype(dtype.numpy)
         return NamedArray(found, tuple(a for a in x.axes if a != axis))
@@ -172,8 +195,9 @@ cumsum = cumulative(
 def _cumprod_jvp(
     operands: Any, tangents: Any, outputs: Any, *, axis: str, reverse: bool
 ) -> Any:
+    """The product rule from step to step, which is exact at zeros."""
     (x,), (dx,), (y,) = operands, tangents, outputs
-    return (y * REGISTRY["cumsum"](dx / x, axis=axis, reverse=reverse),)
+    return (_recurrence(x, dx * _previous(y, axis, 1.0, reverse), axis, reverse),)
 
 
 cumprod = cumulative(
@@ -191,7 +215,7 @@ def _running_jvp(operands: Any, tangents: Any, outputs: Any, *, axis: str, rever
     far = REGISTRY["size"](value=size) if reverse else x.builder.constant(-1, "i64")
     marked = REGISTRY["select"](where, position, far)
     runner = REGISTRY["cummin" if reverse else "cummax"](marked, axis=axis, reverse=reverse)
-    return (REGISTRY["gather"](dx, runner, axes=(axis,)),)
+    return (REGISTRY["gather"](dx, runner, axes=(axis,), mode="clip"),)
 
 
 cummax = cumulative("cummax", "Running maxima.", np.maximum.accumulate, jvp=_running_jvp)
@@ -201,10 +225,14 @@ cummin = cumulative("cummin", "Running minima.", np.minimum.accumulate, jvp=_run
 def _cumlogsumexp_jvp(
     operands: Any, tangents: Any, outputs: Any, *, axis: str, reverse: bool
 ) -> Any:
+    """The mean of the tangents so far, weighed by exp(x): its weights shrink from step to step."""
     (x,), (dx,), (y,) = operands, tangents, outputs
-    top = x.max(axis)
-    weighted = REGISTRY["cumsum"](dx * REGISTRY["exp"](x - top), axis=axis, reverse=reverse)
-    return (weighted * REGISTRY["exp"](top - y),)
+    empty = REGISTRY["eq"](y, -np.inf)
+    share, decay = (
+        REGISTRY["select"](empty, 0.0, REGISTRY["exp"](part - y))
+        for part in (x, _previous(y, axis, -np.inf, reverse))
+    )
+    return (_recurrence(decay, dx * share, axis, reverse),)
 
 
 cumlogsumexp = cumulative(
@@ -269,7 +297,7 @@ def _infer_top_k(
     typing: Typing, x: Type, *, axis: str, k: Size, into: str
 ) -> tuple[Type, Type]:
     require_axes(x, (axis,))
-    require_new((into,), x)
+    require_new((into,), x.without((axis,)))
     extent = typing.size(axis)
     if isinstance(k, int) and isinstance(extent, int) and k > extent:
         raise AxisError(f"the top {k} of axis {axis!r}, which has size {extent}")

@@ -16,30 +16,35 @@ def logistic(a: Array) -> Array:
 
 
 def erf(a: Array) -> Any:
+    """The error function."""
     from scipy import special
 
     return special.erf(a)
 
 
 def erfc(a: Array) -> Any:
+    """1 - erf."""
     from scipy import special
 
     return special.erfc(a)
 
 
 def erf_inv(a: Array) -> Any:
+    """The inverse of erf."""
     from scipy import special
 
     return special.erfinv(a)
 
 
 def lgamma(a: Array) -> Any:
+    """log |gamma|."""
     from scipy import special
 
     return special.gammaln(a)
 
 
 def digamma(a: Array) -> Any:
+    """The derivative of lgamma."""
     from scipy import special
 
     return special.digamma(a)

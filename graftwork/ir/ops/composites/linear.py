@@ -8,6 +8,7 @@ from graftwork.ir.attributes import AXIS, AXIS_SET, DTYPE, SIZE, Spec, choice
 from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import REGISTRY, define
+from graftwork.ir.ops.families import total
 from graftwork.ir.sizes import Size
 
 
@@ -19,15 +20,16 @@ def _linear(x: Term, weight: Term, bias: Term | None = None, *, over: tuple[str,
 def _linear_jvp(operands: Any, tangents: Any, outputs: Any, *, over: tuple[str, ...]) -> Any:
     x, weight = operands[:2]
     contract = REGISTRY["contract"]
-    parts = [
-        None if tangents[0] is None else contract(tangents[0], weight, over=over),
-        None if tangents[1] is None else contract(x, tangents[1], over=over),
-        *tangents[2:],
-    ]
-    total, *rest = (part for part in parts if part is not None)
-    for part in rest:
-        total = total + part
-    return (total,)
+    dx, dweight, *dbias = tangents
+    return (
+        total(
+            (
+                None if dx is None else contract(dx, weight, over=over),
+                None if dweight is None else contract(x, dweight, over=over),
+                *dbias,
+            )
+        ),
+    )
 
 
 linear = define(

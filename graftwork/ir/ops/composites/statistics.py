@@ -12,6 +12,7 @@ from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.ops.composites.precision import widened
 from graftwork.ir.ops.elementwise import exp, is_finite, log, maximum, select, stop_gradient
+from graftwork.ir.ops.families import total
 from graftwork.ir.sizes import Size
 
 _OVER = Spec("over", AXIS_SET)
@@ -20,13 +21,13 @@ _AXIS = Spec("axis", AXIS)
 
 def count(x: Term, over: tuple[str, ...], dtype: DType) -> Term:
     """How many elements of x one sum over the axes `over` adds."""
-    total: Size = 1
+    elements: Size = 1
     for axis in over:
-        total = total * x.size(axis)
-    if isinstance(total, int):
-        return x.builder.constant(total, dtype)
+        elements = elements * x.size(axis)
+    if isinstance(elements, int):
+        return x.builder.constant(elements, dtype)
     with x.builder:
-        return REGISTRY["size"](value=total, dtype=dtype)
+        return REGISTRY["size"](value=elements, dtype=dtype)
 
 
 def _require_float(x: Term) -> None:
@@ -97,8 +98,7 @@ def _logaddexp_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
     (y,) = outputs
     shift = select(REGISTRY["eq"](y, -math.inf), 0.0, y)
     pairs = zip(operands, tangents, strict=True)
-    parts = [dx * exp(x - shift) for x, dx in pairs if dx is not None]
-    return (parts[0] if len(parts) == 1 else parts[0] + parts[1],)
+    return (total(None if dx is None else dx * exp(x - shift) for x, dx in pairs),)
 
 
 logaddexp = define(

@@ -12,6 +12,7 @@ from graftwork.ir.build import Operand, Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError
 from graftwork.ir.op import REGISTRY, define
+from graftwork.ir.ops.families import total
 from graftwork.ir.sizes import Size
 
 Ints = tuple[int, ...]
@@ -63,10 +64,9 @@ def _conv(
 
 def _conv_jvp(operands: Any, tangents: Any, outputs: Any, **attrs: Any) -> Any:
     (x, weight), (dx, dweight) = operands, tangents
-    parts = [] if dx is None else [conv(dx, weight, **attrs)]
-    if dweight is not None:
-        parts.append(conv(x, dweight, **attrs))
-    return (parts[0] if len(parts) == 1 else parts[0] + parts[1],)
+    moved = None if dx is None else conv(dx, weight, **attrs)
+    bent = None if dweight is None else conv(x, dweight, **attrs)
+    return (total((moved, bent)),)
 
 
 conv = define(
