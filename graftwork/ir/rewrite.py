@@ -19,8 +19,8 @@ from graftwork.ir.errors import RewriteError, UnreachableEditError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value, walk
 from graftwork.ir.infer import expand, infer
 from graftwork.ir.op import REGISTRY
-from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.order import dependency_order
+from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Place, Sites, Span
 from graftwork.ir.types import Type, Typing
 
@@ -239,7 +239,9 @@ class Rewriter:
                 nodes.append(node)
             else:
                 nodes.extend(made)
-        reads = {value: [r for e in chain for r in e.reads] for value, chain in self._interposed.items()}
+        reads = {
+            value: [r for e in chain for r in e.reads] for value, chain in self._interposed.items()
+        }
         return dependency_order(nodes, reads) if any(reads.values()) else nodes
 
     def _output(self, port: Port, level: _Level) -> Port:
@@ -280,8 +282,7 @@ class Rewriter:
         spans = {
             path: Span(start, end)
             for path, span in old.spans.items()
-            if (start := moved(span.start)) is not None
-            and (end := moved(span.end)) is not None
+            if (start := moved(span.start)) is not None and (end := moved(span.end)) is not None
         }
         return evolve(old, table=table, spans=spans)
 

@@ -39,7 +39,9 @@ class Selector:
     site: str | None = None
     module: str | None = None
     op: str | None = None
-    axes: tuple[str, ...] = field(default=(), converter=lambda a: (a,) if isinstance(a, str) else tuple(a))
+    axes: tuple[str, ...] = field(
+        default=(), converter=lambda a: (a,) if isinstance(a, str) else tuple(a)
+    )
     count: int | None = None
 
     def __str__(self) -> str:
@@ -186,7 +188,9 @@ class Selection:
         return self.descendants() & other.ancestors()
 
 
-def select(graph: Graph, selector: Selector | str | Selection | None = None, **words: Any) -> Selection:
+def select(
+    graph: Graph, selector: Selector | str | Selection | None = None, **words: Any
+) -> Selection:
     """The places of a graph that a selector means; may be empty.
 
     Raises:
@@ -322,7 +326,9 @@ def _by_op(graph: Graph, name: str) -> Selection:
 def _found(graph: Graph, value: Value, node: Node | None, path: str = "") -> Found:
     origin = node.origin if node is not None else Origin()
     op = node.op.name if node is not None else ""
-    return Found(Place(value), path or origin.module or value.name or op, value.type, {}, op, origin)
+    return Found(
+        Place(value), path or origin.module or value.name or op, value.type, {}, op, origin
+    )
 
 
 def _of_values(graph: Graph, values: Iterable[Value]) -> Selection:

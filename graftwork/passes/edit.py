@@ -157,5 +157,3 @@ def _axes_of(found: Found, array: Any, where: Where | None) -> tuple[str, ...]:
             f"{free}; give a NamedArray to say which axes it has"
         )
     return tuple(free[len(free) - rank :])
-
-

@@ -44,9 +44,7 @@ class Linearize(Pass):
             graph = self._linearized(graph, path, base[path])
         return graph
 
-    def _linearized(
-        self, graph: Graph, path: str, point: tuple[tuple[Value, ...], Value]
-    ) -> Graph:
+    def _linearized(self, graph: Graph, path: str, point: tuple[tuple[Value, ...], Value]) -> Graph:
         starts, end = _spans(graph, path)[path]
         rewriter = Rewriter(graph, "Linearize")
         points = Sources(rewriter, graph).places(
@@ -104,9 +102,7 @@ def _module_span(graph: Graph, path: str) -> tuple[tuple[Value, ...], Value]:
     return tuple(entering), leaving[0]
 
 
-def _between(
-    graph: Graph, starts: Sequence[Value], end: Value
-) -> tuple[Region, tuple[Value, ...]]:
+def _between(graph: Graph, starts: Sequence[Value], end: Value) -> tuple[Region, tuple[Value, ...]]:
     """The nodes on paths from the starts to the end, as a region, and what else they read."""
     reached = set(starts)
     nodes = []

@@ -97,9 +97,7 @@ def inline(graph: Graph, found: Found, x: Term) -> Term:
     return env[placed.outputs[0].value]
 
 
-def _adapted(
-    node: Node, sizes: Mapping[str, Size], traced: DType, dtype: DType
-) -> dict[str, Any]:
+def _adapted(node: Node, sizes: Mapping[str, Size], traced: DType, dtype: DType) -> dict[str, Any]:
     """Attributes with symbols replaced by the model's sizes, and the traced dtype by its dtype."""
     attrs = node.attrs.as_dict()
     for spec in node.op.attrs:

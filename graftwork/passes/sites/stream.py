@@ -1,0 +1,155 @@
+"""Following the residual stream.
+
+A stream value is read by a branch (attention, an MLP) and added to what the branch gives. So a
+step of the stream is an `add` in which one term is an ancestor of all the others. In a post-norm
+model the stream goes through a norm after each add; in a parallel model one add joins several
+branches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+
+from graftwork.ir.graph import Graph, Node, Value
+
+VIEWS = frozenset({"rename", "cast", "stop_gradient"})
+NORMS = frozenset({"layer_norm", "rms_norm"})
+
+
+@frozen(eq=False)
+class Step:
+    """One step of a residual stream.
+
+    Attributes:
+        before: the stream that the branches read.
+        branches: what is added to it.
+        total: the sum.
+        after: the stream that the next step reads: the sum, or its norm in a post-norm model.
+    """
+
+    before: Value
+    branches: tuple[Value, ...]
+    total: Value
+    after: Value
+
+
+class Flow:
+    """A graph, asked about dependence between values that lie close together."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.index = graph.index
+
+    def producer(self, value: Value) -> Node | None:
+        return self.index.producer.get(value)
+
+    def place(self, value: Value) -> int:
+        """Position of the producer; inputs come before everything."""
+        node = self.producer(value)
+        return -1 if node is None else self.index.position[node]
+
+    def depends(self, value: Value, source: Value) -> bool:
+        """Whether `value` is computed from `source`; looks only at the nodes between them."""
+        return value is source or source in self.cone(value, source)
+
+    def cone(self, value: Value, source: Value) -> set[Value]:
+        """What `value` depends on, back to where `source` is defined."""
+        floor = self.place(source)
+        seen: set[Value] = {value}
+        stack = [value]
+        while stack:
+            node = self.producer(stack.pop())
+            if node is None:
+                continue
+            for read in node.inputs:
+                if read not in seen and (read is source or self.place(read) > floor):
+                    seen.add(read)
+                    stack.append(read)
+        return seen
+
+    def between(self, source: Value, value: Value) -> list[Node]:
+        """The nodes on paths from `source` to `value`, in order."""
+        cone = self.cone(value, source)
+        nodes = {node for v in cone if v is not source and (node := self.producer(v)) is not None}
+        reached = {source}
+        on_path = []
+        for node in sorted(nodes, key=self.index.position.__getitem__):
+            if any(read in reached for read in node.inputs):
+                reached.update(node.outputs)
+                on_path.append(node)
+        return on_path
+
+    def through(self, value: Value, ops: frozenset[str] = VIEWS) -> Value:
+        """The value behind ops that only dress it up."""
+        while (node := self.producer(value)) is not None and node.op.name in ops:
+            value = node.inputs[0]
+        return value
+
+    def users(self, value: Value) -> Iterator[Node]:
+        """The nodes that read a value, looking through views."""
+        for node in self.index.users_of(value):
+            if node.op.name in VIEWS:
+                yield from self.users(node.outputs[0])
+            else:
+                yield node
+
+    def terms(self, node: Node) -> list[Value]:
+        """The terms of a sum, through inner sums that nothing else reads."""
+        found: list[Value] = []
+        stack = list(reversed(node.inputs))
+        while stack:
+            value = stack.pop()
+            inner = self.producer(self.through(value))
+            alone = inner is not None and inner.op.name == "add"
+            if alone and inner is not None and self._private(inner):
+                stack.extend(reversed(inner.inputs))
+            else:
+                found.append(value)
+        return found
+
+    def _private(self, node: Node) -> bool:
+        (value,) = node.outputs
+        return value not in self.index.outputs and sum(1 for _ in self.users(value)) == 1
+
+
+def step_at(flow: Flow, node: Node) -> Step | None:
+    """The step of the stream that an add makes, if it makes one."""
+    (total,) = node.outputs
+    terms = [t for t in flow.terms(node) if t.type.axis_set == total.type.axis_set]
+    if len(terms) < 2:
+        return None
+    first = min(terms, key=lambda t: flow.place(flow.through(t)))
+    before = flow.through(first)
+    branches = tuple(t for t in terms if t is not first)
+    if not all(flow.depends(branch, before) for branch in branches):
+        return None
+    return Step(before, branches, total, _normed(flow, total))
+
+
+def _normed(flow: Flow, total: Value) -> Value:
+    """In a post-norm model, the norm that alone reads the sum."""
+    users = list(flow.users(total))
+    if len(users) == 1 and users[0].op.name in NORMS and total not in flow.index.outputs:
+        normed = users[0].outputs[0]
+        if sum(1 for _ in flow.users(normed)) > 1:
+            return normed
+    return total
+
+
+def streams(flow: Flow, adds: Iterable[Node]) -> list[list[Step]]:
+    """Chains of steps, each going on from where the one before ended."""
+    chains: list[list[Step]] = []
+    ends: dict[Value, list[Step]] = {}
+    for node in adds:
+        step = step_at(flow, node)
+        if step is None:
+            continue
+        chain = ends.pop(step.before, None)
+        if chain is None:
+            chain = []
+            chains.append(chain)
+        chain.append(step)
+        ends[step.after] = chain
+    return chains
