@@ -13,14 +13,15 @@ from graftwork.ir.array import NamedArray, aligned
 from graftwork.ir.attributes import AXIS, AXIS_LIST, AXIS_SET, INT, SIZE, Spec
 from graftwork.ir.errors import AxisError
 from graftwork.ir.op import REGISTRY, define
-from graftwork.ir.sizes import Size, ceil_div, decide, maximum
+from graftwork.ir.sizes import Size, bounds, ceil_div, maximum
 from graftwork.ir.types import Type, Typing, require_axes, require_new, require_same_dtype
 
 
 def _infer_index(typing: Typing, x: Type, *, axis: str, at: Size) -> Type:
     require_axes(x, (axis,))
     extent = typing.size(axis)
-    if decide(maximum(at + 1, 0), extent) is False and maximum(at + 1, extent) != extent:
+    beyond, _ = bounds(at - extent)
+    if (isinstance(at, int) and at < 0) or (beyond is not None and beyond >= 0):
         raise AxisError(f"position {at} is outside of axis {axis!r} of size {extent}")
     return x.without((axis,))
 

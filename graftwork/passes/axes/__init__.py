@@ -1,0 +1,5 @@
+"""Passes over the axes of a graph: which of them are one, and what they are called."""
+
+from graftwork.passes.axes.unify import Unify
+
+__all__ = ["Unify"]

@@ -1,0 +1,74 @@
+"""Cleaning every level of a graph: its regions, the innermost first, and then its top.
+
+What a cleanup does to one level is a function from a region to the nodes that are left and the
+values that stand for those that are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import evolve
+
+from graftwork.ir.graph import Graph, Node, Region, Value
+from graftwork.ir.levels import defined, levels
+from graftwork.ir.rename import moved_sites
+
+Clean = Callable[[Region], tuple[Sequence[Node], Mapping[Value, Value]]]
+
+
+def sweep(graph: Graph, clean: Clean) -> Graph:
+    """The graph with every level cleaned; sites follow their values."""
+    aliases: dict[Value, Value] = {}
+    done: dict[Region, Region] = {}
+
+    def cleaned(region: Region) -> Region:
+        if region not in done:
+            inside = [_with_regions(n, cleaned) if n.regions else n for n in region.nodes]
+            nodes, found = clean(Region(region.inputs, tuple(inside), region.outputs))
+            aliases.update(found)
+            outputs = tuple(resolved(value, found) for value in region.outputs)
+            same = tuple(nodes) == region.nodes and outputs == region.outputs
+            done[region] = region if same else Region(region.inputs, tuple(nodes), outputs)
+        return done[region]
+
+    top = cleaned(graph.region)
+    if top is graph.region:
+        return graph
+    new = graph.evolve(
+        nodes=top.nodes,
+        outputs=tuple(
+            evolve(port, value=value)
+            for port, value in zip(graph.outputs, top.outputs, strict=True)
+        ),
+    )
+    if not graph.sites.table and not graph.sites.spans:
+        return new
+    alive = {value for _, level in levels(new) for value in defined(level)}
+
+    def moved(value: Value) -> Value | None:
+        now = resolved(value, aliases)
+        return now if now in alive else None
+
+    return new.evolve(sites=moved_sites(graph.sites, moved))
+
+
+def resolved(value: Value, aliases: Mapping[Value, Value]) -> Value:
+    """What stands for a value in the end."""
+    while value in aliases:
+        value = aliases[value]
+    return value
+
+
+def sited(graph: Graph) -> frozenset[Value]:
+    """The values that sites and spans speak of, which an edit may tell from all others."""
+    spans = graph.sites.spans.values()
+    places = [site.place for site in graph.sites.table.values()]
+    places += [place for span in spans for place in (span.start, span.end)]
+    return frozenset(place.value for place in places)
+
+
+def _with_regions(node: Node, cleaned: Callable[[Region], Region]) -> Node:
+    regions = tuple(cleaned(region) for region in node.regions)
+    same = all(a is b for a, b in zip(regions, node.regions, strict=True))
+    return node if same else evolve(node, regions=regions)
