@@ -1,0 +1,1 @@
+"""Frontends: from the programs of a framework to graphs."""

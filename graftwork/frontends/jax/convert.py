@@ -1,0 +1,236 @@
+"""`from_jax`: a function or module of JAX as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+from attrs import evolve
+
+from graftwork.frontends.jax import _jax
+from graftwork.frontends.jax._jax import Var
+from graftwork.frontends.jax.models import (
+    Leaf,
+    Model,
+    Tree,
+    closed_over,
+    data,
+    identity,
+    path_name,
+    read_model,
+)
+from graftwork.frontends.jax.tracing import Traced, is_dynamic, trace
+from graftwork.frontends.jax.translate import Translator
+from graftwork.ir.axis_spec import AxisWord, fixed_sizes, match_axes
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.dtypes import DType, dtype_of
+from graftwork.ir.errors import ConversionError
+from graftwork.ir.graph import Graph, Node, Parameter, Port, Value, walk
+from graftwork.ir.positional import Positional, carrying_axes, fresh
+from graftwork.ir.sizes import Size, symbol
+from graftwork.ir.store import Store
+from graftwork.ir.types import Type, Typing
+
+_SMALL = 64  # elements of a constant that is part of the program
+
+
+def from_jax(
+    model: Any,
+    *args: Any,
+    params: Any = None,
+    axes: Mapping[str | int, str] | None = None,
+    train: bool = False,
+) -> Graph:
+    """Convert a function or module of JAX to a graph in raw form.
+
+    Args:
+        model: a function of arguments, or of a tree of parameters and then arguments; a Flax
+            module (linen with its variables as `params`, or nnx), or a module that is a pytree and
+            can be called (Equinox, Penzai).
+        args: samples of the arguments: arrays, pytrees of them, or `jax.ShapeDtypeStruct`. What is
+            not an array is part of the program.
+        params: the tree of parameters, where the function takes one first.
+        axes: names of dimensions: argument name, position after params or dotted path -> words.
+            A named axis is dynamic, unless its size is fixed: `"batch=1 seq"`.
+        train: keep what modules do only in training, such as dropout.
+
+    Raises:
+        ConversionError: if the model cannot be traced.
+        UnsupportedOpError: if it has a primitive that graphs do not.
+        AxisError, InputError: if `axes` does not fit the arguments.
+    """
+    known = read_model(model, params, len(args), train)
+    trees = [Tree.of(arg, name) for arg, name in zip(args, known.arguments, strict=True)]
+    leaves = [leaf for tree in trees for leaf in tree.leaves]
+    shapes = {leaf.name: leaf.shape for leaf in leaves}
+    words = _settled(match_axes(axes or {}, shapes, known.arguments))
+
+    def function(held: Sequence[Any], given: Sequence[Any]) -> Any:
+        rest = iter(given)
+        restored = [tree.restore([next(rest) for _ in tree.leaves]) for tree in trees]
+        return known.call(held, *restored)
+
+    traced = trace(function, known.parameters, leaves, words)
+    return _graph(known, traced, leaves, words)
+
+
+def _settled(words: Mapping[str, Sequence[AxisWord]]) -> dict[str, list[AxisWord]]:
+    """An axis that is fixed anywhere is fixed everywhere."""
+    fixed = fixed_sizes(words.values())
+    return {
+        path: [AxisWord(w.name, fixed.get(w.name or "", w.size)) for w in each]
+        for path, each in words.items()
+    }
+
+
+def _graph(
+    model: Model,
+    traced: Traced,
+    arguments: Sequence[Leaf],
+    words: Mapping[str, Sequence[AxisWord]],
+) -> Graph:
+    builder = Builder(Typing({}))
+    key = fresh(builder.typing, 2)
+    jaxpr = traced.jaxpr.jaxpr
+    count = len(model.parameters)
+    held, given = jaxpr.invars[:count], jaxpr.invars[count:]
+    entries = _Entries(builder, key)
+    inputs = [
+        entries.input(leaf, variable, words.get(leaf.name))
+        for leaf, variable in zip(arguments, given, strict=True)
+    ]
+    for leaf, variable in zip(model.parameters, held, strict=True):
+        entries.parameter(leaf, variable, model.trained(leaf.name))
+    names = closed_over(model.source) if traced.jaxpr.consts else {}
+    for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
+        name = names.get(identity(value))
+        if name is not None or value.size > _SMALL:
+            leaf = Leaf(entries.unused(name or "constant"), value)
+            entries.parameter(leaf, variable, name is not None)
+    owners = {v: name.rpartition(".")[0] for v, name in entries.names.items() if model.is_module}
+    translator = Translator(builder, traced.size, key, owners=owners)
+    translator.bind(tuple(entries.arrays), tuple(entries.arrays.values()))
+    for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
+        if variable not in entries.arrays:
+            translator.bind([variable], [translator.array(value)])
+    with builder:
+        results = translator.run(jaxpr)
+        outputs = _outputs(traced.results, results, key)
+    return _closed(builder, inputs, entries, outputs, traced)
+
+
+class _Entries:
+    """The inputs and parameters of a graph being made, and the variables that they are."""
+
+    def __init__(self, builder: Builder, key: str) -> None:
+        self.builder = builder
+        self.key = key
+        self.arrays: dict[Var, Positional] = {}
+        self.names: dict[Var, str] = {}
+        self.parameters: dict[object, Parameter] = {}
+        self.store: dict[str, Any] = {}
+
+    def unused(self, name: str) -> str:
+        """A name that no parameter has."""
+        taken, number, free = set(self.names.values()), 1, name
+        while free in taken:
+            number += 1
+            free = f"{name}_{number}"
+        return free
+
+    def input(self, leaf: Leaf, variable: Var, words: Sequence[AxisWord] | None) -> Port:
+        """An argument of the model."""
+        axes = [AxisWord() for _ in leaf.shape] if words is None else words
+        dims = tuple(
+            self._axis(word, size) for word, size in zip(axes, leaf.shape, strict=True)
+        )
+        array, layout = self._entry(leaf, variable, dims)
+        return Port(leaf.name, array.term.value, layout)
+
+    def _axis(self, word: AxisWord, extent: int) -> str | None:
+        if word.name is None:
+            return None if extent == 1 else fresh(self.builder.typing, extent)
+        size: Size = symbol(word.name) if is_dynamic(word) else extent
+        self.builder.typing.make(word.name, size)
+        return word.name
+
+    def parameter(self, leaf: Leaf, variable: Var, trained: bool) -> None:
+        """An array that the model holds; one that it holds twice is one parameter."""
+        if isinstance(leaf.value, jax.ShapeDtypeStruct):
+            raise ConversionError(f"parameter {leaf.name!r} is only a shape; give its array")
+        known = self.parameters.get(identity(leaf.value))
+        if known is not None:
+            first = next(v for v, name in self.names.items() if name == known.name)
+            self.arrays[variable] = self.arrays[first]
+            more = evolve(known, aliases=(*known.aliases, leaf.name))
+            self.parameters[identity(leaf.value)] = more
+            return
+        dims = tuple(None if n == 1 else fresh(self.builder.typing, n) for n in leaf.shape)
+        array, layout = self._entry(leaf, variable, dims)
+        self.names[variable] = leaf.name
+        self.store[leaf.name] = data(leaf.value)
+        value = array.term.value
+        trained = trained and value.type.dtype.is_float
+        self.parameters[identity(leaf.value)] = Parameter(
+            leaf.name, value, layout, trainable=trained
+        )
+
+    def _entry(
+        self, leaf: Leaf, variable: Var, dims: tuple[str | None, ...]
+    ) -> tuple[Positional, tuple[str | None, ...]]:
+        words = _jax.is_key(variable.aval.dtype)
+        layout = (*dims, self.key) if words else dims
+        dtype = DType.u32 if words else dtype_of(variable.aval.dtype)
+        axes = tuple(axis for axis in layout if axis is not None)
+        array = Positional(Term(Value(Type(dtype, axes), leaf.name), self.builder), dims)
+        self.arrays[variable] = array
+        return array, layout
+
+
+def _outputs(tree: Any, results: Sequence[Positional], key: str) -> list[Port]:
+    """The results by name: the path in what the model returns, `output` for its root."""
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
+    ports = []
+    for path, result in zip(paths, results, strict=True):
+        full = carrying_axes(result)
+        layout = (*full.dims, key) if key in full.term.type.axis_set else full.dims
+        words = path_name(path, "")
+        name = f"output.{words}" if words.isdigit() or not words else words
+        ports.append(Port(name.rstrip("."), full.term.value, layout))
+    return ports
+
+
+def _closed(
+    builder: Builder,
+    inputs: Sequence[Port],
+    entries: _Entries,
+    outputs: Sequence[Port],
+    traced: Traced,
+) -> Graph:
+    """The graph, with the parameters and axes that it uses."""
+    nodes = tuple(builder.nodes)
+    read = {value for node in nodes for value in node.inputs} | {port.value for port in outputs}
+    parameters = tuple(p for p in entries.parameters.values() if p.value in read)
+    values = [port.value for port in inputs] + [p.value for p in parameters]
+    used = {axis for value in values for axis in value.axes}
+    for node in walk(nodes):
+        used |= _axes_of(node)
+    return Graph(
+        inputs=tuple(inputs),
+        parameters=parameters,
+        nodes=nodes,
+        outputs=tuple(outputs),
+        axes={a: size for a, size in builder.typing.table.items() if a in used},
+        store=Store(({p.name: entries.store[p.name] for p in parameters},)),
+        guards=traced.guards,
+    )
+
+
+def _axes_of(node: Node) -> set[str]:
+    """Every axis that a node mentions."""
+    values = [*node.inputs, *node.outputs]
+    values += [value for region in node.regions for value in region.inputs]
+    return {axis for value in values for axis in value.axes} | set(
+        node.op.named_axes(node.attrs)
+    )

@@ -1,0 +1,185 @@
+"""Control flow: scan, while and cond as ops that hold bodies, with explicit captures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graftwork.frontends.jax._jax import ClosedJaxpr, JaxprEqn
+from graftwork.frontends.jax.translate import Slot, Translator
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.dtypes import DType
+from graftwork.ir.graph import Region
+from graftwork.ir.op import REGISTRY
+from graftwork.ir.positional import (
+    Positional,
+    carrying,
+    carrying_axes,
+    matched,
+    relabelled,
+    renamed,
+    without_axis,
+)
+
+
+def _close(inputs: Sequence[Positional], outputs: Sequence[Term], builder: Builder) -> Region:
+    return Region(
+        tuple(x.term.value for x in inputs),
+        tuple(builder.nodes),
+        tuple(term.value for term in outputs),
+    )
+
+
+def _slots(xs: Sequence[Positional]) -> list[Slot]:
+    return [Slot(x.term.type, x.dims) for x in xs]
+
+
+def _as_carried(result: Positional, carry: Positional) -> Term:
+    """What a body gives, with just the axes of what the loop carries."""
+    mapping: dict[str, str] = {}
+    for place, axis in enumerate(carry.dims):
+        if axis is None:
+            result = without_axis(result, place)
+        elif (old := result.dims[place]) is not None:
+            mapping[old] = axis
+    return renamed(result.term, mapping).broadcast(*carry.axes)
+
+
+# --- loops --------------------------------------------------------------------------------------
+
+
+def _scanned(x: Positional, axis: str) -> Positional:
+    """An array whose first dimension is the axis of the scan."""
+    full = carrying(x, 0)
+    return relabelled(full, {str(full.dims[0]): axis})
+
+
+def _scan(tr: Translator, equation: JaxprEqn, *operands: Positional) -> list[Positional]:
+    p = equation.params
+    consts, carries = int(p["num_consts"]), int(p["num_carry"])
+    axis = tr.fresh(tr.size(p["length"]))
+    captured = operands[:consts]
+    initial = [carrying_axes(x) for x in operands[consts : consts + carries]]
+    xs = [_scanned(x, axis) for x in operands[consts + carries :]]
+    rows = [Slot(x.term.type.without((axis,)), x.dims[1:]) for x in xs]
+    order = [*range(len(operands) - consts, len(operands)), *range(len(operands) - consts)]
+    inputs, results, builder = tr.body(
+        [*_slots(initial), *rows, *_slots(captured)],
+        lambda inner, given: inner.call(p["jaxpr"], [given[i] for i in order]),
+    )
+    after = [_as_carried(y, x) for y, x in zip(results, initial, strict=False)]
+    stacked = results[carries:]
+    found = tr.builder.emit(
+        REGISTRY["scan"],
+        [x.term for x in (*initial, *xs, *captured)],
+        {"axis": axis, "carry": carries, "xs": len(xs), "reverse": bool(p["reverse"])},
+        (_close(inputs, [*after, *(y.term for y in stacked)], builder),),
+    )
+    finals = [Positional(term, x.dims) for term, x in zip(found, initial, strict=False)]
+    ys = zip(found[carries:], stacked, strict=True)
+    return [*finals, *(Positional(term, (axis, *y.dims)) for term, y in ys)]
+
+
+def _while(tr: Translator, equation: JaxprEqn, *operands: Positional) -> list[Positional]:
+    p = equation.params
+    of_test, of_body = int(p["cond_nconsts"]), int(p["body_nconsts"])
+    captured = operands[: of_test + of_body]
+    initial = [carrying_axes(x) for x in operands[of_test + of_body :]]
+    slots, carry = _slots([*initial, *captured]), len(initial)
+    test_inputs, (going,), test_builder = tr.body(
+        slots,
+        lambda inner, given: inner.call(
+            p["cond_jaxpr"], [*given[carry : carry + of_test], *given[:carry]]
+        ),
+    )
+    inputs, results, builder = tr.body(
+        slots,
+        lambda inner, given: inner.call(
+            p["body_jaxpr"], [*given[carry + of_test :], *given[:carry]]
+        ),
+    )
+    after = [_as_carried(y, x) for y, x in zip(results, initial, strict=True)]
+    regions = (_close(test_inputs, [going.term], test_builder), _close(inputs, after, builder))
+    found = tr.builder.emit(
+        REGISTRY["while"],
+        [x.term for x in (*initial, *captured)],
+        {"carry": carry},
+        regions,
+    )
+    return [Positional(term, x.dims) for term, x in zip(found, initial, strict=True)]
+
+
+# --- branches -----------------------------------------------------------------------------------
+
+
+def _cond(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
+    branches: Sequence[ClosedJaxpr] = equation.params["branches"]
+    known = tr.exact(equation.invars[0])
+    if isinstance(known, int):
+        return tr.inline(branches[min(max(known, 0), len(branches) - 1)], equation.invars[1:])
+    index, *args = (tr.read(atom) for atom in equation.invars)
+    if len(branches) == 2:
+        pred = _truth(tr, index.term)
+        return _branch(tr, pred, args, (branches[1], branches[0]))
+    return _switch(tr, branches, 0, [index, *args])
+
+
+def _truth(tr: Translator, index: Term) -> Term:
+    """Whether a branch number is not 0; the bool itself that it was made of."""
+    for node in reversed(tr.builder.nodes):
+        if index.value in node.outputs:
+            if node.op.name == "cast" and node.inputs[0].type.dtype is DType.boolean:
+                return Term(node.inputs[0], tr.builder)
+            break
+    return index > 0
+
+
+def _branch(
+    tr: Translator, pred: Term, args: Sequence[Positional], branches: tuple[Any, Any]
+) -> list[Positional]:
+    """One of two jaxprs, or functions of a translator and its operands."""
+    sides = [
+        tr.body(
+            _slots(args),
+            branch if callable(branch) else lambda inner, xs, body=branch: inner.call(body, xs),
+        )
+        for branch in branches
+    ]
+    pairs = [_alike(a, b) for a, b in zip(sides[0][1], sides[1][1], strict=True)]
+    regions = tuple(
+        _close(inputs, [pair[n].term for pair in pairs], builder)
+        for n, (inputs, _, builder) in enumerate(sides)
+    )
+    operands = [pred, *(x.term for x in args)]
+    found = tr.builder.emit(REGISTRY["cond"], operands, {}, regions)
+    return [
+        Positional(term, tuple(a or b for a, b in zip(*(x.dims for x in pair), strict=True)))
+        for term, pair in zip(found, pairs, strict=True)
+    ]
+
+
+def _alike(a: Positional, b: Positional) -> list[Positional]:
+    """Results of two branches with one axis at each dimension."""
+    labels = range(a.rank)
+    return matched((a, labels), (b, labels))[0]
+
+
+def _switch(
+    tr: Translator, branches: Sequence[ClosedJaxpr], number: int, operands: Sequence[Positional]
+) -> list[Positional]:
+    """The branch of a number, the last for all greater: a chain of choices between two."""
+    if number == len(branches) - 1:
+        return tr.call(branches[number], operands[1:])
+    return _branch(
+        tr,
+        operands[0].term <= number,
+        operands,
+        (
+            lambda inner, xs: inner.call(branches[number], xs[1:]),
+            lambda inner, xs: _switch(inner, branches, number + 1, xs),
+        ),
+    )
+
+
+RULES: dict[str, Any] = {"scan": _scan, "while": _while}
+STRUCTURAL: dict[str, Any] = {"cond": _cond}

@@ -1,0 +1,140 @@
+"""Equations that act on every element alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from graftwork.frontends.jax._jax import JaxprEqn
+from graftwork.frontends.jax.translate import Rule, Translator
+from graftwork.ir import ops
+from graftwork.ir.build import Term
+from graftwork.ir.dtypes import DType, dtype_of
+from graftwork.ir.errors import UnsupportedOpError
+from graftwork.ir.op import REGISTRY
+from graftwork.ir.positional import Positional, aligned
+
+
+def pointwise(function: Callable[..., Term]) -> Rule:
+    """The rule that broadcasts all operands by position and applies a function to the terms."""
+
+    def rule(tr: Translator, equation: JaxprEqn, *xs: Positional) -> Positional:
+        terms, dims = aligned(*xs)
+        return Positional(function(*terms), dims)
+
+    return rule
+
+
+def by_dtype(numbers: str, bools: str) -> Rule:
+    """One op for numbers, another for bools."""
+    return pointwise(
+        lambda a, b: REGISTRY[bools if a.dtype is DType.boolean else numbers](a, b)
+    )
+
+
+def same(tr: Translator, equation: JaxprEqn, *xs: Positional) -> tuple[Positional, ...]:
+    """The operands themselves."""
+    return xs
+
+
+_NAMES = {
+    name: name
+    for name in (
+        "exp expm1 log log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh "
+        "atanh logistic erf erfc erf_inv lgamma digamma floor ceil neg sign abs not is_finite "
+        "sub div rem atan2 xor shift_left shift_right_logical eq ne lt le gt ge stop_gradient"
+    ).split()
+} | {"shift_right_arithmetic": "shift_right", "and": "and", "or": "or"}
+
+
+def _cast(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
+    return Positional(x.term.cast(dtype_of(equation.params["new_dtype"])), x.dims)
+
+
+def _bitcast(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
+    return Positional(ops.bitcast(x.term, dtype=dtype_of(equation.params["new_dtype"])), x.dims)
+
+
+def _power(a: Term, b: Term) -> Term:
+    return ops.pow(a, b.cast(a.dtype))
+
+
+def _raised(x: Term, exponent: int) -> Term:
+    """x to a whole power; the reciprocal of a power where it is negative."""
+    power = ops.pow(x, abs(exponent)) if abs(exponent) != 1 else x
+    return 1 / power if exponent < 0 else power
+
+
+def _integer_pow(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
+    return Positional(_raised(x.term, int(equation.params["y"])), x.dims)
+
+
+def _clamp(low: Term, x: Term, high: Term) -> Term:
+    return ops.minimum(ops.maximum(x, low), high)
+
+
+def _select(which: Term, *cases: Term) -> Term:
+    """The case whose number `which` is; a number out of range takes the nearest."""
+    if which.dtype is DType.boolean:
+        return ops.select(which, cases[1], cases[0])
+    chosen = cases[-1]
+    for number in reversed(range(len(cases) - 1)):
+        chosen = ops.select(which <= number, cases[number], chosen)
+    return chosen
+
+
+def _round(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
+    term = x.term
+    if equation.params["rounding_method"] == 1:
+        return Positional(ops.round(term), x.dims)
+    whole = ops.trunc(term)
+    away = whole + ops.sign(term)
+    return Positional(ops.select(abs_(term - whole) >= 0.5, away, whole), x.dims)
+
+
+def abs_(x: Term) -> Term:
+    """The absolute value."""
+    return REGISTRY["abs"](x)
+
+
+_FORMATS = {(5, 10): DType.f16, (8, 7): DType.bf16, (8, 23): DType.f32, (11, 52): DType.f64}
+
+
+def _reduce_precision(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
+    form = (equation.params["exponent_bits"], equation.params["mantissa_bits"])
+    if form not in _FORMATS:
+        raise UnsupportedOpError(
+            f"no dtype has {form[0]} bits of exponent and {form[1]} of mantissa "
+            f"(from {tr.builder.origin})"
+        )
+    return Positional(x.term.cast(_FORMATS[form]).cast(x.dtype), x.dims)
+
+
+
+def _cube_root(x: Term) -> Term:
+    return ops.sign(x) * ops.pow(abs_(x), 1 / 3)
+
+
+RULES: dict[str, Any] = {
+    **{name: pointwise(REGISTRY[op]) for name, op in _NAMES.items()},
+    "add": by_dtype("add", "or"),
+    "add_any": by_dtype("add", "or"),
+    "mul": by_dtype("mul", "and"),
+    "max": by_dtype("maximum", "or"),
+    "min": by_dtype("minimum", "and"),
+    "pow": pointwise(_power),
+    "square": pointwise(lambda x: _raised(x, 2)),
+    "integer_pow": _integer_pow,
+    "exp2": pointwise(lambda x: ops.exp(x * math.log(2))),
+    "cbrt": pointwise(_cube_root),
+    "clamp": pointwise(_clamp),
+    "select_n": pointwise(_select),
+    "round": _round,
+    "convert_element_type": _cast,
+    "bitcast_convert_type": _bitcast,
+    "reduce_precision": _reduce_precision,
+    **dict.fromkeys(
+        ("copy", "copy_p", "optimization_barrier", "sharding_constraint", "name", "pvary"), same
+    ),
+}

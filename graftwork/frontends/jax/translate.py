@@ -1,0 +1,253 @@
+"""The walk over a jaxpr: one rule an equation, which gives arrays in positional form.
+
+An axis that nobody named is fresh, and stands for a dimension of one array; two that meet are
+renamed to one another. Scalars that are known sizes (`x.shape[0] - 1`) are followed as sizes, and
+become nodes only where an array computation needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from graftwork.frontends.jax import _jax
+from graftwork.frontends.jax._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from graftwork.frontends.jax.exact import Exact, fold
+from graftwork.frontends.jax.sizes import SizeReader
+from graftwork.ir import ops
+from graftwork.ir.attributes import Literal as Constant
+from graftwork.ir.axis_spec import unnamed
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.dtypes import DType, dtype_of
+from graftwork.ir.errors import ConversionError, UnsupportedOpError
+from graftwork.ir.graph import Value
+from graftwork.ir.origin import UNKNOWN, Origin
+from graftwork.ir.positional import Dims, Positional, fresh
+from graftwork.ir.sizes import Size, decide
+from graftwork.ir.types import Type
+
+Results: TypeAlias = "Positional | Sequence[Positional]"
+Rule = Callable[..., Results]
+Arrays: TypeAlias = "Sequence[Positional]"
+Atom: TypeAlias = "Var | Literal"
+
+_PACKAGE = str(Path(__file__).parents[2])
+
+
+@frozen
+class Slot:
+    """What a body takes: the type of an array, and the axes at its dimensions."""
+
+    type: Type
+    dims: Dims
+
+
+class Translator:
+    """Translates one level of a program: a jaxpr with what is inlined into it.
+
+    Attributes:
+        builder: where nodes go.
+        size: reads sizes.
+        key: the axis of the two words of random keys; it rides along unseen by position.
+        path: the names of modules and functions around the jaxpr.
+        owners: variable of a parameter -> the module that has it, where scopes do not say.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        size: SizeReader,
+        key: str,
+        path: tuple[str, ...] = (),
+        owners: Mapping[Var, str] | None = None,
+    ) -> None:
+        self.builder = builder
+        self.size = size
+        self.key = key
+        self.path = path
+        self.owners = dict(owners or {})
+        self._arrays: dict[Var, Positional] = {}
+        self._exact: dict[Var, Exact] = {}
+
+    def bind(self, variables: Sequence[Var], arrays: Sequence[Positional]) -> None:
+        """Give variables their arrays."""
+        self._arrays |= zip(variables, arrays, strict=True)
+
+    def read(self, atom: Atom) -> Positional:
+        """The array of a variable or literal."""
+        if isinstance(atom, Literal):
+            return Positional(self.constant(atom.val, dtype_of(atom.aval.dtype)))
+        if atom not in self._arrays:
+            number = self.number(self._exact[atom], _dtype(atom))
+            self._arrays[atom] = Positional(number, (None,) * len(atom.aval.shape))
+        return self._arrays[atom]
+
+    def exact(self, atom: Atom) -> Exact | None:
+        """The size or truth value that a scalar, or a vector of one, is known to be."""
+        if not isinstance(atom, Literal):
+            return self._exact.get(atom)
+        return int(atom.val) if _jax.scalar_kind(atom.aval) in ("i", "u", "b") else None
+
+    def constant(self, value: Any, dtype: DType, axes: Sequence[str] = ()) -> Term:
+        """A constant array of a dtype."""
+        return self.builder.constant(Constant.of(value, dtype), axes=axes)
+
+    def number(self, value: Exact, dtype: DType) -> Term:
+        """A size or truth value as a scalar."""
+        if isinstance(value, int):
+            return self.constant(value, dtype)
+        with self.builder:
+            return ops.size(value=value, dtype=dtype)
+
+    def fresh(self, size: Size) -> str:
+        """A new axis that nobody has named."""
+        return fresh(self.builder.typing, size)
+
+    def run(self, jaxpr: Jaxpr) -> list[Positional]:
+        """Translate all equations; the arrays of the outputs."""
+        for equation in jaxpr.eqns:
+            self._equation(equation)
+        return [self.read(atom) for atom in jaxpr.outvars]
+
+    def inline(
+        self, jaxpr: ClosedJaxpr | Jaxpr, atoms: Sequence[Atom], name: str = ""
+    ) -> list[Positional]:
+        """Translate a jaxpr that is called on atoms of this level, in its place."""
+        inner = _open(jaxpr)
+        inside = self._inside(self.builder, name)
+        for variable, atom in zip(inner.invars, atoms, strict=True):
+            known = self.exact(atom)
+            if known is not None:
+                inside._exact[variable] = known
+            if isinstance(atom, Literal) or atom in self._arrays:
+                inside._arrays[variable] = self.read(atom)
+            if isinstance(atom, Var) and atom in self.owners:
+                inside.owners[variable] = self.owners[atom]
+        inside._bind_constants(jaxpr)
+        return inside.run(inner)
+
+    def call(self, jaxpr: ClosedJaxpr, arrays: Sequence[Positional]) -> list[Positional]:
+        """Translate a jaxpr that is called on arrays, in its place."""
+        inside = self._inside(self.builder)
+        inside.bind(jaxpr.jaxpr.invars, arrays)
+        inside._bind_constants(jaxpr)
+        return inside.run(jaxpr.jaxpr)
+
+    def body(
+        self, slots: Sequence[Slot], translate: Callable[[Translator, list[Positional]], Arrays]
+    ) -> tuple[list[Positional], Arrays, Builder]:
+        """Translate a closed body.
+
+        Args:
+            slots: the types of what it takes.
+            translate: gives the results from a translator for the body and what it takes.
+
+        Returns:
+            What the body takes, its results, and the builder that has its nodes.
+        """
+        builder = Builder(self.builder.typing, self.builder.origin)
+        inputs = [Positional(Term(Value(slot.type), builder), slot.dims) for slot in slots]
+        with builder:
+            return inputs, translate(self._inside(builder), inputs), builder
+
+    def _inside(self, builder: Builder, name: str = "") -> Translator:
+        return Translator(builder, self.size, self.key, (*self.path, *_segments([name])))
+
+    def _bind_constants(self, jaxpr: ClosedJaxpr | Jaxpr) -> None:
+        if isinstance(jaxpr, ClosedJaxpr):
+            for variable, value in zip(jaxpr.jaxpr.constvars, jaxpr.consts, strict=True):
+                self._arrays[variable] = self.array(value)
+
+    def array(self, value: Any) -> Positional:
+        """A constant array of any shape, in the program itself."""
+        array = _jax.concrete(value)
+        dims = tuple(None if extent == 1 else self.fresh(extent) for extent in array.shape)
+        axes = tuple(axis for axis in dims if axis is not None)
+        squeezed = array.reshape([extent for extent in array.shape if extent != 1])
+        return Positional(self.constant(squeezed, dtype_of(array.dtype), axes), dims)
+
+    def _equation(self, equation: JaxprEqn) -> None:
+        known = fold(self.size, equation, [self.exact(atom) for atom in equation.invars])
+        if known is not None:
+            self._exact[equation.outvars[0]] = known
+            return
+        outer, self.builder.origin = self.builder.origin, self._origin(equation)
+        try:
+            with self.builder:
+                results = self._apply(equation)
+        finally:
+            self.builder.origin = outer
+        for variable, result in zip(equation.outvars, results, strict=True):
+            self._check(equation, variable, result)
+            self._arrays[variable] = result
+
+    def _apply(self, equation: JaxprEqn) -> Sequence[Positional]:
+        from graftwork.frontends.jax.rules import RULES, STRUCTURAL
+
+        name = equation.primitive.name
+        if name in STRUCTURAL:
+            results = STRUCTURAL[name](self, equation)
+        elif name in RULES:
+            results = RULES[name](self, equation, *map(self.read, equation.invars))
+        else:
+            raise UnsupportedOpError(
+                f"JAX's primitive {name!r} has no translation (from {self.builder.origin}); "
+                "compute it outside of the converted function"
+            )
+        return [results] if isinstance(results, Positional) else results
+
+    def _check(self, equation: JaxprEqn, variable: Var, result: Positional) -> None:
+        """Hold a rule to the type that JAX gives the equation."""
+        shape = self.size.shape(variable.aval.shape)
+        dtype = _dtype(variable)
+        wrong = result.rank != len(shape) or result.dtype is not dtype
+        if wrong or any(
+            decide(result.size(i), extent) is False for i, extent in enumerate(shape)
+        ):
+            found = [result.size(i) for i in range(result.rank)]
+            raise ConversionError(
+                f"{equation.primitive.name} became {result.dtype.value}{found}, but JAX has "
+                f"{dtype.value}{list(shape)} (from {self._origin(equation)})"
+            )
+
+    def _origin(self, equation: JaxprEqn) -> Origin:
+        path = (*self.path, *_segments(_jax.scopes(equation)))
+        module = ".".join(path)
+        owner = next(
+            (
+                self.owners[atom]
+                for atom in equation.invars
+                if isinstance(atom, Var) and atom in self.owners
+            ),
+            "",
+        )
+        return Origin(owner or module, _source(equation), equation.primitive.name)
+
+
+def _dtype(variable: Atom) -> DType:
+    dtype = variable.aval.dtype
+    return DType.u32 if _jax.is_key(dtype) else dtype_of(dtype)
+
+
+def _open(jaxpr: ClosedJaxpr | Jaxpr) -> Jaxpr:
+    return jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
+
+
+def _segments(names: Sequence[str]) -> list[str]:
+    """Module names in scopes; one with a dot says of which class a module is, not where."""
+    return [part for name in names for part in name.split("/") if part and "." not in part]
+
+
+def _source(equation: JaxprEqn) -> str:
+    """The innermost line of the user's own code, or else of the library that they call."""
+    library = ""
+    for frame in _jax.frames(equation):
+        if frame.file.startswith(_PACKAGE):
+            break
+        if "site-packages" not in frame.file:
+            return f"{frame.file}:{frame.line}"
+        library = library or f"{frame.file}:{frame.line}"
+    return library
