@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
+from attrs.validators import instance_of
 
 from graftwork.ir.dtypes import dtype_of
 from graftwork.ir.errors import DTypeError, StorageError, TextError
@@ -36,8 +37,8 @@ _FORMAT, _VERSION = "graftwork graph", 1
 class _File:
     """What the manifest says of a file."""
 
-    bytes: int
-    sha256: str
+    bytes: int = field(validator=instance_of(int))
+    sha256: str = field(validator=instance_of(str))
 
 
 def save(graph: Graph, path: str | os.PathLike[str]) -> None:

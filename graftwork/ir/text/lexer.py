@@ -115,9 +115,9 @@ class Tokens:
 
     def wrong(self, expected: str) -> TextError:
         """The complaint that the next token is not what was expected."""
-        word = self.word
-        shown = word if len(word) <= _LONGEST_QUOTE else f"{word[:_LONGEST_QUOTE]}..."
-        return self.refuse(self.at, f"expected {expected}, found {shown or 'the end'!r}")
+        shown = self.word[:_LONGEST_QUOTE] + "..." * (len(self.word) > _LONGEST_QUOTE)
+        found = repr(shown) if shown else "the end"
+        return self.refuse(self.at, f"expected {expected}, found {found}")
 
     def refuse(self, at: int, reason: object) -> TextError:
         """The complaint that a token, readable as it is, does not belong there."""
