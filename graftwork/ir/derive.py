@@ -24,6 +24,7 @@ from graftwork.ir.derive_parts import Tangent, fresh, materialized
 from graftwork.ir.errors import DTypeError, UnsupportedOpError
 from graftwork.ir.graph import Node, Region, Value
 from graftwork.ir.infer import expand
+from graftwork.ir.op import Op
 from graftwork.ir.types import Typing
 
 
@@ -94,7 +95,7 @@ def _push_node(
     still = not active or not any(value.type.dtype.is_float for value in node.outputs)
     if not still and op.name in FORWARD:
         return FORWARD[op.name](builder, node, operands, rates, push)
-    linear = op.linear is not None and active <= set(op.linear)
+    linear = active <= linear_places(op, len(operands))
     if not still and op.jvp is None and not linear:
         return push(builder, _opened(builder.typing, node, operands), operands, rates)
     outputs = builder.emit(op, operands, attrs, node.regions)
@@ -110,7 +111,7 @@ def _push_linear(
 ) -> Sequence[Term]:
     """The op itself on tangents: of all operands at once, or of a product one after another."""
     op, attrs = node.op, node.attrs.as_dict()
-    linear = op.linear or ()
+    linear = linear_places(op, len(operands))
     if not op.multilinear:
         mixed = [
             materialized(rate, x) if i in linear else x
@@ -123,6 +124,15 @@ def _push_linear(
             (part,) = builder.emit(op, [*operands[:i], rate, *operands[i + 1 :]], attrs)
             total = part if total is None else total + part
     return [] if total is None else [total]
+
+
+def linear_places(op: Op, count: int) -> frozenset[int]:
+    """The positions of the operands that an op is linear in, when it has `count` of them."""
+    words = op.operands.split()
+    places = set(op.linear or ())
+    if places and words[max(places)].startswith("*"):
+        places.update(range(max(places), count))
+    return frozenset(places)
 
 
 def _opened(typing: Typing, node: Node, operands: Sequence[Term]) -> Region:
@@ -297,8 +307,8 @@ def _pull_node(
         region = _opened(builder.typing, node, operands)
         found = pull(builder, region, operands, active, cotangents)
         return dict(zip(active, found, strict=True))
-    known = op.transpose is not None and set(active) <= set(op.linear or ())
-    if op.transpose is None or not known or (op.multilinear and len(active) > 1):
+    linear = set(active) <= linear_places(op, len(operands))
+    if op.transpose is None or not linear or (op.multilinear and len(active) > 1):
         raise UnsupportedOpError(
             f"{op.name} cannot be transposed in its operands {active} (from {node.origin}); it is "
             "not linear in them, or its definition has no transpose"

@@ -79,22 +79,25 @@ def _pull_select(
     cotangents: Sequence[Tangent], pull: Pull,
 ) -> list[Tangent]:  # fmt: skip
     """Both branches run backward, each from the elements that chose it."""
+    select = REGISTRY["select"]
     total: list[Tangent] = [None] * len(places)
     for region, taken in zip(node.regions, (True, False), strict=True):
-        given = [
-            None if ct is None else _chosen(pred, ct, taken, inside, outside)
-            for ct, inside, outside in zip(cotangents, region.outputs, node.outputs, strict=True)
-        ]
+        given: list[Tangent] = []
+        for i, ct in enumerate(cotangents):
+            if ct is None:
+                given.append(None)
+            else:
+                chosen = select(pred, ct, 0.0) if taken else select(pred, 0.0, ct)
+                given.append(_narrowed(chosen, node.outputs[i], region.outputs[i]))
         found = pull(builder, region, args, places, given)
         total = [plus(a, b) for a, b in zip(total, found, strict=True)]
     return total
 
 
-def _chosen(pred: Term, ct: Term, taken: bool, inside: Value, outside: Value) -> Term:
-    """The cotangent of a branch's own output, which may lack axes of the predicate."""
-    select = REGISTRY["select"]
-    own = select(pred, ct, 0.0) if taken else select(pred, 0.0, ct)
-    return own.sum(*(a for a in outside.axes if a not in inside.type.axis_set))
+def _narrowed(ct: Term, outside: Value, inside: Value) -> Term:
+    """The cotangent of a branch's own output, which may lack axes that the choice has."""
+    extra = [axis for axis in outside.axes if axis not in inside.type.axis_set]
+    return ct.sum(*extra) if extra else ct
 
 
 def _pull_branch(
@@ -109,7 +112,10 @@ def _pull_branch(
         inner = Builder(builder.typing)
         inputs = fresh(inner, region.inputs)
         incoming = dict(zip(given, fresh(inner, (node.outputs[i] for i in given)), strict=True))
-        wanted = [incoming.get(i) for i in range(len(cotangents))]
+        wanted = [
+            _narrowed(incoming[i], outside, inside) if i in incoming else None
+            for i, (outside, inside) in enumerate(zip(node.outputs, region.outputs, strict=True))
+        ]
         found = pull(inner, region, inputs, places, wanted)
         ends = [materialized(ct, inputs[i]) for i, ct in zip(places, found, strict=True)]
         entries = (*(inputs[i] for i in kept), *incoming.values())

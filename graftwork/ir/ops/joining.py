@@ -149,10 +149,16 @@ def _transpose_concat(
     for x, axis in zip(operands[:position], axes[:position], strict=True):
         start = start + (typing.size(axis) if axis in x.type.axis_set else 1)
     axis, x = axes[position], operands[position]
+    ct = _without_others(cts[0], axis, into)
     if axis not in x.type.axis_set:
-        return REGISTRY["index"](cts[0], axis=into, at=start)
+        return REGISTRY["index"](ct, axis=into, at=start)
     stop = start + typing.size(axis)
-    return REGISTRY["slice"](cts[0], axis=into, start=start, stop=stop, into=axis)
+    return REGISTRY["slice"](ct, axis=into, start=start, stop=stop, into=axis)
+
+
+def _without_others(ct: Any, axis: str, into: str) -> Any:
+    """Summed over the axis that another operand has free where this one binds it."""
+    return ct.sum(axis) if axis != into and axis in ct.type.axis_set else ct
 
 
 concat = define(
@@ -208,18 +214,16 @@ def _transpose_pad(
     cts: Any, operands: Any, position: int, typing: Typing, axis: str, low: Size, high: Size,
     interior: int, into: str,
 ) -> Any:  # fmt: skip
-    (ct,) = cts
-    x = operands[0]
-    zero = ct.builder.constant(0.0, ct.dtype)
-    if axis not in x.type.axis_set:
-        inside = REGISTRY["index"](ct, axis=into, at=low)
-    else:
-        stop = low + (typing.size(axis) - 1) * (interior + 1) + 1
-        inside = REGISTRY["slice"](
-            ct, axis=into, start=low, stop=stop, step=interior + 1, into=axis
-        )
+    (ct,), x = cts, operands[0]
     if position == 0:
-        return inside
+        own = _without_others(ct, axis, into)
+        if axis not in x.type.axis_set:
+            return REGISTRY["index"](own, axis=into, at=low)
+        stop = low + (typing.size(axis) - 1) * (interior + 1) + 1
+        return REGISTRY["slice"](
+            own, axis=into, start=low, stop=stop, step=interior + 1, into=axis
+        )
+    zero = ct.builder.constant(0.0, ct.dtype)
     inner = zero.broadcast(axis) if axis in x.type.axis_set else zero
     mask = REGISTRY["pad"](
         inner, zero + 1.0, axis=axis, low=low, high=high, interior=interior, into=into
