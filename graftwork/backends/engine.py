@@ -14,11 +14,11 @@ from typing import Any
 
 from attrs import frozen
 
-from graftwork.ir.errors import GraftworkError, UnsupportedOpError
+from graftwork.ir.errors import GraftworkError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Node, Region, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.op import Op
-from graftwork.ir.sizes import Size
+from graftwork.ir.sizes import Size, substitute, symbols
 from graftwork.ir.types import AxisTable, Typing
 
 
@@ -169,6 +169,48 @@ def product_order(operands: Sequence[Laid], hint: Sequence[str]) -> Sequence[Lai
     """The two operands of a product in the order that puts the last axis of the hint last."""
     a, b = operands
     return (b, a) if hint and hint[-1] in a.axes and hint[-1] not in b.axes else (a, b)
+
+
+@frozen
+class Reading:
+    """How to learn a size symbol: it is `(extent - offset) // slope` of an input's dimension."""
+
+    symbol: str
+    port: str
+    place: int
+    offset: Size
+    slope: Size
+
+
+def readings(graph: Graph) -> list[Reading]:
+    """Where the symbols of a graph can be read off its inputs, plain ones first.
+
+    Raises:
+        InputError: if the shapes of the inputs do not determine a symbol.
+    """
+    dims = [
+        (graph.axes[axis], port.name, place)
+        for port in graph.inputs
+        for place, axis in enumerate(port.layout)
+        if axis is not None
+    ]
+    found: dict[str, Reading] = {}
+    while True:
+        before = len(found)
+        for size, port, place in dims:
+            unknown = symbols(size) - found.keys()
+            if len(unknown) == 1:
+                (name,) = unknown
+                offset, once, twice = (substitute(size, {name: n}) for n in (0, 1, 2))
+                slope = once - offset
+                if slope != 0 and twice - once == slope:
+                    found[name] = Reading(name, port, place, offset, slope)
+        if len(found) == before:
+            break
+    unbound = {name for size, *_ in dims for name in symbols(size)} - found.keys()
+    if unbound:
+        raise InputError(f"the shapes of the inputs do not determine {sorted(unbound)}")
+    return list(found.values())
 
 
 def lower_graph(

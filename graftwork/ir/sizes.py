@@ -14,8 +14,9 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from math import gcd
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
@@ -163,14 +164,15 @@ def evaluate(size: Size, bindings: Mapping[str, int]) -> int:
     if missing:
         known = ", ".join(sorted(bindings)) or "nothing"
         raise UnboundSymbol(f"size {size} needs a value for {', '.join(missing)}; bound: {known}")
-    value = _fold(size, bindings.__getitem__, _BUILDERS)
+    value = fold(size, bindings.__getitem__, _BUILDERS)
     assert isinstance(value, int)
     return value
 
 
 def substitute(size: Size, replacements: Mapping[str, Size]) -> Size:
     """The size with symbols replaced, all at once, by sizes that must be non-negative as well."""
-    return _fold(size, lambda name: replacements.get(name, symbol(name)), _BUILDERS)
+    found: Size = fold(size, lambda name: replacements.get(name, symbol(name)), _BUILDERS)
+    return found
 
 
 def bounds(size: Size, lower: Mapping[str, int] | None = None) -> Bounds:
@@ -197,7 +199,7 @@ def decide(a: Size, b: Size) -> bool | None:
     if isinstance(difference, SizeExpr):
         if _at_least(difference, 1) or _at_least(-difference, 1):
             return False
-        difference = _fold(difference, symbol, _BUILDERS | {"%": lambda n, d: n - d * (n // d)})
+        difference = fold(difference, symbol, _BUILDERS | {"%": lambda n, d: n - d * (n // d)})
     if isinstance(difference, int):
         return difference == 0
     coefficients, constant = _split_constant(difference)
@@ -423,22 +425,33 @@ _BUILDERS: dict[str, Callable[..., Size]] = {
 }
 
 
-def _fold(
-    size: Size, leaf: Callable[[str], Size], builders: Mapping[str, Callable[..., Size]]
-) -> Size:
-    """The size computed anew from what `leaf` says of its symbols."""
+def fold(
+    size: Size, leaf: Callable[[str], Any], functions: Mapping[str, Callable[..., Any]]
+) -> Any:
+    """The size computed anew by any arithmetic that has `+` and `*`.
+
+    `leaf` says what a symbol is, `functions` what `//`, `%`, `min` and `max` do.
+    """
     if isinstance(size, int):
         return size
-    total: Size = 0
-    for monomial, coefficient in size.terms:
-        product: Size = coefficient
-        for atom in monomial:
-            if atom.op == "symbol":
-                product *= leaf(atom.name)
-            else:
-                product *= builders[atom.op](*[_fold(arg, leaf, builders) for arg in atom.args])
-        total += product
-    return total
+    return reduce(operator.add, (_fold_term(m, c, leaf, functions) for m, c in size.terms))
+
+
+def _fold_term(
+    monomial: Monomial,
+    coefficient: int,
+    leaf: Callable[[str], Any],
+    functions: Mapping[str, Callable[..., Any]],
+) -> Any:
+    factors = [
+        leaf(atom.name)
+        if atom.op == "symbol"
+        else functions[atom.op](*[fold(arg, leaf, functions) for arg in atom.args])
+        for atom in monomial
+    ]
+    if coefficient != 1 or not factors:
+        factors.append(coefficient)
+    return reduce(operator.mul, factors)
 
 
 # Intervals

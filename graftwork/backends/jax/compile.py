@@ -84,9 +84,7 @@ def _trace(
     constrain = where.constrain if where.mesh else None
     target = JaxTarget(TABLE, graph.axes, binding.symbols, constrain, where.axes)
     arrays = {
-        port.name: lax.convert_element_type(
-            binding.arrays[port.name], port.value.type.dtype.numpy
-        )
+        port.name: lax.convert_element_type(binding.arrays[port.name], port.value.type.dtype.numpy)
         for port in graph.inputs
     }
     return lower_graph(target, graph, arrays, params)

@@ -106,9 +106,7 @@ def _pad(target: JaxTarget, node: Node, operands: Operands) -> Laid:
     if into not in x.axes:
         x = Laid(lax.expand_dims(x.array, [0]), (into, *x.axes))
     low, high = target.value(node.attrs["low"]), target.value(node.attrs["high"])
-    config = [
-        (low, high, node.attrs["interior"]) if axis == into else (0, 0, 0) for axis in x.axes
-    ]
+    config = [(low, high, node.attrs["interior"]) if axis == into else (0, 0, 0) for axis in x.axes]
     if not value.axes:
         return Laid(lax.pad(x.array, value.array, config), x.axes)
     order = widest([x, value], node.output.axes)

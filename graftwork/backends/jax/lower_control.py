@@ -27,9 +27,7 @@ def _enter(target: JaxTarget, operands: Operands, values: Sequence[Value]) -> li
 
 def _fixed(target: JaxTarget, operands: Operands, values: Sequence[Value]) -> Arrays:
     """Arrays with their dimensions in the order of the values' types."""
-    return tuple(
-        target.spread(x, value.axes) for x, value in zip(operands, values, strict=True)
-    )
+    return tuple(target.spread(x, value.axes) for x, value in zip(operands, values, strict=True))
 
 
 def _laid(arrays: Sequence[Any], values: Sequence[Value]) -> list[Laid]:
@@ -95,8 +93,7 @@ def _scan(target: JaxTarget, node: Node, operands: Operands) -> list[Laid]:
     carried, stacked = body.inputs[:carry], body.outputs[carry:]
     rests = [tuple(known for known in x.axes if known != axis) for x in operands[carry:stop]]
     sliced = tuple(
-        target.lay(x, (axis, *rest))
-        for x, rest in zip(operands[carry:stop], rests, strict=True)
+        target.lay(x, (axis, *rest)) for x, rest in zip(operands[carry:stop], rests, strict=True)
     )
 
     def step(state: Arrays, rows: Arrays) -> tuple[Arrays, Arrays]:

@@ -71,9 +71,7 @@ def placement(
     devices = _devices(device)
     if not shard:
         return Placement(devices[0], None, {})
-    axes = {
-        axis: part for word, part in shard.items() for axis in _axes_called(graph, word)
-    }
+    axes = {axis: part for word, part in shard.items() for axis in _axes_called(graph, word)}
     return Placement(devices[0], mesh or _mesh(devices, sorted(set(shard.values()))), axes)
 
 

@@ -1,0 +1,61 @@
+"""From a graph to a torch module, run as it is or compiled by TorchInductor."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from graftwork.backends.program import Program
+from graftwork.backends.torch.arrays import as_torch
+from graftwork.backends.torch.module import GraphModule
+from graftwork.ir.binding import Binding
+from graftwork.ir.errors import DeviceError
+from graftwork.ir.graph import Graph
+
+
+def to_torch(graph: Graph) -> nn.Module:
+    """A trainable module that takes inputs by name and returns a dict of tensors by name.
+
+    Float parameters that the graph calls trainable require gradients and share memory with the
+    graph's store; everything else is a buffer. The names in `state_dict` are the parameter names.
+    """
+    return GraphModule(graph)
+
+
+def compile(
+    graph: Graph, device: str | None = None, mode: Literal["inductor", "eager"] = "inductor"
+) -> Program:
+    """A program without gradients, compiled by TorchInductor for every size at once.
+
+    Args:
+        graph: what to compile.
+        device: "cpu", "cuda" or another that torch knows; None for the best present.
+        mode: "eager" runs the same module without compiling it.
+
+    Raises:
+        DeviceError: if there is no such device.
+    """
+    place = _device(device)
+    module: Any = GraphModule(graph, train=False).to(place)
+    run = torch.compile(module) if mode == "inductor" else module
+
+    def execute(binding: Binding) -> dict[str, Any]:
+        inputs = {name: as_torch(array, place) for name, array in binding.arrays.items()}
+        with torch.no_grad():
+            found: dict[str, Any] = run(**inputs)
+        return found
+
+    return Program(graph, "torch", execute, module)
+
+
+def _device(name: str | None) -> torch.device:
+    best = torch.accelerator.current_accelerator(check_available=True)
+    if name is None:
+        return best or torch.device("cpu")
+    present = {"cpu"} if best is None else {"cpu", best.type}
+    wanted = {"gpu": "cuda"}.get(name, name)
+    if wanted.partition(":")[0] not in present:
+        raise DeviceError(f"torch sees no device {name!r} here, only {', '.join(sorted(present))}")
+    return torch.device(wanted)

@@ -1,0 +1,23 @@
+"""All lowerings of the torch backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from graftwork.backends.engine import Lowering
+from graftwork.backends.torch import (
+    lower_axes,
+    lower_control,
+    lower_elementwise,
+    lower_indexing,
+    lower_reduce,
+)
+from graftwork.ir.op import Op
+
+TABLE: Mapping[Op, Lowering] = {
+    **lower_elementwise.TABLE,
+    **lower_axes.TABLE,
+    **lower_reduce.TABLE,
+    **lower_indexing.TABLE,
+    **lower_control.TABLE,
+}
