@@ -1,0 +1,127 @@
+"""Running a graph in ONNX Runtime, on the best device present, without copying arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx_ir as onnx
+import onnxruntime as ort
+
+from graftwork.backends.onnx.kernels import ELEMENT
+from graftwork.backends.onnx.lower import model_of
+from graftwork.backends.program import Program
+from graftwork.ir.binding import Binding
+from graftwork.ir.dtypes import DType, dtype_of
+from graftwork.ir.errors import DeviceError
+from graftwork.ir.graph import Graph, Port
+from graftwork.ir.sizes import evaluate
+
+Array = np.ndarray[Any, Any]
+
+_PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+_IN_MEMORY = "parameters"  # a file that is never opened: the session is given its arrays
+_SMALL = 1024  # bytes up to which an array lies in the model, where constants fold
+
+
+class _Weights:
+    """The parameters of a model, which a session reads where they lie."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+
+    def tensor(self, name: str, array: Array) -> onnx.TensorProtocol:
+        element = ELEMENT[dtype_of(array.dtype)]
+        if array.nbytes <= _SMALL:
+            return onnx.Tensor(array, element, name=name)
+        self.arrays[name] = np.require(array, requirements="C")
+        shape = onnx.Shape(array.shape)
+        return onnx.ExternalTensor(_IN_MEMORY, 0, array.nbytes, element, shape=shape, name=name)
+
+
+def _value_of(array: Array, dtype: DType) -> ort.OrtValue:
+    if dtype is DType.bf16:
+        return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(
+            array.view(np.uint16), int(ELEMENT[dtype])
+        )
+    return ort.OrtValue.ortvalue_from_numpy(array)
+
+
+def compile(graph: Graph, device: str | None = None) -> Program:
+    """A program that runs in ONNX Runtime ("cpu", "cuda"; None: CUDA where it is present).
+
+    Raises:
+        UnsupportedOpError: for an op or dtype that the runtime cannot compute.
+        DeviceError: if the device is not there.
+    """
+    weights = _Weights()
+    model = model_of(graph, weights.tensor)
+    session = _session(model, weights, device)
+    names = [value.name for value in session.get_inputs()]
+    outputs = [value.name for value in session.get_outputs()]
+
+    def execute(binding: Binding) -> Mapping[str, Any]:
+        bound = session.io_binding()
+        held = []
+        for port, name in zip(graph.inputs, names, strict=True):
+            array = _given(binding.arrays[port.name], port)
+            bound.bind_input(name, "cpu", 0, _element(port), array.shape, array.ctypes.data)
+            held.append(array)
+        results = {}
+        for port, name in zip(graph.outputs, outputs, strict=True):
+            array = np.empty(_shape(graph, port, binding.symbols), port.value.type.dtype.numpy)
+            bound.bind_output(name, "cpu", 0, _element(port), array.shape, array.ctypes.data)
+            results[port.name] = array
+        session.run_with_iobinding(bound)
+        return results
+
+    return Program(graph, "onnx", execute, session)
+
+
+def _session(model: onnx.Model, weights: _Weights, device: str | None) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    values = [_value_of(a, dtype_of(a.dtype)) for a in weights.arrays.values()]
+    if values:
+        options.add_external_initializers(list(weights.arrays), values)
+    wanted = _providers(device)
+    serialized = onnx.to_proto(model).SerializeToString()
+    session = ort.InferenceSession(serialized, options, providers=wanted)
+    if device is not None and _PROVIDERS[device] not in session.get_providers():
+        raise DeviceError(
+            f"ONNX Runtime could not start {_PROVIDERS[device]} for device {device!r}; "
+            f"it runs on {', '.join(session.get_providers())}"
+        )
+    return session
+
+
+def _providers(device: str | None) -> list[str]:
+    """Those to try, best first.
+
+    Raises:
+        DeviceError: if the installed runtime does not have the one for a device.
+    """
+    present = ort.get_available_providers()
+    if device is None:
+        return [name for name in _PROVIDERS.values() if name in present]
+    if _PROVIDERS.get(device) not in present:
+        raise DeviceError(
+            f"ONNX Runtime has no device {device!r} here; it has {', '.join(present)}"
+            + ("; install graftwork[gpu] for CUDA" if device == "cuda" else "")
+        )
+    return list(dict.fromkeys([_PROVIDERS[device], _PROVIDERS["cpu"]]))
+
+
+def _element(port: Port) -> int:
+    return int(ELEMENT[port.value.type.dtype])
+
+
+def _given(given: Any, port: Port) -> Array:
+    """An input as the runtime reads it: contiguous, of the dtype of its port."""
+    return np.require(given, port.value.type.dtype.numpy, "C")
+
+
+def _shape(graph: Graph, port: Port, symbols: Mapping[str, int]) -> tuple[int, ...]:
+    sizes = [1 if axis is None else graph.axes[axis] for axis in port.layout]
+    return tuple(size if isinstance(size, int) else evaluate(size, symbols) for size in sizes)
