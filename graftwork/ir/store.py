@@ -34,6 +34,9 @@ class Store(Mapping[str, Any]):
                 return found.make() if isinstance(found, Lazy) else found
         raise KeyError(name)
 
+    def __contains__(self, name: object) -> bool:
+        return any(name in layer for layer in self.layers)
+
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name for layer in self.layers for name in layer))
 
