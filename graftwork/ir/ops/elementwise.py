@@ -396,9 +396,7 @@ bitcast = define(
     "The same bits read as another dtype of the same width.",
     attrs=(Spec("dtype", DTYPE),),
     infer=_infer_bitcast,
-    evaluate=lambda at, x, dtype: NamedArray(
-        np.ascontiguousarray(x.array).view(dtype_of(dtype).numpy), x.axes
-    ),
+    evaluate=lambda at, x, dtype: NamedArray(x.array.view(dtype_of(dtype).numpy), x.axes),
     jvp=lambda operands, tangents, outputs, dtype: (None,),
     traits={"elementwise"},
 )
