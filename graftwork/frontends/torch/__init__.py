@@ -1,0 +1,52 @@
+"""The PyTorch frontend: modules, exported programs and fx graphs as graphs in raw named form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from graftwork.frontends.torch.export import adopt, export
+from graftwork.frontends.torch.program import translate
+from graftwork.frontends.torch.rules import find_rule
+from graftwork.ir.errors import InputError
+from graftwork.ir.graph import Graph
+
+
+def convert(
+    model: torch.nn.Module | torch.export.ExportedProgram,
+    *args: Any,
+    kwargs: Mapping[str, Any] | None = None,
+    axes: Mapping[str | int, str] | None = None,
+    training: bool = False,
+) -> Graph:
+    """A model as a graph in raw named form.
+
+    Every operator is translated over fresh axes, with an explicit rename wherever two meet;
+    nothing is unified, named or simplified yet. The model itself is left as it was.
+
+    Args:
+        model: a module (also an fx.GraphModule), traced on the samples; or an exported program.
+        args: sample inputs; none for an exported program.
+        kwargs: sample inputs by name.
+        axes: argument name, position or dotted path -> its axes, `"batch seq"`. A named axis is
+            dynamic unless its size is fixed (`"batch=1 seq"`); all others keep the sample's size.
+        training: convert as in training mode.
+
+    Raises:
+        InputError: if the samples do not fit the model, or `axes` names an unknown argument.
+        AxisError: if `axes` does not fit the samples.
+        ConversionError: if the model cannot be traced, with the line of its code.
+        UnsupportedOpError: if an operator has no translation.
+    """
+    if isinstance(model, torch.export.ExportedProgram):
+        if args or kwargs:
+            raise InputError("an exported program has its inputs already; pass no samples")
+        return translate(adopt(model, axes or {}, find_rule))
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(
+            f"from_torch takes a torch.nn.Module or a torch.export.ExportedProgram, "
+            f"not {type(model).__name__}"
+        )
+    return translate(export(model, args, kwargs or {}, axes or {}, training))

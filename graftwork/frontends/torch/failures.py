@@ -1,0 +1,54 @@
+"""What it means that torch.export refused a model, in the words of the caller."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping, Sequence
+
+from graftwork.frontends.torch.origins import source_line
+from graftwork.ir.axis_spec import AxisWord
+from graftwork.ir.errors import ConversionError
+
+_INPUT = re.compile(r"L\['arguments'\](?P<keys>(\[[^\]]+\])+)\.size\(\)\[(?P<place>\d+)\]")
+_DATA_DEPENDENT = ("GuardOnDataDependentSymNode", "data-dependent", "unbacked", "Unsupported")
+_SPECIALISED = ("Constraints violated", "ConstraintViolation", "specialized")
+
+
+def explained(error: Exception, words: Mapping[str, Sequence[AxisWord]]) -> ConversionError:
+    """Our exception for one of torch's, caused by it: what happened, where, and what to do."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = source_line((frame.filename, frame.lineno or 0) for frame in frames)
+    text = f"{type(error).__name__}: {error}"
+    if any(word in text for word in _SPECIALISED):
+        told = _specialised(text, words)
+    elif any(word in text for word in _DATA_DEPENDENT):
+        told = (
+            "the model's Python code depends on values of tensors (an if, a loop, .item()); a "
+            "graph has no such choices: use torch.where or torch.cond there, or pass what is "
+            "decided as an argument that is not a tensor"
+        )
+    else:
+        told = "torch.export could not trace the model on these sample inputs"
+    first = str(error).strip().splitlines() or [type(error).__name__]
+    place = f" at {where}" if where else ""
+    result = ConversionError(f"{told}{place}. Torch says: {first[0]}")
+    result.__cause__ = error
+    return result
+
+
+def _specialised(text: str, words: Mapping[str, Sequence[AxisWord]]) -> str:
+    """Which of the named axes the model holds to one size."""
+    names: dict[str, None] = {}
+    for match in _INPUT.finditer(text):
+        path = ".".join(re.findall(r"\['?([^'\]]+)'?\]", match["keys"]))
+        spoken = words.get(path) or words.get(path.partition(".")[2])
+        if spoken is not None and (name := spoken[int(match["place"])].name) is not None:
+            names[name] = None
+    if not names:
+        return "the model only works for the sizes of the sample"
+    listed = ", ".join(map(repr, names))
+    return (
+        f"the model only works for one size of axis {listed}; fix the axis in axes= "
+        f"('{next(iter(names))}=16') or trace with other samples"
+    )

@@ -1,0 +1,289 @@
+"""From a traced program to a graph: each operator by its rule, over fresh axes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from graftwork.frontends.torch.dtypes import read_dtype
+from graftwork.frontends.torch.export import Exported
+from graftwork.frontends.torch.origins import origin_of
+from graftwork.frontends.torch.parameters import Weight, as_stored, weights
+from graftwork.frontends.torch.rules import Call, find_rule
+from graftwork.frontends.torch.shapes import SizeReader, guard_between, read_guards
+from graftwork.frontends.torch.symbols import named_symbols, other_symbols
+from graftwork.frontends.torch.ties import read_at_positions
+from graftwork.frontends.torch.values import Extents
+from graftwork.ir import ops
+from graftwork.ir.attributes import Literal
+from graftwork.ir.axis_spec import AxisWord
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.errors import ConversionError, DTypeError, UnsupportedOpError
+from graftwork.ir.graph import Graph, Guard, Parameter, Port, Value
+from graftwork.ir.positional import Positional, carrying_axes, fresh
+from graftwork.ir.sizes import Size, decide, symbol
+from graftwork.ir.store import Store
+from graftwork.ir.types import Type
+
+# Arguments that say where and how memory is laid out, which a graph does not know.
+IGNORED = {"device", "implicit", "layout", "memory_format", "non_blocking", "pin_memory"}
+
+
+class Translation:
+    """One program being translated.
+
+    Attributes:
+        reader: reads the program's sizes.
+        builder: what has been built.
+        known: node of the program -> `Positional`, or a tuple of them.
+    """
+
+    def __init__(self, exported: Exported, symbols: Mapping[str, Size]) -> None:
+        self.exported = exported
+        self.reader = SizeReader(symbols)
+        self.builder = Builder()
+        self.known: dict[torch.fx.Node, Any] = {}
+        self.nodes = {n.name: n for n in exported.program.graph.nodes if n.op == "placeholder"}
+
+    def graph(self) -> Graph:
+        """The whole program as a graph."""
+        inputs = tuple(self._inputs())
+        parameters, arrays = self._parameters()
+        for node in self.exported.program.graph.nodes:
+            if node.op == "call_function":
+                self._call(node)
+        outputs = tuple(self._outputs())
+        return Graph(
+            inputs,
+            tuple(parameters),
+            tuple(self.builder.nodes),
+            outputs,
+            dict(self.builder.typing.table),
+            Store((arrays,)),
+            guards=self._guards(),
+        )
+
+    # --- what comes from outside ---
+
+    def _inputs(self) -> Iterator[Port]:
+        shapes = self.exported.shapes()
+        for path, placeholder in self.exported.inputs.items():
+            if path not in shapes:
+                continue
+            node = self.nodes[placeholder]
+            words = self.exported.words.get(path) or [AxisWord()] * len(shapes[path])
+            layout: list[str | None] = []
+            dropped: list[str] = []
+            for word, extent in zip(words, self.extents(shapes[path]), strict=True):
+                name = word.name
+                if name is not None:
+                    self.builder.typing.make(name, 1 if extent is None else extent)
+                    dropped += [name] if extent is None else []
+                elif extent is not None:
+                    name = fresh(self.builder.typing, extent)
+                layout.append(name)
+            axes = tuple(axis for axis in layout if axis is not None)
+            value = Value(Type(read_dtype(node.meta["val"].dtype), axes), path)
+            term = Term(value, self.builder)
+            for axis in dropped:
+                term = ops.index(term, axis=axis, at=0)
+            self.known[node] = Positional(
+                term, tuple(None if axis in dropped else axis for axis in layout)
+            )
+            yield Port(path, value, tuple(layout))
+
+    def _parameters(self) -> tuple[list[Parameter], dict[str, Any]]:
+        parameters: list[Parameter] = []
+        arrays: dict[str, Any] = {}
+        for weight in weights(self.exported.program, self.exported.prefix):
+            nodes = [self.nodes[name] for name in weight.placeholders]
+            if not any(node.users for node in nodes):
+                continue
+            tensor = weight.tensor
+            if weight.constant and tensor.ndim == 0:
+                literal = Literal.of(as_stored(tensor))
+                held = Positional(self.builder.constant(literal))
+            else:
+                held = self._parameter(weight)
+                name, *aliases = weight.names
+                parameters.append(
+                    Parameter(name, held.term.value, held.dims, tuple(aliases), weight.trainable)
+                )
+                arrays[name] = as_stored(tensor)
+            self.known |= dict.fromkeys(nodes, held)
+        return parameters, arrays
+
+    def _parameter(self, weight: Weight) -> Positional:
+        typing = self.builder.typing
+        dims = tuple(None if n == 1 else fresh(typing, n) for n in weight.tensor.shape)
+        axes = tuple(axis for axis in dims if axis is not None)
+        value = Value(Type(read_dtype(weight.tensor.dtype), axes), weight.names[0])
+        return Positional(Term(value, self.builder), dims)
+
+    # --- operators ---
+
+    def extents(self, shape: Sequence[Any]) -> Extents:
+        """A shape as torch knows it; torch's own constant 1 is a unit dimension."""
+        return tuple(None if type(n) is int and n == 1 else self.reader(n) for n in shape)
+
+    def _call(self, node: torch.fx.Node) -> None:
+        if node.target is operator.getitem:
+            source, place = node.args
+            found = self.known.get(source)  # type: ignore[arg-type]
+            if found is not None:
+                self.known[node] = found[place]
+            return
+        if _is_number(node.meta.get("val")):
+            return  # read where it is used
+        op = str(node.target)
+        self.builder.origin = origin_of(node, self.exported.prefix)
+        rule = find_rule(op)
+        if rule is None:
+            raise UnsupportedOpError(
+                f"no rule translates {op} (from {self.builder.origin}); replace it in the model, "
+                f"or register one: graftwork.frontends.torch.rules.rule({op!r})"
+            )
+        try:
+            call = Call(op, self.builder, *self._results(node))
+            args = [self._argument(x) for x in node.args]
+            kwargs = {k: self._argument(x) for k, x in node.kwargs.items() if k not in IGNORED}
+            result = rule(call, *args, **kwargs)
+        except DTypeError as error:
+            raise UnsupportedOpError(f"{op}: {error} (from {self.builder.origin})") from error
+        _check(call, result)
+        self.known[node] = result
+
+    def _results(self, node: torch.fx.Node) -> tuple[tuple[Extents, ...], tuple[Any, ...]]:
+        """Shapes and element types of what an operator gives."""
+        leaves = pytree.tree_leaves(node.meta.get("val"))
+        values = [value for value in leaves if isinstance(value, torch.Tensor)]
+        shapes = tuple(self.extents(value.shape) for value in values)
+        return shapes, tuple(read_dtype(value.dtype) for value in values)
+
+    def _argument(self, x: Any) -> Any:
+        if isinstance(x, torch.fx.Node):
+            if x in self.known:
+                return self.known[x]
+            return self._number(x.meta.get("val"))
+        if isinstance(x, list | tuple):
+            return [self._argument(each) for each in x]
+        return read_dtype(x) if isinstance(x, torch.dtype) else x
+
+    def _number(self, value: Any) -> Any:
+        if isinstance(value, torch.SymInt):
+            return self.reader(value)
+        if isinstance(value, torch.SymFloat | torch.SymBool):
+            raise ConversionError(
+                f"the model computes {value} from sizes (from {self.builder.origin}); "
+                "fix the axis that it depends on in axes="
+            )
+        return value
+
+    # --- what goes outside ---
+
+    def _outputs(self) -> Iterator[Port]:
+        program = self.exported.program
+        kinds = torch.export.graph_signature.OutputKind
+        (node,) = (n for n in program.graph.nodes if n.op == "output")
+        names = iter(output_names(program.call_spec.out_spec))
+        for spec, result in zip(program.graph_signature.output_specs, node.args[0], strict=True):
+            name = next(names) if spec.kind is kinds.USER_OUTPUT else spec.target
+            found = self.known.get(result) if isinstance(result, torch.fx.Node) else None
+            if isinstance(found, Positional):
+                full = carrying_axes(found)
+                yield Port(name, full.term.value, full.dims)
+
+    def _guards(self) -> tuple[Guard, ...]:
+        program = self.exported.program
+        shapes = self.exported.shapes().values()
+        symbolic = (n for shape in shapes for n in shape if isinstance(n, torch.SymInt))
+        first = next(symbolic, None)
+        conditions = [] if first is None else [g.expr for g in first.node.shape_env.guards]
+        found: list[Guard | None] = [*read_guards(conditions, self.reader)]
+        for name, limits in program.range_constraints.items():
+            if str(name) in self.reader.symbols and limits.upper.is_Integer:
+                found.append(guard_between(self.reader(name), None, int(limits.upper)))
+        return tuple(dict.fromkeys(guard for guard in found if guard is not None))
+
+
+def _is_number(value: Any) -> bool:
+    kinds = (bool, int, float, torch.SymInt, torch.SymFloat, torch.SymBool)
+    return isinstance(value, kinds)
+
+
+def _check(call: Call, result: Any) -> None:
+    """A rule gives what torch says that its operator gives."""
+    results = [result] if isinstance(result, Positional) else list(result)
+    for x, shape, dtype in zip(results, call.shapes, call.dtypes, strict=False):
+        if x is None:
+            continue
+        sizes = [x.size(place) for place in range(x.rank)]
+        same = x.rank == len(shape) and all(
+            decide(size, 1 if extent is None else extent) is not False
+            for size, extent in zip(sizes, shape, strict=True)
+        )
+        if not same or x.dtype is not dtype:
+            raise ConversionError(
+                f"the rule of {call.op} gives {x.dtype.value}{sizes}, but torch says "
+                f"{dtype.value}{list(shape)} (from {call.builder.origin})"
+            )
+
+
+def output_names(spec: pytree.TreeSpec | None) -> list[str]:
+    """The names of a model's results, by their place in what it returns."""
+    if spec is None or spec.is_leaf():
+        return ["output"]
+    paths = list(_paths(spec))
+    numbered = not _keys(spec)
+    return [".".join((f"output_{path[0]}" if numbered else path[0], *path[1:])) for path in paths]
+
+
+def _paths(spec: pytree.TreeSpec) -> Iterator[tuple[str, ...]]:
+    if spec.is_leaf():
+        yield ()
+        return
+    keys = _keys(spec) or [str(i) for i in range(spec.num_children)]
+    for key, child in zip(keys, spec.children(), strict=True):
+        for rest in _paths(child):
+            yield (key, *rest)
+
+
+def _keys(spec: pytree.TreeSpec) -> list[str]:
+    """The keys of a mapping, or the fields of a record; none for a sequence."""
+    context = spec.context
+    fields = getattr(context, "_fields", None) or getattr(spec.type, "_fields", None)
+    if fields is not None:
+        return list(fields)
+    if isinstance(context, list | tuple) and len(context) == spec.num_children:
+        return [str(key) for key in context]
+    return []
+
+
+def translate(exported: Exported) -> Graph:
+    """The graph of a traced program, in raw form: every axis fresh, renames where two meet."""
+    named = named_symbols(exported)
+    others = other_symbols(exported, named)
+    sizes: dict[str, Size] = {name: symbol(name) for name in others}
+    graph = Translation(exported, named | sizes).graph()
+    if exported.prefix:  # the caller spoke of axes, so that others are theirs or the sample's
+        samples = {name: size for name, size in others.items() if size is not None}
+        known = samples | read_at_positions(graph, list(samples))
+        if known:
+            graph = Translation(exported, named | sizes | known).graph()
+    return graph.evolve(axes=_used_axes(graph))
+
+
+def _used_axes(graph: Graph) -> Mapping[str, Any]:
+    """The axis table less what no value and no attribute names."""
+    values = [*(p.value for p in graph.inputs), *(p.value for p in graph.parameters)]
+    used: set[str] = {axis for value in values for axis in value.axes}
+    for node in graph.walk():
+        used.update(node.op.named_axes(node.attrs))
+        for region in node.regions:
+            used.update(axis for value in region.inputs for axis in value.axes)
+        used.update(axis for value in node.outputs for axis in value.axes)
+    return {axis: size for axis, size in graph.axes.items() if axis in used}

@@ -1,0 +1,377 @@
+"""Operators that work element by element, with torch's broadcasting and type promotion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from graftwork.frontends.torch.dtypes import Operand, common_dtype, float_dtype, lifted
+from graftwork.frontends.torch.rules.registry import Call, rule
+from graftwork.ir import ops
+from graftwork.ir.build import Term
+from graftwork.ir.dtypes import DType
+from graftwork.ir.op import REGISTRY
+from graftwork.ir.positional import Positional, aligned
+
+
+def pointwise(
+    call: Call, build: Callable[..., Term], *operands: Operand, dtype: DType
+) -> Positional:
+    """`build` applied to operands that are cast to `dtype` and broadcast by position."""
+    terms, dims = aligned(*(lifted(call.builder, x, dtype) for x in operands))
+    return Positional(build(*terms), dims)
+
+
+# --- one operand --------------------------------------------------------------------------------
+
+# torch's name -> ours, of functions that turn integers into floats
+_FLOAT_FUNCTIONS = {
+    "exp": "exp",
+    "expm1": "expm1",
+    "log": "log",
+    "log1p": "log1p",
+    "sqrt": "sqrt",
+    "rsqrt": "rsqrt",
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "asin": "asin",
+    "acos": "acos",
+    "atan": "atan",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "tanh": "tanh",
+    "asinh": "asinh",
+    "acosh": "acosh",
+    "atanh": "atanh",
+    "sigmoid": "logistic",
+    "erf": "erf",
+    "erfc": "erfc",
+    "erfinv": "erf_inv",
+    "lgamma": "lgamma",
+    "digamma": "digamma",
+}
+# functions that keep the element type
+_FUNCTIONS = {"neg": "neg", "abs": "abs", "sign": "sign", "sgn": "sign", "bitwise_not": "not"}
+_ROUNDINGS = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "fix": "trunc"}
+
+
+def _word(call: Call) -> str:
+    """The operator's bare name: `add` of `aten.add.Tensor`."""
+    return call.op.split(".")[1]
+
+
+@rule(*(f"aten.{name}" for name in _FLOAT_FUNCTIONS))
+def float_function(call: Call, self: Positional) -> Positional:
+    """A function from numbers to floats."""
+    op = REGISTRY[_FLOAT_FUNCTIONS[_word(call)]]
+    return pointwise(call, op, self, dtype=float_dtype(self.dtype))
+
+
+@rule(*(f"aten.{name}" for name in _FUNCTIONS))
+def function(call: Call, self: Positional) -> Positional:
+    """A function that keeps the element type."""
+    return pointwise(call, REGISTRY[_FUNCTIONS[_word(call)]], self, dtype=self.dtype)
+
+
+@rule(*(f"aten.{name}" for name in _ROUNDINGS))
+def rounding(call: Call, self: Positional) -> Positional:
+    """Rounding, which leaves integers as they are."""
+    op = REGISTRY[_ROUNDINGS[_word(call)]]
+    return pointwise(call, op, self, dtype=self.dtype) if self.dtype.is_float else self
+
+
+@rule("aten.log2", "aten.log10")
+def logarithm(call: Call, self: Positional) -> Positional:
+    """Logarithms to another base."""
+    scale = 1 / math.log(2 if "log2" in call.op else 10)
+    return pointwise(call, lambda x: ops.log(x) * scale, self, dtype=float_dtype(self.dtype))
+
+
+@rule("aten.exp2")
+def exp2(call: Call, self: Positional) -> Positional:
+    """2 to the power x."""
+    return pointwise(
+        call, lambda x: ops.exp(x * math.log(2)), self, dtype=float_dtype(self.dtype)
+    )
+
+
+@rule("aten.round")
+def round_(call: Call, self: Positional, decimals: int = 0) -> Positional:
+    """Rounding, halves to even."""
+    if not self.dtype.is_float:
+        return self
+    scale = 10.0**decimals
+    return pointwise(
+        call,
+        lambda x: ops.round(x) if decimals == 0 else ops.round(x * scale) / scale,
+        self,
+        dtype=self.dtype,
+    )
+
+
+@rule("aten.frac")
+def frac(call: Call, self: Positional) -> Positional:
+    """What is behind the decimal point."""
+    return pointwise(call, lambda x: x - ops.trunc(x), self, dtype=self.dtype)
+
+
+@rule("aten.reciprocal")
+def reciprocal(call: Call, self: Positional) -> Positional:
+    """One over x."""
+    return pointwise(call, lambda x: ops.div(1.0, x), self, dtype=float_dtype(self.dtype))
+
+
+@rule("aten.square")
+def square(call: Call, self: Positional) -> Positional:
+    """x times x."""
+    return pointwise(call, lambda x: x * x, self, dtype=self.dtype)
+
+
+@rule("aten.logical_not")
+def logical_not(call: Call, self: Positional) -> Positional:
+    """Whether x is zero."""
+    return pointwise(call, ops.not_, as_bool(self), dtype=DType.boolean)
+
+
+def as_bool(x: Positional) -> Positional:
+    """Whether x is not zero."""
+    return Positional(x.term.cast(DType.boolean), x.dims)
+
+
+@rule("aten.isnan", "aten.isinf", "aten.isfinite")
+def is_kind(call: Call, self: Positional) -> Positional:
+    """Questions about floats, which integers answer too."""
+    if not self.dtype.is_float:
+        return Positional(call.builder.constant("finite" in call.op), self.dims)
+    build: dict[str, Callable[[Term], Term]] = {
+        "isnan": ops.is_nan,
+        "isfinite": ops.is_finite,
+        "isinf": lambda x: ops.eq(ops.abs(x), math.inf),
+    }
+    return pointwise(call, build[_word(call)], self, dtype=self.dtype)
+
+
+@rule("aten._to_copy", "aten.to", "aten._conj", "prims.convert_element_type")
+def to_copy(call: Call, self: Positional, dtype: DType | None = None) -> Positional:
+    """A cast, where the element type changes."""
+    return self if dtype is None else Positional(self.term.cast(dtype), self.dims)
+
+
+# --- two operands -------------------------------------------------------------------------------
+
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_BITWISE = {
+    "bitwise_and": "and",
+    "bitwise_or": "or",
+    "bitwise_xor": "xor",
+    "bitwise_left_shift": "shift_left",
+    "bitwise_right_shift": "shift_right",
+    "__and__": "and",
+    "__or__": "or",
+    "__xor__": "xor",
+}
+_LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_xor": "xor"}
+# name of the operator -> our op, and the one that does the same for bools
+_ARITHMETIC = {
+    "add": ("add", "or"),
+    "sub": ("sub", "xor"),
+    "mul": ("mul", "and"),
+    "maximum": ("maximum", "or"),
+    "minimum": ("minimum", "and"),
+    "remainder": ("mod", "xor"),
+    "fmod": ("rem", "xor"),
+}
+
+
+@rule(*(f"aten.{name}" for name in _ARITHMETIC))
+def arithmetic(call: Call, self: Operand, other: Operand, alpha: float = 1) -> Positional:
+    """Arithmetic between numbers; `alpha` scales the second operand."""
+    dtype = common_dtype(self, other)
+    if type(other) is int and other == 0 and dtype.is_int and _word(call) in ("add", "sub"):
+        return lifted(call.builder, self, dtype)
+    if alpha != 1:
+        other = pointwise(call, ops.mul, other, alpha, dtype=dtype)
+    number, boolean = _ARITHMETIC[_word(call)]
+    op = REGISTRY[boolean if dtype is DType.boolean else number]
+    return pointwise(call, op, self, other, dtype=dtype)
+
+
+@rule("aten.rsub")
+def reverse_sub(call: Call, self: Operand, other: Operand, alpha: float = 1) -> Positional:
+    """`other - self`."""
+    dtype = common_dtype(self, other)
+    if alpha != 1:
+        self = pointwise(call, ops.mul, self, alpha, dtype=dtype)
+    return pointwise(call, ops.sub, other, self, dtype=dtype)
+
+
+@rule("aten.div", "aten.true_divide", "aten.divide")
+def divide(
+    call: Call, self: Operand, other: Operand, rounding_mode: str | None = None
+) -> Positional:
+    """Division: true, floored, or truncated toward zero."""
+    dtype = common_dtype(self, other)
+    if rounding_mode is None:
+        return pointwise(call, ops.div, self, other, dtype=float_dtype(dtype))
+    if rounding_mode == "floor":
+        return pointwise(call, ops.floor_div, self, other, dtype=dtype)
+    quotient = pointwise(call, ops.div, self, other, dtype=dtype)
+    return rounding_to_zero(quotient)
+
+
+def rounding_to_zero(x: Positional) -> Positional:
+    """Whole numbers, toward zero."""
+    return Positional(ops.trunc(x.term), x.dims) if x.dtype.is_float else x
+
+
+@rule("aten.floor_divide")
+def floor_divide(call: Call, self: Operand, other: Operand) -> Positional:
+    """Division rounded down."""
+    return divide(call, self, other, rounding_mode="floor")
+
+
+@rule("aten.pow")
+def power(call: Call, self: Operand, exponent: Operand) -> Positional:
+    """One operand to the power of another."""
+    return pointwise(call, ops.pow, self, exponent, dtype=common_dtype(self, exponent))
+
+
+@rule("aten.atan2")
+def atan2(call: Call, self: Operand, other: Operand) -> Positional:
+    """The angle of the point (other, self)."""
+    dtype = float_dtype(common_dtype(self, other))
+    return pointwise(call, ops.atan2, self, other, dtype=dtype)
+
+
+@rule(*(f"aten.{name}" for name in _COMPARISONS))
+def compare(call: Call, self: Operand, other: Operand) -> Positional:
+    """A comparison."""
+    return pointwise(call, REGISTRY[_word(call)], self, other, dtype=common_dtype(self, other))
+
+
+@rule(*(f"aten.{name}" for name in _BITWISE))
+def bitwise(call: Call, self: Operand, other: Operand) -> Positional:
+    """An operation on bits, or on bools."""
+    op = REGISTRY[_BITWISE[_word(call)]]
+    return pointwise(call, op, self, other, dtype=common_dtype(self, other))
+
+
+@rule(*(f"aten.{name}" for name in _LOGICAL))
+def logical(call: Call, self: Positional, other: Positional) -> Positional:
+    """An operation on whether numbers are not zero."""
+    op = REGISTRY[_LOGICAL[_word(call)]]
+    return pointwise(call, op, as_bool(self), as_bool(other), dtype=DType.boolean)
+
+
+@rule("aten.fmax", "aten.fmin")
+def ignoring_nan(call: Call, self: Operand, other: Operand) -> Positional:
+    """The greater or lesser operand, the other one where one is NaN."""
+    dtype = common_dtype(self, other)
+    op = ops.maximum if "fmax" in call.op else ops.minimum
+
+    def build(a: Term, b: Term) -> Term:
+        return ops.select(ops.is_nan(a), b, ops.select(ops.is_nan(b), a, op(a, b)))
+
+    return pointwise(call, build if dtype.is_float else op, self, other, dtype=dtype)
+
+
+# --- choices and limits -------------------------------------------------------------------------
+
+
+@rule("aten.where")
+def where(call: Call, condition: Positional, self: Operand, other: Operand) -> Positional:
+    """One of two values, by a condition."""
+    dtype = common_dtype(self, other)
+    taken, rest = (lifted(call.builder, x, dtype) for x in (self, other))
+    terms, dims = aligned(as_bool(condition), taken, rest)
+    return Positional(ops.select(*terms), dims)
+
+
+@rule("aten.masked_fill")
+def masked_fill(call: Call, self: Positional, mask: Positional, value: Operand) -> Positional:
+    """A value where the mask is set."""
+    return where(call, mask, lifted(call.builder, value, self.dtype), self)
+
+
+@rule("aten.clamp", "aten.hardtanh", "aten.clip")
+def clamp(
+    call: Call,
+    self: Positional,
+    min: Operand | None = None,
+    max: Operand | None = None,
+    *,
+    min_val: float | None = None,
+    max_val: float | None = None,
+) -> Positional:
+    """Values moved into an interval."""
+    low = min_val if min is None else min
+    high = max_val if max is None else max
+    if "hardtanh" in call.op:
+        low, high = -1.0 if low is None else low, 1.0 if high is None else high
+    limits = [x for x in (low, high) if x is not None]
+    dtype = common_dtype(self, *limits)
+    if low is not None:
+        self = pointwise(call, ops.maximum, self, low, dtype=dtype)
+    if high is not None:
+        self = pointwise(call, ops.minimum, self, high, dtype=dtype)
+    return self
+
+
+@rule("aten.clamp_min", "aten.clamp_max")
+def clamp_one(call: Call, self: Positional, limit: Operand) -> Positional:
+    """Values moved to one side of a limit."""
+    op = ops.maximum if "clamp_min" in call.op else ops.minimum
+    return pointwise(call, op, self, limit, dtype=common_dtype(self, limit))
+
+
+# --- activations --------------------------------------------------------------------------------
+
+
+@rule("aten.relu", "aten.silu")
+def activation(call: Call, self: Positional) -> Positional:
+    """Activations that have an op of their own."""
+    return pointwise(call, REGISTRY[_word(call)], self, dtype=self.dtype)
+
+
+@rule("aten.gelu")
+def gelu(call: Call, self: Positional, approximate: str = "none") -> Positional:
+    """The Gaussian error linear unit."""
+    return Positional(ops.gelu(self.term, approximate=approximate), self.dims)
+
+
+@rule("aten.leaky_relu")
+def leaky_relu(call: Call, self: Positional, negative_slope: float = 0.01) -> Positional:
+    """x, or a fraction of it below zero."""
+
+    def build(x: Term) -> Term:
+        return ops.select(ops.gt(x, 0), x, x * negative_slope)
+
+    return pointwise(call, build, self, dtype=self.dtype)
+
+
+@rule("aten.elu")
+def elu(
+    call: Call,
+    self: Positional,
+    alpha: float = 1.0,
+    scale: float = 1.0,
+    input_scale: float = 1.0,
+) -> Positional:
+    """Exponential linear units: ELU, SELU and CELU are its cases."""
+
+    def build(x: Term) -> Term:
+        below = ops.expm1(ops.minimum(x, 0) * input_scale) * (alpha * scale)
+        return ops.select(ops.gt(x, 0), x * scale, below)
+
+    return pointwise(call, build, self, dtype=self.dtype)
+
+
+@rule("aten.softplus")
+def softplus(
+    call: Call, self: Positional, beta: float = 1.0, threshold: float = 20.0
+) -> Positional:
+    """log(1 + exp(beta x)) / beta, and x itself beyond the threshold."""
+    return Positional(
+        ops.softplus(self.term, beta=float(beta), threshold=float(threshold)), self.dims
+    )

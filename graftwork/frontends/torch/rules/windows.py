@@ -1,0 +1,288 @@
+"""Convolution, pooling and borders: windows that slide over spatial dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import asdict, frozen
+
+from graftwork.frontends.torch.rules.creation import positions
+from graftwork.frontends.torch.rules.registry import Call, rule
+from graftwork.frontends.torch.rules.reshaping import reshaped
+from graftwork.frontends.torch.values import extent_of, settled
+from graftwork.ir import ops
+from graftwork.ir.build import Term
+from graftwork.ir.positional import Label, Positional, carrying, matched
+from graftwork.ir.sizes import Size, exact_div
+
+
+def _each(values: int | Sequence[int] | None, count: int, default: int = 1) -> list[int]:
+    """One value for each spatial dimension, from one for all or a list."""
+    if values is None or (not isinstance(values, int) and not values):
+        return [default] * count
+    listed = [values] if isinstance(values, int) else list(values)
+    return listed * count if len(listed) == 1 else listed
+
+
+def _split_dim(x: Positional, place: int, first: int) -> Positional:
+    """One dimension as two, the first of the given extent."""
+    extents = [extent_of(x, p) for p in range(x.rank)]
+    whole = extents[place]
+    rest = 1 if whole is None else whole // first
+    parts = (None if first == 1 else first, None if rest == 1 else rest)
+    return reshaped(x, (*extents[:place], *parts, *extents[place + 1 :]))
+
+
+@rule("aten.convolution")
+def convolution(
+    call: Call,
+    input: Positional,
+    weight: Positional,
+    bias: Positional | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Positional:
+    """Convolution of any number of spatial dimensions, also grouped and transposed."""
+    count = weight.rank - 2
+    steps = _Steps.of(
+        [weight.size(2 + i) for i in range(count)],
+        _each(stride, count),
+        _each(dilation, count),
+        _each(padding, count, 0),
+        _each(output_padding, count, 0),
+        transposed,
+    )
+    channels: list[Label] = ["group", "in", "out"] if transposed else ["group", "out", "in"]
+    x, w = _split_dim(input, 1, groups), _split_dim(_turned(weight, transposed), 0, groups)
+    sliding = [i for i in range(count) if w.dims[3 + i] is not None or steps.moves(i)]
+    inner = channels.index("in")
+    if x.dims[2] is not None or w.dims[inner] is not None:
+        x, w = carrying(x, 2), carrying(w, inner)
+    x, w = (carrying(y, *(3 + i for i in sliding)) for y in (x, w))
+    space: list[Label] = [("space", i) for i in range(count)]
+    window: list[Label] = [("kernel", i) for i in range(count)]
+    found, axes = matched((x, ["batch", "group", "in", *space]), (w, [*channels, *window]))
+    into = {i: call.fresh(1 if (e := call.shape[2 + i]) is None else e) for i in sliding}
+    operands = [y.term for y in found]
+    over = [axis for axis in [axes["in"]] if axis is not None]
+    if sliding:
+        term = ops.conv(
+            *operands,
+            axes=[axes["space", i] for i in sliding],
+            kernel=[axes["kernel", i] for i in sliding],
+            into=list(into.values()),
+            over=over,
+            **steps.of_dims(sliding),
+        )
+    else:
+        term = ops.contract(*operands, over=over)
+    places = [into.get(i, axes["space", i]) for i in range(count)]
+    out = Positional(term, (axes["batch"], axes["group"], axes["out"], *places))
+    known = (*(extent_of(out, p) for p in range(3)), *call.shape[2:])
+    whole = reshaped(settled(out, known), call.shape)
+    return whole if bias is None else _with_bias(whole, bias)
+
+
+@frozen
+class _Steps:
+    """How windows slide over each spatial dimension."""
+
+    stride: list[int]
+    dilation: list[int]
+    base_dilation: list[int]
+    low: list[int]
+    high: list[int]
+
+    @staticmethod
+    def of(
+        kernel: list[Size],
+        stride: list[int],
+        dilation: list[int],
+        padding: list[int],
+        extra: list[int],
+        transposed: bool,
+    ) -> _Steps:
+        """The steps of a convolution; a transposed one slides over a spread-out input."""
+        ones = [1] * len(stride)
+        if not transposed:
+            return _Steps(stride, dilation, ones, padding, padding)
+        reach = [d * (int(k) - 1) for d, k in zip(dilation, kernel, strict=True)]  # type: ignore[arg-type]
+        low = [r - p for r, p in zip(reach, padding, strict=True)]
+        high = [at + e for at, e in zip(low, extra, strict=True)]
+        return _Steps(ones, dilation, stride, low, high)
+
+    def moves(self, i: int) -> bool:
+        """Whether even a kernel of extent 1 changes positions along a dimension."""
+        steps = (self.stride[i], self.base_dilation[i], self.low[i], self.high[i])
+        return steps != (1, 1, 0, 0)
+
+    def of_dims(self, chosen: Sequence[int]) -> dict[str, list[int]]:
+        """The attributes of a convolution that slides over some dimensions only."""
+        return {word: [each[i] for i in chosen] for word, each in asdict(self).items()}
+
+
+def _with_bias(x: Positional, bias: Positional) -> Positional:
+    """A bias of channels added, the same everywhere in space."""
+    labels: list[Label] = list(range(x.rank))
+    (left, right), _ = matched((x, labels), (bias, [1]))
+    return Positional(left.term + right.term, left.dims)
+
+
+def _turned(weight: Positional, transposed: bool) -> Positional:
+    """The kernel, back to front if the convolution is transposed."""
+    axes = [weight.dims[p] for p in range(2, weight.rank) if weight.carries(p)]
+    turned = transposed and axes
+    return Positional(ops.flip(weight.term, axes=axes), weight.dims) if turned else weight
+
+
+# --- pooling ------------------------------------------------------------------------------------
+
+
+def _pooled(
+    call: Call,
+    x: Positional,
+    build: Callable[..., Term],
+    kernel: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    ceil_mode: bool,
+    count: int,
+) -> Positional:
+    """`build` applied to windows over the last `count` dimensions."""
+    sizes = _each(kernel, count)
+    strides = _each(stride, count) if stride else sizes
+    low, dilations = _each(padding, count, 0), _each(dilation, count)
+    first = x.rank - count
+    x = carrying(x, *range(first, x.rank))
+    high = list(low)
+    if ceil_mode:
+        for i in range(count):
+            beyond = _beyond(call, x.size(first + i), i - count, strides[i], sizes[i], dilations[i])
+            high[i] = max(beyond - low[i], low[i])
+    into = [call.fresh(1 if e is None else e) for e in call.shape[first:]]
+    term = build(
+        x.term,
+        axes=x.dims[first:],
+        into=into,
+        size=sizes,
+        stride=strides,
+        dilation=dilations,
+        low=low,
+        high=high,
+    )
+    units = [extent_of(x, place) for place in range(first)]
+    return settled(Positional(term, (*x.dims[:first], *into)), (*units, *call.shape[first:]))
+
+
+def _beyond(
+    call: Call, size: Size, place: int, stride: int, kernel: int, dilation: int
+) -> int:
+    """How far the windows of a rounded-up output reach beyond the input's extent."""
+    out = call.shape[place]
+    reach = ((1 if out is None else out) - 1) * stride + dilation * (kernel - 1) + 1 - size
+    if not isinstance(reach, int):
+        raise call.refuse("ceil_mode over an axis of symbolic size; fix the axis in axes=")
+    return reach
+
+
+@rule("aten.max_pool1d", "aten.max_pool2d", "aten.max_pool3d",
+      "aten.max_pool2d_with_indices", "aten.max_pool3d_with_indices")  # fmt: skip
+def max_pool(
+    call: Call,
+    self: Positional,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+) -> Any:
+    """The greatest element of each window."""
+    count = int(call.op.partition("pool")[2][0])
+    pooled = _pooled(
+        call, self, ops.max_pool, kernel_size, stride, padding, dilation, ceil_mode, count
+    )
+    return pooled if len(call.shapes) == 1 else (pooled, None)
+
+
+@rule("aten.avg_pool1d", "aten.avg_pool2d", "aten.avg_pool3d")
+def avg_pool(
+    call: Call,
+    self: Positional,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Positional:
+    """The mean of each window."""
+    count = int(call.op.partition("pool")[2][0])
+    if ceil_mode and count_include_pad:
+        raise call.refuse("ceil_mode with count_include_pad counts some of the padding")
+
+    def build(x: Term, **attrs: Any) -> Term:
+        return ops.avg_pool(
+            x, count_padding=count_include_pad, divisor=divisor_override, **attrs
+        )
+
+    return _pooled(call, self, build, kernel_size, stride, padding, 1, ceil_mode, count)
+
+
+@rule("aten.adaptive_avg_pool1d", "aten._adaptive_avg_pool2d", "aten._adaptive_avg_pool3d")
+def adaptive_avg_pool(
+    call: Call, self: Positional, output_size: Sequence[int]
+) -> Positional:
+    """The means of as many equal parts of each dimension as the output has."""
+    first = self.rank - len(output_size)
+    extents = [extent_of(self, place) for place in range(first)]
+    over: list[int] = []
+    for place, parts in enumerate(output_size, start=first):
+        size = self.size(place)
+        whole = exact_div(size, parts)
+        if whole is None:
+            raise call.refuse(f"{size} positions in {parts} parts, which are not of equal size")
+        extents += [None if parts == 1 else parts, None if whole == 1 else whole]
+        over.append(len(extents) - 1)
+    x = reshaped(self, tuple(extents))
+    bound = [place for place in over if x.dims[place] is not None]
+    x = carrying(x, *bound)
+    term = ops.mean(x.term, over=[x.dims[p] for p in bound]) if bound else x.term
+    return Positional(term, tuple(a for place, a in enumerate(x.dims) if place not in over))
+
+
+# --- borders ------------------------------------------------------------------------------------
+
+
+@rule("aten.reflection_pad1d", "aten.reflection_pad2d", "aten.reflection_pad3d",
+      "aten.replication_pad1d", "aten.replication_pad2d", "aten.replication_pad3d")  # fmt: skip
+def border(call: Call, self: Positional, padding: Sequence[int]) -> Positional:
+    """A border that mirrors, or repeats, what is next to it."""
+    x = self
+    for back in range(len(padding) // 2):
+        place = x.rank - 1 - back
+        low, high = padding[2 * back], padding[2 * back + 1]
+        if low or high:
+            x = _bordered(call, x, place, low, high)
+    return x
+
+
+def _bordered(call: Call, x: Positional, place: int, low: int, high: int) -> Positional:
+    x = carrying(x, place)
+    last = x.size(place) - 1
+    into = call.fresh(last + 1 + low + high)
+    at = positions(call, into) - low
+    with call.builder:
+        end = ops.size(value=last)
+    if "reflection" in call.op:
+        at = ops.abs(at)
+        at = end - ops.abs(end - at)
+    else:
+        at = ops.minimum(ops.maximum(at, 0), end)
+    term = ops.gather(x.term, at, axes=[x.dims[place]])
+    return Positional(term, x.with_dim(place, into).dims)

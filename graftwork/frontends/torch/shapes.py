@@ -1,0 +1,166 @@
+"""Sizes as torch.export writes them (integers and SymPy expressions) as sizes of the IR.
+
+The symbols of an export are torch's own (`s43`). Each is replaced by what it stands for: the
+symbol of the axis that the caller named, or the size that the sample has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from graftwork.ir.errors import ConversionError
+from graftwork.ir.graph import Guard
+from graftwork.ir.sizes import Size, SizeExpr, bounds, exact_div, maximum, minimum, symbols
+
+
+@frozen
+class SizeReader:
+    """Reads torch's sizes.
+
+    Attributes:
+        symbols: torch's symbol -> size.
+    """
+
+    symbols: Mapping[str, Size]
+
+    def __call__(self, value: Any) -> Size:
+        """The size that an int, a SymInt or a SymPy expression is.
+
+        Raises:
+            ConversionError: for a size that depends on data, or one that no size algebra holds.
+        """
+        if isinstance(value, int):
+            return int(value)
+        node = getattr(value, "node", None)
+        return self._read(value if node is None else node.expr)
+
+    def _read(self, expr: Any) -> Size:
+        if expr.is_Integer:
+            return int(expr)
+        if expr.is_Symbol:
+            return self._symbol(str(expr))
+        word = type(expr).__name__
+        if word not in _OPERATIONS:
+            raise ConversionError(
+                f"the model computes with a size that is {expr}, and {word} of sizes is not "
+                "supported; fix the axis that it depends on (`seq=128` in axes=)"
+            )
+        return _OPERATIONS[word](*map(self._read, expr.args))
+
+    def _symbol(self, name: str) -> Size:
+        if name not in self.symbols:
+            raise ConversionError(
+                "the model makes an array whose size depends on data, not on the sizes of its "
+                "inputs; such a program has no static shapes to convert"
+            )
+        return self.symbols[name]
+
+
+def _add(*parts: Size) -> Size:
+    total: Size = 0
+    for part in parts:
+        total = total + part
+    return total
+
+
+def _multiply(*parts: Size) -> Size:
+    total: Size = 1
+    for part in parts:
+        total = total * part
+    return total
+
+
+def _power(base: Size, exponent: Size) -> Size:
+    if not isinstance(exponent, int) or exponent < 0:
+        raise ConversionError(f"the model computes with a size that is {base} ** {exponent}")
+    return _multiply(*[base] * exponent)
+
+
+def floor_div(a: Size, b: Size) -> Size:
+    """`a // b`; sizes that are divided are never 0 in a traced program, so symbols cancel."""
+    exact = exact_div(a, b)
+    return a // b if exact is None else exact
+
+
+def _modulo(a: Size, b: Size) -> Size:
+    return a % b if exact_div(a, b) is None else 0
+
+
+_OPERATIONS: dict[str, Callable[..., Size]] = {
+    "Add": _add,
+    "Mul": _multiply,
+    "Pow": _power,
+    "FloorDiv": floor_div,
+    "CleanDiv": floor_div,
+    "Mod": _modulo,
+    "PythonMod": _modulo,
+    "Max": maximum,
+    "Min": minimum,
+}
+
+
+def read_guards(conditions: Iterable[Any], reader: SizeReader) -> tuple[Guard, ...]:
+    """The conditions on sizes under which a trace is valid, less those that always hold.
+
+    Args:
+        conditions: SymPy relations between sizes.
+        reader: reads their two sides.
+
+    That two sizes differ, or that a size is not 1, only says how torch specialises programs: the
+    translation to named axes does not depend on it.
+    """
+    found = (_guard(condition, reader) for condition in conditions)
+    return tuple(dict.fromkeys(guard for guard in found if guard is not None))
+
+
+# SymPy's relation -> the least and greatest difference of its sides that it allows; where it is
+# the right side that must be greater, the difference is right - left.
+_RELATIONS: dict[str, tuple[bool, int, int | None]] = {
+    "Equality": (False, 0, 0),
+    "GreaterThan": (False, 0, None),
+    "StrictGreaterThan": (False, 1, None),
+    "LessThan": (True, 0, None),
+    "StrictLessThan": (True, 1, None),
+}
+
+
+def _guard(condition: Any, reader: SizeReader) -> Guard | None:
+    if type(condition).__name__ not in _RELATIONS:
+        return None
+    swapped, low, high = _RELATIONS[type(condition).__name__]
+    try:
+        left, right = map(reader, condition.args)
+    except ConversionError:
+        return None  # about values, or symbols that no input has: torch.export decided it
+    return guard_between(right - left if swapped else left - right, low, high)
+
+
+def guard_between(size: Size, low: int | None, high: int | None) -> Guard | None:
+    """The guard `low <= size <= high`, unless it always holds.
+
+    Torch assumes for itself that symbols are 2 or more. A guard that then always holds is one of
+    those that it made up, and dropped.
+    """
+    least, _ = bounds(size, dict.fromkeys(symbols(size), 2))
+    _, most = bounds(size)
+    met_low = low is None or (least is not None and least >= low)
+    met_high = high is None or (most is not None and most <= high)
+    if met_low and met_high:
+        return None
+    return Guard(*_plainest(size, low, high), "assumed when the model was traced")
+
+
+def _plainest(size: Size, low: int | None, high: int | None) -> tuple[Size, int | None, int | None]:
+    """The same condition without a constant term, so `64 - seq >= 0` is `seq <= 64`."""
+    if not isinstance(size, SizeExpr):
+        return size, low, high
+    constant = dict(size.terms).get((), 0)
+    size = size - constant
+    low = None if low is None else low - constant
+    high = None if high is None else high - constant
+    if isinstance(size, SizeExpr) and size.terms[0][1] < 0:
+        return -size, None if high is None else -high, None if low is None else -low
+    return size, low, high
