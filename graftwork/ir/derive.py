@@ -25,6 +25,7 @@ from graftwork.ir.errors import DTypeError, UnsupportedOpError
 from graftwork.ir.graph import Node, Region, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.op import Op
+from graftwork.ir.origin import UNKNOWN
 from graftwork.ir.types import Typing
 
 
@@ -71,7 +72,7 @@ def push(
     outer = builder.origin
     with builder:
         for node in region.nodes:
-            builder.origin = node.origin
+            builder.origin = outer if node.origin == UNKNOWN else node.origin
             operands = [env[value] for value in node.inputs]
             moving = [rates[value] for value in node.inputs]
             outputs, moved = _push_node(builder, node, operands, moving)
@@ -101,9 +102,12 @@ def _push_node(
     outputs = builder.emit(op, operands, attrs, node.regions)
     if still:
         return outputs, [None] * len(outputs)
-    if op.jvp is not None:
+    if op.jvp is None:
+        return outputs, _push_linear(builder, node, operands, rates)
+    try:
         return outputs, op.jvp(operands, rates, outputs, **attrs)
-    return outputs, _push_linear(builder, node, operands, rates)
+    except UnsupportedOpError as error:
+        raise UnsupportedOpError(f"{error} (from {node.origin})") from error
 
 
 def _push_linear(

@@ -15,6 +15,7 @@ from graftwork.ir.attributes import Attrs
 from graftwork.ir.errors import AxisError, RewriteError
 from graftwork.ir.graph import Region, Value
 from graftwork.ir.op import Op
+from graftwork.ir.sizes import Size
 from graftwork.ir.types import Type, Typing, as_types
 
 
@@ -26,11 +27,17 @@ class Expansion:
         region: the body as a closed region.
         marks: interior site name -> value.
         typing: the axis table, with the axes that only the body has.
+        own: those axes and their sizes.
     """
 
     region: Region
     marks: Mapping[str, Value]
     typing: Typing
+    own: Mapping[str, Size]
+
+    def fits(self, typing: Typing) -> bool:
+        """Whether no axis of the body's own has come to mean another size."""
+        return all(typing.table.get(axis, size) == size for axis, size in self.own.items())
 
 
 def infer(
@@ -80,9 +87,9 @@ def expand(typing: Typing, op: Op, attrs: Attrs, types: Sequence[Type]) -> Expan
         raise RewriteError(f"{op.name} is primitive: it has no body to open")
     key = ("body", op, attrs, *types)
     memo: dict[Any, Any] = typing.memo
-    if (known := memo.get(key)) is not None:
-        found: Expansion = known
-        return found
+    known: Expansion | None = memo.get(key)
+    if known is not None and known.fits(typing):
+        return known
     scratch = Typing(typing.table)
     builder = Builder(scratch)
     inputs = tuple(
@@ -93,7 +100,8 @@ def expand(typing: Typing, op: Op, attrs: Attrs, types: Sequence[Type]) -> Expan
         result = op.body(*(Term(value, builder) for value in inputs), **attrs.as_dict())
     outputs = (result,) if isinstance(result, Term) else tuple(result)
     region = Region(inputs, tuple(builder.nodes), tuple(term.value for term in outputs))
-    expansion = Expansion(region, dict(builder.marks), scratch)
+    own = {axis: size for axis, size in scratch.table.items() if axis not in typing.table}
+    expansion = Expansion(region, dict(builder.marks), scratch, own)
     memo[key] = expansion
     return expansion
 

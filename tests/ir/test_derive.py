@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
 from graftwork.ir.build import Builder, Term
-from graftwork.ir.derive import jvp_region, linearize, transpose, vjp
+from graftwork.ir.derive import jvp_region, linearize, push, transpose, vjp
+from graftwork.ir.derive_parts import materialized
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import DTypeError, UnsupportedOpError
 from graftwork.ir.evaluate import At
-from graftwork.ir.graph import Region, Value
+from graftwork.ir.graph import Graph, Port, Region, Value, walk
+from graftwork.ir.op import Op
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Type, Typing
+from graftwork.ir.verify import verify
 from tests.ir.small import named, ordered, region_of, run_region
 
 SIZES = {
@@ -387,7 +390,7 @@ def inner(a: NamedArray, b: NamedArray) -> float:
     return float((a.array * ordered(b, axes)).sum())
 
 
-def backward(point: Point, extra: tuple[str, ...] = ()) -> Region:
+def backward(point: Point, extra: tuple[str, ...]) -> Region:
     """A region from the inputs and the cotangents to the cotangents of the active inputs."""
     builder = Builder(point.typing)
     primals = [Term(Value(v.type), builder) for v in point.region.inputs]
@@ -408,6 +411,26 @@ def backward(point: Point, extra: tuple[str, ...] = ()) -> Region:
     return Region(values[0], tuple(builder.nodes), values[1])
 
 
+def forward(point: Point, extra: tuple[str, ...]) -> Region:
+    """A region from the inputs and tangents of the active ones to the tangents of the outputs."""
+    builder = Builder(point.typing)
+    primals = [Term(Value(v.type), builder) for v in point.region.inputs]
+    seeds = {
+        i: Term(Value(primals[i].type.with_axes((*extra, *primals[i].axes))), builder)
+        for i in point.active
+    }
+    outputs, rates = push(
+        builder, point.region, primals, [seeds.get(i) for i in range(len(primals))]
+    )
+    ends = [
+        materialized(rate, output).value
+        for output, rate in zip(outputs, rates, strict=True)
+        if output.dtype.is_float
+    ]
+    entries = tuple(x.value for x in (*primals, *seeds.values()))
+    return Region(entries, tuple(builder.nodes), tuple(ends))
+
+
 BOTH_WAYS = [name for name, one in ALL.items() if not one.forward_only]
 
 
@@ -421,7 +444,7 @@ def test_transpose_obeys_the_inner_product_identity(name: str, seed: int) -> Non
     derived = jvp_region(point.typing, point.region, point.active)
     count = len(point.region.outputs)
     rates = point.run(derived, [*point.arrays, *tangents])[count:]
-    reverse = backward(point)
+    reverse = backward(point, ())
     cotangents = [direction(rate, rng) for rate in rates]
     cotangents = [
         NamedArray(ordered(ct, " ".join(v.axes)), v.axes)
@@ -436,14 +459,17 @@ def test_transpose_obeys_the_inner_product_identity(name: str, seed: int) -> Non
         assert set(ct.axes) == set(point.arrays[i].axes)
 
 
-@pytest.mark.parametrize("name", BOTH_WAYS)
-def test_cotangents_may_have_an_axis_of_their_own(name: str) -> None:
-    """Running two cotangents at once gives what each gives alone."""
+@pytest.mark.parametrize(
+    ("name", "derived"),
+    [(name, forward) for name in ALL] + [(name, backward) for name in BOTH_WAYS],
+)
+def test_directions_may_have_an_axis_of_their_own(name: str, derived: Any) -> None:
+    """Two tangents or cotangents at once give what each gives alone."""
     rng = np.random.default_rng(0)
     point = at_random(ALL[name], rng)
     point.typing.make("worlds", 2)
-    single = backward(point)
-    both = backward(point, ("worlds",))
+    single = derived(point, ())
+    both = derived(point, ("worlds",))
     sizes = At(point.typing.table, SYMBOLS)
     cotangents = [
         NamedArray(rng.normal(size=[sizes.size(a) for a in v.axes]), v.axes)
@@ -454,6 +480,35 @@ def test_cotangents_may_have_an_axis_of_their_own(name: str) -> None:
         alone = point.run(single, [*point.arrays, *(ct[{"worlds": world}] for ct in cotangents)])
         for one, many in zip(alone, stacked, strict=True):
             close(many[{"worlds": world}] if "worlds" in many.axes else many, one, 1e-12)
+
+
+INTEGER = "argmax argmin any all not and or xor shift_left shift_right shift_right_logical"
+COMPARE = "eq ne lt le gt ge is_finite is_nan bitcast one_hot floor_div"
+RANDOM = "threefry2x32 random_bits random_uniform random_normal random_split random_fold_in"
+NOTHING = "constant iota size random_seed stop_gradient"
+UNKNOWN = "digamma"
+
+
+def test_every_op_with_a_derivative_is_tested() -> None:
+    rng = np.random.default_rng(0)
+    used = {n.op.name for one in ALL.values() for n in walk(at_random(one, rng).region.nodes)}
+    exempt = set(f"{INTEGER} {COMPARE} {RANDOM} {NOTHING} {UNKNOWN}".split())
+    known = {x.name for part in ops._MODULES for x in vars(part).values() if isinstance(x, Op)}
+    assert known - used - exempt == set()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_derivatives_are_well_formed_graphs(name: str) -> None:
+    point = at_random(ALL[name], np.random.default_rng(0))
+    derived = [jvp_region(point.typing, point.region, point.active)]
+    if name in BOTH_WAYS:
+        derived.append(backward(point, ()))
+    for region in derived:
+        inputs, outputs = (
+            tuple(Port(f"{word}{i}", v, v.axes) for i, v in enumerate(values))
+            for word, values in (("in", region.inputs), ("out", region.outputs))
+        )
+        verify(Graph(inputs, (), region.nodes, outputs, point.typing.table))
 
 
 # --- particular points and refusals -------------------------------------------------------------
@@ -510,7 +565,7 @@ def test_second_derivatives_are_symmetric(name: str) -> None:
     """u' H v = v' H u, where H is the derivative of a gradient."""
     rng = np.random.default_rng(1)
     point = at_random(ALL[name], rng)
-    reverse = backward(point)
+    reverse = backward(point, ())
     weights = [
         NamedArray(
             rng.normal(size=[At(point.typing.table, SYMBOLS).size(a) for a in v.axes]), v.axes
@@ -566,7 +621,7 @@ def test_derivatives_carry_the_origin_of_their_node() -> None:
     typing = Typing(SIZES)
     builder = Builder(typing, Origin("model.act", "model.py:7", "aten.sin"))
     x = builder.input("f64", "a")
-    y = ops.sin(x)
+    y = ops.gelu(ops.sin(x))
     region = Region((x.value,), tuple(builder.nodes), (y.value,))
     assert {n.origin.module for n in jvp_region(typing, region, [0]).nodes} == {"model.act"}
 
@@ -581,10 +636,34 @@ def test_an_op_without_a_rule_is_named_with_its_origin() -> None:
         jvp_region(typing, region, [0])
 
 
+def test_a_rule_that_refuses_is_named_with_its_origin() -> None:
+    typing = Typing(SIZES)
+    builder = Builder(typing, Origin("model.pool"))
+    x, at = builder.input("f64", "n"), builder.input("i64", "a")
+    y = ops.scatter(x, x.sum("n"), at, axes=("n",), over="a", combine="mul")
+    region = Region((x.value, at.value), tuple(builder.nodes), (y.value,))
+    with pytest.raises(UnsupportedOpError, match=r"combine='mul'.*model\.pool"):
+        jvp_region(typing, region, [0])
+
+
+def test_bodies_avoid_axes_that_came_after_they_were_first_opened() -> None:
+    typing = Typing({"a": 4})
+    arrays = {"x": named(np.ones(4), "a")}
+    region = region_of(lambda x: ops.rotary(x, x, x, axis="a"), typing, arrays)
+    first = jvp_region(typing, region, [0])
+    (made,) = (axis for axis in typing.table if axis.startswith("pair"))
+    fresh = Typing({"a": 4})
+    fresh.memo = typing.memo
+    fresh.make(made, 7)
+    second = jvp_region(fresh, region, [0])
+    both = [run_region(r, t, [arrays["x"]] * 2, {}) for r, t in ((first, typing), (second, fresh))]
+    np.testing.assert_array_equal(both[0][1].array, both[1][1].array)
+
+
 def test_a_while_loop_goes_forward_only() -> None:
     point = at_random(CONTROL["while"], np.random.default_rng(0))
     with pytest.raises(UnsupportedOpError, match=r"while loop.*use a scan"):
-        backward(point)
+        backward(point, ())
 
 
 def test_integers_have_no_tangent() -> None:
