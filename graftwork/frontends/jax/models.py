@@ -213,7 +213,11 @@ def closed_over(source: Any) -> dict[object, str]:
     """Names of the arrays that a function reads without being given them: identity -> name."""
     found: dict[object, str] = {}
     for name, value in _reachable(source, _DEPTH):
-        for leaf in Tree.of(value, name, _without_value).leaves:
+        try:
+            leaves = Tree.of(value, name, _without_value).leaves
+        except (TypeError, ValueError):  # no pytree: a dictionary whose keys have no order
+            continue
+        for leaf in leaves:
             found.setdefault(identity(leaf.value), leaf.name)
     return found
 

@@ -17,7 +17,7 @@ _BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 def _call(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
     body = next(equation.params[word] for word in _BODIES if word in equation.params)
     name = str(equation.params.get("name", ""))
-    if _steps(body) == _ACTIVATIONS.get(name):
+    if name in _ACTIVATIONS and _steps(body) == _ACTIVATIONS[name]:
         x = tr.read(equation.invars[0])
         return [Positional(REGISTRY[name](x.term), x.dims)]
     return tr.inline(body, equation.invars, name)

@@ -84,7 +84,8 @@ def _while(tr: Translator, equation: JaxprEqn, *operands: Positional) -> list[Po
     p = equation.params
     of_test, of_body = int(p["cond_nconsts"]), int(p["body_nconsts"])
     captured = operands[: of_test + of_body]
-    initial = [carrying_axes(x) for x in operands[of_test + of_body :]]
+    rank = len(p["cond_jaxpr"].out_avals[0].shape)
+    initial = _decided([carrying_axes(x) for x in operands[of_test + of_body :]], rank)
     slots, carry = _slots([*initial, *captured]), len(initial)
     test_inputs, (going,), test_builder = tr.body(
         slots,
@@ -99,7 +100,9 @@ def _while(tr: Translator, equation: JaxprEqn, *operands: Positional) -> list[Po
         ),
     )
     after = [_as_carried(y, x) for y, x in zip(results, initial, strict=True)]
-    regions = (_close(test_inputs, [going.term], test_builder), _close(inputs, after, builder))
+    point = Positional(initial[0].term, initial[0].dims[:rank]) if rank else going
+    test = _close(test_inputs, [_as_carried(going, point)], test_builder)
+    regions = (test, _close(inputs, after, builder))
     found = tr.builder.emit(
         REGISTRY["while"],
         [x.term for x in (*initial, *captured)],
@@ -107,6 +110,20 @@ def _while(tr: Translator, equation: JaxprEqn, *operands: Positional) -> list[Po
         regions,
     )
     return [Positional(term, x.dims) for term, x in zip(found, initial, strict=True)]
+
+
+def _decided(carries: Sequence[Positional], rank: int) -> list[Positional]:
+    """What a loop carries, where each point of the first dimensions decides for itself when to
+    stop: they are the same axes in all carries.
+    """
+    if not rank:
+        return list(carries)
+    labels = [
+        [("point", i) if i < rank else ("own", n, i) for i in range(x.rank)]
+        for n, x in enumerate(carries)
+    ]
+    met, _ = matched(*zip(carries, labels, strict=True))
+    return [carrying_axes(x) for x in met]
 
 
 # --- branches -----------------------------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""Differential checks of converted JAX programs: the graph on numpy against the program itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from graftwork.backends.reference import compile
+from graftwork.frontends.jax import from_jax
+from graftwork.ir.binding import flatten
+from graftwork.ir.graph import Graph
+from graftwork.ir.verify import verify
+
+
+def normal(*shape: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray[Any, Any]:
+    """Random numbers that do not depend on the order of tests."""
+    rng = np.random.default_rng([seed, *shape])
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def named(result: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """What a JAX function returns, as the outputs of its graph are called."""
+    found = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(result)[0]:
+        words = jax.tree_util.keystr(path, simple=True, separator=".")
+        name = f"output.{words}".rstrip(".") if words.isdigit() or not words else words
+        data = jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        found[name] = np.asarray(data)
+    return found
+
+
+def agree(graph: Graph, inputs: Mapping[str, Any], expected: Any, tolerance: float) -> None:
+    """The graph gives what the program gave: names, shapes, dtypes, numbers."""
+    results = compile(graph)(**inputs)
+    wanted = named(expected)
+    assert list(results) == list(wanted)
+    for name, array in wanted.items():
+        got = np.asarray(results[name].array)
+        assert got.dtype == array.dtype, name
+        assert got.shape == array.shape, name
+        if array.dtype.kind in "fV":
+            scale = max(1.0, float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0)))
+            np.testing.assert_allclose(
+                got.astype(np.float64), array.astype(np.float64), rtol=tolerance,
+                atol=tolerance * scale, err_msg=name,
+            )  # fmt: skip
+        else:
+            np.testing.assert_array_equal(got, array, err_msg=name)
+
+
+def check(
+    function: Any,
+    *args: Any,
+    params: Any = None,
+    axes: Mapping[Any, str] | None = None,
+    others: Sequence[Sequence[Any]] = (),
+    tolerance: float = 1e-9,
+    run: Any = None,
+) -> Graph:
+    """Convert at `args`, and compare there and at `others`."""
+    graph = from_jax(function, *args, params=params, axes=axes)
+    verify(graph)
+    call = run or jax.jit(function if params is None else lambda *given: function(params, *given))
+    names = list(dict.fromkeys(port.name.split(".")[0] for port in graph.inputs))
+    for given in (args, *others):
+        arrays = [arg for arg in given if jax.tree_util.tree_leaves(arg)]
+        inputs = dict(flatten(dict(zip(names, arrays, strict=True))))
+        agree(graph, inputs, call(*given), tolerance)
+    return graph
