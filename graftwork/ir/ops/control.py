@@ -143,9 +143,7 @@ def _fit_while(
         carries = grown
 
 
-def _infer_while(
-    typing: Typing, *types: Type, regions: Regions, carry: int
-) -> tuple[Type, ...]:
+def _infer_while(typing: Typing, *types: Type, regions: Regions, carry: int) -> tuple[Type, ...]:
     test, body = regions
     _expect(test, types, "condition")
     _expect(body, types, "body")

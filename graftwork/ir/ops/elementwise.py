@@ -94,9 +94,7 @@ neg = unary(
     "neg", "The negative.", np.negative, on=is_number, linear=(0,),
     transpose=lambda cts, operands, position, typing: -cts[0],
 )  # fmt: skip
-abs = unary(
-    "abs", "The absolute value.", np.abs, on=is_number, slope=lambda x, y: sign(x)
-)
+abs = unary("abs", "The absolute value.", np.abs, on=is_number, slope=lambda x, y: sign(x))
 is_finite = unary(
     "is_finite", "Neither infinite nor NaN.", np.isfinite, result=DType.boolean, jvp=_flat
 )

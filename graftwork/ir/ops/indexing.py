@@ -210,9 +210,7 @@ def _transpose_scatter(
     if combine == "add":
         return ct
     zero = ct.builder.constant(0.0, ct.dtype).broadcast(*updates.axes)
-    return REGISTRY["scatter"](
-        ct, zero, *indices, axes=axes, over=over, combine="set", mode=mode
-    )
+    return REGISTRY["scatter"](ct, zero, *indices, axes=axes, over=over, combine="set", mode=mode)
 
 
 scatter = define(

@@ -84,9 +84,7 @@ def _transpose_slice(
     zero = ct.builder.constant(0.0, ct.dtype)
     spread = maximum((typing.size(into) - 1) * step + 1, 0)
     high = typing.size(axis) - start - spread
-    return REGISTRY["pad"](
-        ct, zero, axis=into, low=start, high=high, interior=step - 1, into=axis
-    )
+    return REGISTRY["pad"](ct, zero, axis=into, low=start, high=high, interior=step - 1, into=axis)
 
 
 slice_ = define(
@@ -126,9 +124,7 @@ def _infer_concat(typing: Typing, *xs: Type, axes: tuple[str, ...], into: str) -
     return Type(dtype, tuple(names))
 
 
-def _evaluate_concat(
-    at: Any, *xs: NamedArray, axes: tuple[str, ...], into: str
-) -> NamedArray:
+def _evaluate_concat(at: Any, *xs: NamedArray, axes: tuple[str, ...], into: str) -> NamedArray:
     named = [
         NamedArray(x.array, tuple(into if a == axis else a for a in x.axes))
         for x, axis in zip(xs, axes, strict=True)
@@ -136,8 +132,7 @@ def _evaluate_concat(
     free = tuple(dict.fromkeys(a for x in named for a in x.axes if a is not None and a != into))
     shape = tuple(next(x.sizes[a] for x in named if a in x.axes) for a in free)
     parts = [
-        np.broadcast_to(array, (array.shape[0], *shape))
-        for array in aligned((into, *free), *named)
+        np.broadcast_to(array, (array.shape[0], *shape)) for array in aligned((into, *free), *named)
     ]
     return NamedArray(np.concatenate(parts, axis=0), (into, *free))
 
@@ -220,9 +215,7 @@ def _transpose_pad(
         if axis not in x.type.axis_set:
             return REGISTRY["index"](own, axis=into, at=low)
         stop = low + (typing.size(axis) - 1) * (interior + 1) + 1
-        return REGISTRY["slice"](
-            own, axis=into, start=low, stop=stop, step=interior + 1, into=axis
-        )
+        return REGISTRY["slice"](own, axis=into, start=low, stop=stop, step=interior + 1, into=axis)
     zero = ct.builder.constant(0.0, ct.dtype)
     inner = zero.broadcast(axis) if axis in x.type.axis_set else zero
     mask = REGISTRY["pad"](

@@ -192,9 +192,7 @@ cumsum = cumulative(
 )  # fmt: skip
 
 
-def _cumprod_jvp(
-    operands: Any, tangents: Any, outputs: Any, *, axis: str, reverse: bool
-) -> Any:
+def _cumprod_jvp(operands: Any, tangents: Any, outputs: Any, *, axis: str, reverse: bool) -> Any:
     """The product rule from step to step, which is exact at zeros."""
     (x,), (dx,), (y,) = operands, tangents, outputs
     return (_recurrence(x, dx * _previous(y, axis, 1.0, reverse), axis, reverse),)
@@ -293,9 +291,7 @@ sort = define(
 )
 
 
-def _infer_top_k(
-    typing: Typing, x: Type, *, axis: str, k: Size, into: str
-) -> tuple[Type, Type]:
+def _infer_top_k(typing: Typing, x: Type, *, axis: str, k: Size, into: str) -> tuple[Type, Type]:
     require_axes(x, (axis,))
     require_new((into,), x.without((axis,)))
     extent = typing.size(axis)
@@ -329,4 +325,3 @@ top_k = define(
     evaluate=_evaluate_top_k,
     jvp=_top_k_jvp,
 )
-
