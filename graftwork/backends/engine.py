@@ -110,7 +110,7 @@ class Target(ABC):
             made = lowering(self, node, operands)
             results = (made,) if isinstance(made, Laid) else tuple(made)
         elif node.op.body is not None:
-            results = self._open(node, operands)
+            results = self.open_body(node, operands)
         else:
             raise UnsupportedOpError(
                 f"the {self.name} backend has no lowering for {node.op.name} (from {node.origin}); "
@@ -118,7 +118,8 @@ class Target(ABC):
             )
         env |= dict(zip(node.outputs, results, strict=True))
 
-    def _open(self, node: Node, operands: Sequence[Laid]) -> tuple[Laid, ...]:
+    def open_body(self, node: Node, operands: Sequence[Laid]) -> tuple[Laid, ...]:
+        """Lower a composite by its body, also where a fused kernel does not fit."""
         types = [value.type for value in node.inputs]
         body = expand(self.typing, node.op, node.attrs, types)
         outer, self.typing = self.typing, body.typing

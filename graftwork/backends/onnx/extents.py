@@ -12,11 +12,11 @@ from typing import TypeAlias
 import numpy as np
 import onnx_ir as onnx
 
+from graftwork.backends.engine import Reading, readings
 from graftwork.backends.onnx.emit import Emitter
 from graftwork.ir.dtypes import DType
-from graftwork.ir.errors import InputError
 from graftwork.ir.graph import Graph
-from graftwork.ir.sizes import Size, SizeExpr, substitute, symbols
+from graftwork.ir.sizes import Size, SizeExpr
 
 Dim: TypeAlias = "int | onnx.Value"
 
@@ -28,49 +28,23 @@ class Extents:
         InputError: if the shapes of the inputs do not determine a symbol.
     """
 
-    def __init__(
-        self, emitter: Emitter, graph: Graph, inputs: Mapping[str, onnx.Value]
-    ) -> None:
+    def __init__(self, emitter: Emitter, graph: Graph, inputs: Mapping[str, onnx.Value]) -> None:
         self._emit = emitter
         self._known: dict[SizeExpr, onnx.Value] = {}
         self._shapes: dict[tuple[Size, ...], onnx.Value] = {}
         self._symbols: dict[str, onnx.Value] = {}
         with emitter.aside(emitter.prelude):
-            self._solve(graph, inputs)
+            for reading in readings(graph):
+                self._symbols[reading.symbol] = self._read(reading, inputs[reading.port])
 
-    def _solve(self, graph: Graph, inputs: Mapping[str, onnx.Value]) -> None:
-        """Plain symbols first, then what follows from sums and products of known ones."""
-        open_ = [
-            (graph.axes[axis], inputs[port.name], place)
-            for port in graph.inputs
-            for place, axis in enumerate(port.layout)
-            if axis is not None and not isinstance(graph.axes[axis], int)
-        ]
-        progress = True
-        while progress:
-            progress = False
-            for size, value, place in open_:
-                unknown = symbols(size) - self._symbols.keys()
-                if len(unknown) == 1:
-                    progress |= self._read(size, min(unknown), value, place)
-        unbound = {s for size, *_ in open_ for s in symbols(size)} - self._symbols.keys()
-        if unbound:
-            raise InputError(f"the shapes of the inputs do not determine {sorted(unbound)}")
-
-    def _read(self, size: Size, name: str, value: onnx.Value, place: int) -> bool:
-        """Learn a symbol from one dimension, where the size is linear in it."""
-        offset, first, second = (substitute(size, {name: n}) for n in (0, 1, 2))
-        slope = first - offset
-        if slope == 0 or second - offset != 2 * slope:
-            return False
-        op = self._emit.op
+    def _read(self, reading: Reading, value: onnx.Value) -> onnx.Value:
+        op, place = self._emit.op, reading.place
         extent = op("Shape", value, dtype=DType.i64, start=place, end=place + 1)
-        if offset != 0:
-            extent = op("Sub", extent, self.vector(offset))
-        if slope != 1:
-            extent = op("Div", extent, self.vector(slope))
-        self._symbols[name] = extent
-        return True
+        if reading.offset != 0:
+            extent = op("Sub", extent, self.vector(reading.offset))
+        if reading.slope != 1:
+            extent = op("Div", extent, self.vector(reading.slope))
+        return extent
 
     def dim(self, size: Size) -> Dim:
         """A size as an int, or as a vector of one i64."""

@@ -16,13 +16,14 @@ from graftwork.backends.engine import Laid, Lowering
 from graftwork.backends.onnx.kernels import carrier
 from graftwork.backends.onnx.target import OnnxTarget, Operands
 from graftwork.ir import ops
+from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node
 from graftwork.ir.op import Op
 
 Attributes = Callable[..., "dict[str, Any] | None"]
 
 
-def activation(kind: str, attributes: Attributes = dict) -> Lowering:
+def _activation(kind: str, attributes: Attributes = dict) -> Lowering:
     """An activation with a kernel, for those attributes that `attributes` does not answer None."""
 
     def lower(target: OnnxTarget, node: Node, operands: Operands) -> Any:
@@ -30,7 +31,7 @@ def activation(kind: str, attributes: Attributes = dict) -> Lowering:
         attrs = attributes(**node.attrs.as_dict())
         dtype = node.output.type.dtype
         if attrs is None or not dtype.is_float or carrier(kind, dtype) is None:
-            return target.opened(node, operands)
+            return target.open_body(node, operands)
         return Laid(target.emit.op(kind, x.array, **attrs), x.axes)
 
     return lower
@@ -55,7 +56,7 @@ def _mean(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     """The kernel's mean of nothing is 0, and not NaN."""
     (x,), over = operands, node.attrs["over"]
     if not over or not target.certain(over):
-        return target.opened(node, operands)
+        return target.open_body(node, operands)
     places = target.emit.ints(*(x.axes.index(axis) for axis in over))
     array = target.emit.op("ReduceMean", x.array, places, keepdims=0)
     return Laid(array, tuple(axis for axis in x.axes if axis not in over))
@@ -71,8 +72,13 @@ def _trailing(x: Laid, over: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[st
 
 def _gain(target: OnnxTarget, node: Node, weight: Laid | None, over: tuple[str, ...],
           offset: float = 0.0) -> onnx.Value | None:  # fmt: skip
-    """The scale that a norm's kernel must have; None where it cannot be given one."""
+    """The scale that a norm's kernel must have; None where the kernel does not fit.
+
+    Its eps is an f32, which is not precise enough for f64.
+    """
     dtype = node.output.type.dtype
+    if dtype is DType.f64 or not over or not target.certain(over):
+        return None
     sizes = target.sizes(over)
     if weight is None:
         known = [size for size in sizes if isinstance(size, int)]
@@ -87,12 +93,12 @@ def _layer_norm(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     x, *rest = operands
     lead, over = _trailing(x, node.attrs["over"])
     weight, bias = [*rest, None, None][:2]
-    gain = _gain(target, node, weight, over) if over and target.certain(over) else None
+    gain = _gain(target, node, weight, over)
     fits = bias is None or (
         set(bias.axes) == set(over) and node.inputs[2].type.dtype is node.output.type.dtype
     )
     if gain is None or not fits:
-        return target.opened(node, operands)
+        return target.open_body(node, operands)
     shift = [] if bias is None else [target.lay(bias, over)]
     array = target.emit.op(
         "LayerNormalization", target.lay(x, (*lead, *over)), gain, *shift,
@@ -107,11 +113,10 @@ def _rms_norm(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     lead, over = _trailing(x, node.attrs["over"])
     weight = rest[0] if rest else None
     rounds = node.output.type.dtype.bits == 16 and node.attrs["weight_after_cast"]
-    gain = None
-    if over and target.certain(over) and not rounds:
-        gain = _gain(target, node, weight, over, node.attrs["offset"] if rest else 0.0)
+    offset = node.attrs["offset"] if rest else 0.0
+    gain = None if rounds else _gain(target, node, weight, over, offset)
     if gain is None:
-        return target.opened(node, operands)
+        return target.open_body(node, operands)
     array = target.emit.op(
         "RMSNormalization", target.lay(x, (*lead, *over)), gain,
         axis=len(lead), epsilon=node.attrs["eps"],
@@ -120,11 +125,11 @@ def _rms_norm(target: OnnxTarget, node: Node, operands: Operands) -> Any:
 
 
 TABLE: Mapping[Op, Lowering] = {
-    ops.relu: activation("Relu"),
-    ops.gelu: activation("Gelu", lambda approximate: {"approximate": approximate}),
-    ops.softplus: activation("Softplus", _softplus),
-    ops.leaky_relu: activation("LeakyRelu", lambda slope: {"alpha": slope}),
-    ops.elu: activation("Elu", lambda alpha: {"alpha": alpha}),
+    ops.relu: _activation("Relu"),
+    ops.gelu: _activation("Gelu", lambda approximate: {"approximate": approximate}),
+    ops.softplus: _activation("Softplus", _softplus),
+    ops.leaky_relu: _activation("LeakyRelu", lambda slope: {"alpha": slope}),
+    ops.elu: _activation("Elu", lambda alpha: {"alpha": alpha}),
     ops.softmax: _along("Softmax"),
     ops.log_softmax: _along("LogSoftmax"),
     ops.mean: _mean,

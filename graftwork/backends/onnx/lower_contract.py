@@ -8,17 +8,23 @@ of the first operand when the second has no batch, so that weights need no resha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import onnx_ir as onnx
 
 from graftwork.backends.engine import Laid, Lowering, widest
+from graftwork.backends.onnx.lower_reduce import any_over
 from graftwork.backends.onnx.target import OnnxTarget, Operands
 from graftwork.ir import ops
+from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node
 from graftwork.ir.op import Op
 from graftwork.ir.sizes import Size
 
 Axes = tuple[str, ...]
+
+_LEAST = {DType.f64: -1e308, DType.f32: -1e38, DType.bf16: -1e38, DType.f16: -6e4}
 
 
 def total(target: OnnxTarget, axes: Sequence[str]) -> Size:
@@ -47,8 +53,7 @@ def ungrouped(target: OnnxTarget, array: onnx.Value, *groups: Axes) -> Laid:
 def product(target: OnnxTarget, a: Laid, b: Laid, over: Axes) -> Laid:
     """Two arrays multiplied and summed over the axes `over`."""
     if not over:
-        axes = widest([a, b], dict.fromkeys((*a.axes, *b.axes)))
-        return Laid(target.emit.op("Mul", *target.aligned([a, b], axes)), axes)
+        return _zipped(target, "Mul", a, b)
     batch = tuple(x for x in a.axes if x in b.axes and x not in over)
     rows = tuple(x for x in a.axes if x not in b.axes)
     columns = tuple(x for x in b.axes if x not in a.axes)
@@ -91,10 +96,56 @@ def _linear(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
     """A product and a sum, which the runtime fuses."""
     x, weight, *bias = operands
     made = product(target, x, weight, node.attrs["over"])
-    if not bias:
-        return made
-    axes = widest([made, *bias], node.output.type.axes)
-    return Laid(target.emit.op("Add", *target.aligned([made, *bias], axes)), axes)
+    return _zipped(target, "Add", made, *bias) if bias else made
 
 
-TABLE: Mapping[Op, Lowering] = {ops.contract: _contract, ops.linear: _linear}
+def _attention(target: OnnxTarget, node: Node, operands: Operands) -> Any:
+    """Products around one softmax; rows that a bool mask empties are mended afterwards.
+
+    The runtime's own Attention refuses empty axes, and its rows of great negative masks are zero.
+    """
+    q, k, v, *masks = operands
+    attrs, emit = node.attrs, target.emit
+    dtype, rows = node.output.type.dtype, attrs["masked_rows"]
+    bools = bool(masks) and node.inputs[3].type.dtype is DType.boolean
+    if masks and not bools and rows != "nan":
+        return target.open_body(node, operands)
+    scores = _scaled(target, node, product(target, q, k, (attrs["over"],)))
+    if bools:
+        hidden = _LEAST[dtype] if rows == "mean" else -np.inf
+        fill = Laid(emit.constant(hidden, dtype), ())
+        scores = _zipped(target, "Where", masks[0], scores, fill)
+    elif masks:
+        scores = _zipped(target, "Add", scores, masks[0])
+    wide = emit.cast(scores.array, DType.f32) if attrs["in_f32"] and dtype.bits == 16 else None
+    place = scores.axes.index(attrs["key"])
+    pattern = emit.op("Softmax", scores.array if wide is None else wide, axis=place)
+    z = product(target, Laid(emit.cast(pattern, dtype), scores.axes), v, (attrs["key"],))
+    if not bools or rows != "zero":
+        return z
+    alive = any_over(target, masks[0], [a for a in masks[0].axes if a == attrs["key"]])
+    return _zipped(target, "Where", alive, z, Laid(emit.constant(0, dtype), ()))
+
+
+def _scaled(target: OnnxTarget, node: Node, scores: Laid) -> Laid:
+    """Scores times the scale, bent below the soft cap."""
+    emit, dtype, attrs = target.emit, node.output.type.dtype, node.attrs
+    array = scores.array
+    if attrs["scale"] != 1.0:
+        array = emit.op("Mul", array, emit.constant(attrs["scale"], dtype))
+    if attrs["softcap"] is not None:
+        cap = emit.constant(attrs["softcap"], dtype)
+        array = emit.op("Mul", emit.op("Tanh", emit.op("Div", array, cap)), cap)
+    return Laid(array, scores.axes)
+
+
+def _zipped(target: OnnxTarget, kind: str, *operands: Laid) -> Laid:
+    axes = widest(operands, dict.fromkeys(axis for x in operands for axis in x.axes))
+    return Laid(target.emit.op(kind, *target.aligned(operands, axes)), axes)
+
+
+TABLE: Mapping[Op, Lowering] = {
+    ops.contract: _contract,
+    ops.linear: _linear,
+    ops.attention: _attention,
+}

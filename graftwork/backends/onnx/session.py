@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from graftwork.backends.onnx.lower import model_of
 from graftwork.backends.program import Program
 from graftwork.ir.binding import Binding
 from graftwork.ir.dtypes import DType, dtype_of
-from graftwork.ir.errors import DeviceError
+from graftwork.ir.errors import DeviceError, InputError
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sizes import evaluate
 
@@ -22,6 +23,7 @@ Array = np.ndarray[Any, Any]
 
 _PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 _IN_MEMORY = "parameters"  # a file that is never opened: the session is given its arrays
+_FATAL = 4  # what the runtime logs; failures come as exceptions
 _SMALL = 1024  # bytes up to which an array lies in the model, where constants fold
 
 
@@ -55,45 +57,62 @@ def compile(graph: Graph, device: str | None = None) -> Program:
         UnsupportedOpError: for an op or dtype that the runtime cannot compute.
         DeviceError: if the device is not there.
     """
+    providers = _providers(device)
     weights = _Weights()
-    model = model_of(graph, weights.tensor)
-    session = _session(model, weights, device)
-    names = [value.name for value in session.get_inputs()]
-    outputs = [value.name for value in session.get_outputs()]
-
-    def execute(binding: Binding) -> Mapping[str, Any]:
-        bound = session.io_binding()
-        held = []
-        for port, name in zip(graph.inputs, names, strict=True):
-            array = _given(binding.arrays[port.name], port)
-            bound.bind_input(name, "cpu", 0, _element(port), array.shape, array.ctypes.data)
-            held.append(array)
-        results = {}
-        for port, name in zip(graph.outputs, outputs, strict=True):
-            array = np.empty(_shape(graph, port, binding.symbols), port.value.type.dtype.numpy)
-            bound.bind_output(name, "cpu", 0, _element(port), array.shape, array.ctypes.data)
-            results[port.name] = array
-        session.run_with_iobinding(bound)
-        return results
-
-    return Program(graph, "onnx", execute, session)
-
-
-def _session(model: onnx.Model, weights: _Weights, device: str | None) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    values = [_value_of(a, dtype_of(a.dtype)) for a in weights.arrays.values()]
-    if values:
-        options.add_external_initializers(list(weights.arrays), values)
-    wanted = _providers(device)
-    serialized = onnx.to_proto(model).SerializeToString()
-    session = ort.InferenceSession(serialized, options, providers=wanted)
+    model = onnx.to_proto(model_of(graph, weights.tensor)).SerializeToString()
+    session = _session(model, weights, providers, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     if device is not None and _PROVIDERS[device] not in session.get_providers():
         raise DeviceError(
             f"ONNX Runtime could not start {_PROVIDERS[device]} for device {device!r}; "
             f"it runs on {', '.join(session.get_providers())}"
         )
-    return session
+
+    @cache
+    def unfused() -> ort.InferenceSession:
+        """Without the fused kernels, some of which refuse empty arrays."""
+        return _session(model, weights, providers, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
+
+    def execute(binding: Binding) -> Mapping[str, Any]:
+        try:
+            return _run(session, graph, binding)
+        except RuntimeError as error:
+            if 0 not in binding.symbols.values():
+                raise InputError(f"ONNX Runtime could not run these inputs: {error}") from error
+        try:
+            return _run(unfused(), graph, binding)
+        except RuntimeError as error:
+            raise InputError(f"ONNX Runtime could not run these inputs: {error}") from error
+
+    return Program(graph, "onnx", execute, session)
+
+
+def _session(
+    model: bytes, weights: _Weights, providers: list[str], level: ort.GraphOptimizationLevel
+) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.graph_optimization_level = level
+    values = [_value_of(array, dtype_of(array.dtype)) for array in weights.arrays.values()]
+    if values:
+        options.add_external_initializers(list(weights.arrays), values)
+    return ort.InferenceSession(model, options, providers=providers)
+
+
+def _run(session: ort.InferenceSession, graph: Graph, binding: Binding) -> dict[str, Array]:
+    """Run on the memory of the inputs, into new arrays of the sizes that are known beforehand."""
+    bound = session.io_binding()
+    held = []
+    for port, known in zip(graph.inputs, session.get_inputs(), strict=True):
+        array = _given(binding.arrays[port.name], port.value.type.dtype)
+        bound.bind_input(known.name, "cpu", 0, _element(port), array.shape, array.ctypes.data)
+        held.append(array)
+    results = {}
+    for port, known in zip(graph.outputs, session.get_outputs(), strict=True):
+        array = np.empty(_shape(graph, port, binding.symbols), port.value.type.dtype.numpy)
+        bound.bind_output(known.name, "cpu", 0, _element(port), array.shape, array.ctypes.data)
+        results[port.name] = array
+    session.run_with_iobinding(bound)
+    return results
 
 
 def _providers(device: str | None) -> list[str]:
@@ -117,9 +136,15 @@ def _element(port: Port) -> int:
     return int(ELEMENT[port.value.type.dtype])
 
 
-def _given(given: Any, port: Port) -> Array:
-    """An input as the runtime reads it: contiguous, of the dtype of its port."""
-    return np.require(given, port.value.type.dtype.numpy, "C")
+def _given(given: Any, dtype: DType) -> Array:
+    """An input as the runtime reads it: on the host, contiguous, of the dtype of its port."""
+    if hasattr(given, "detach"):  # a torch tensor, whose bfloat16 numpy does not know
+        given = given.detach().cpu()
+        if dtype is DType.bf16:
+            import torch
+
+            given = given.to(torch.bfloat16).view(torch.uint16).numpy().view(dtype.numpy)
+    return np.require(given, dtype.numpy, "C")
 
 
 def _shape(graph: Graph, port: Port, symbols: Mapping[str, int]) -> tuple[int, ...]:

@@ -58,10 +58,6 @@ class OnnxTarget(Target):
         finally:
             self.emit.origin, self.emit.word = outer
 
-    def opened(self, node: Node, operands: Operands) -> tuple[Laid, ...]:
-        """A composite by its body."""
-        return self._open(node, operands)
-
     # --- shapes -----------------------------------------------------------------------------
 
     def sizes(self, axes: Iterable[str]) -> list[Size]:
