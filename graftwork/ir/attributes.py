@@ -18,7 +18,8 @@ from attrs import field, frozen
 
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import AttributeTypeError
-from graftwork.ir.sizes import Size, SizeExpr, parse_size, symbol
+from graftwork.ir.size_text import parse_size
+from graftwork.ir.sizes import Size, SizeExpr, symbol
 
 
 @frozen(eq=False)

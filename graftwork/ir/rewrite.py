@@ -12,27 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from graftwork.ir.build import Builder, Term
+from graftwork.ir.edits import Edits, Interposed, Level
 from graftwork.ir.errors import RewriteError, UnreachableEditError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value, walk
-from graftwork.ir.infer import expand, infer
-from graftwork.ir.op import REGISTRY
+from graftwork.ir.infer import expand
 from graftwork.ir.order import dependency_order
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Place, Sites, Span
 from graftwork.ir.types import Type, Typing
-
-
-@frozen(eq=False)
-class _Interposed:
-    """A sub-graph from `raw` to `result`, which takes the place of a value."""
-
-    raw: Value
-    nodes: tuple[Node, ...]
-    result: Value
-    reads: tuple[Value, ...]
 
 
 class Rewriter:
@@ -52,10 +42,9 @@ class Rewriter:
         self.parameters = list(graph.parameters)
         self.outputs = list(graph.outputs)
         self.arrays: dict[str, object] = {}
-        self._interposed: dict[Value, list[_Interposed]] = {}
+        self.edits = Edits(self.typing, by)
         self._replaced: dict[Node, tuple[Node, ...]] = {}
         self.prelude: list[Node] = []
-        self._aliases: dict[Value, Value] = {}
         self._opened: dict[Value, Mapping[str, Value]] = {}
         self._edited: list[Value] = []
         self._producers: dict[Value, Node] | None = None
@@ -89,8 +78,8 @@ class Rewriter:
             raise RewriteError(
                 f"{self.by}: the edit makes {result.type!r} of {value!r}; cast it back"
             )
-        entry = _Interposed(raw, self._signed(builder.nodes), result.value, tuple(reads))
-        self._interposed.setdefault(value, []).append(entry)
+        entry = Interposed(raw, self._signed(builder.nodes), result.value, tuple(reads))
+        self.edits.interposed.setdefault(value, []).append(entry)
         self._edited.append(value)
 
     def replace(self, node: Node, make: Callable[..., Term | Sequence[Term]]) -> None:
@@ -112,7 +101,7 @@ class Rewriter:
 
     def substitute(self, old: Value, new: Value) -> None:
         """Let everything that reads `old` read `new`."""
-        self._aliases[old] = new
+        self.edits.aliases[old] = new
 
     def drop(self, node: Node) -> None:
         """Leave a node out; its outputs must be substituted or unused."""
@@ -130,7 +119,7 @@ class Rewriter:
         for axis, size in expansion.typing.table.items():
             self.typing.table.setdefault(axis, size)
         fresh = dict(zip(expansion.region.inputs, node.inputs, strict=True))
-        fresh |= _outputs_of(expansion.region, node)
+        fresh |= _outputs_of(expansion.region)
         copies = [_copied(inner, fresh, node.origin) for inner in expansion.region.nodes]
         results = tuple(fresh[value] for value in expansion.region.outputs)
         self._define(node, copies, results)
@@ -189,10 +178,10 @@ class Rewriter:
             UnreachableEditError: with `must_reach`, if an edited value reaches no output.
             RewriteError: if edits need each other's results in a circle.
         """
-        level = _Level(self)
+        level = Level(self.edits)
         for entry in (*self.inputs, *self.parameters):
             level.enter(entry.value)
-        entries = {v for v in level.entered}
+        entries = set(level.entered)
         nodes = level.run(self._ordered())
         graph = self.graph.evolve(
             inputs=tuple(evolve(p, value=level.raw(p.value)) for p in self.inputs),
@@ -216,17 +205,16 @@ class Rewriter:
         )
 
     def _define(self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]) -> None:
-        """Make `nodes` define the outputs of `node` under their old identities where types agree."""
+        """Make `nodes` define the outputs of `node`, as the same values where types agree."""
         inner = {value for made in nodes for value in made.outputs}
         keep: dict[Value, Value] = {}
-        tail: list[Node] = []
         for old, new in zip(node.outputs, results, strict=True):
             if new in inner and new not in keep and new.type.same(old.type):
                 keep[new] = old
             else:
-                self._aliases[old] = new
+                self.edits.aliases[old] = new
         renamed = tuple(_with_values(made, keep) for made in nodes)
-        self._replaced[node] = (*renamed, *tail)
+        self._replaced[node] = renamed
         if self._producers is not None:
             self._producers |= {v: made for made in renamed for v in made.outputs}
 
@@ -240,17 +228,18 @@ class Rewriter:
             else:
                 nodes.extend(made)
         reads = {
-            value: [r for e in chain for r in e.reads] for value, chain in self._interposed.items()
+            value: [r for e in chain for r in e.reads]
+            for value, chain in self.edits.interposed.items()
         }
         return dependency_order(nodes, reads) if any(reads.values()) else nodes
 
-    def _output(self, port: Port, level: _Level) -> Port:
+    def _output(self, port: Port, level: Level) -> Port:
         value = level.mapped(port.value)
         extra = tuple(a for a in value.axes if a not in port.layout)
         layout = tuple(a for a in port.layout if a is None or a in value.type.axis_set)
         return Port(port.name, value, (*extra, *layout))
 
-    def _require_reach(self, graph: Graph, level: _Level) -> None:
+    def _require_reach(self, graph: Graph, level: Level) -> None:
         live = reaching(graph)
         for value in self._edited:
             if level.mapped(value) not in live:
@@ -259,7 +248,7 @@ class Rewriter:
                     "do nothing; edit an earlier value, or collect this one"
                 )
 
-    def _moved_sites(self, graph: Graph, level: _Level, entries: set[Value]) -> Sites:
+    def _moved_sites(self, graph: Graph, level: Level, entries: set[Value]) -> Sites:
         """Sites and spans of the values that still exist, following opened composites."""
         old = graph.sites
         if not old.table and not old.spans:
@@ -287,153 +276,6 @@ class Rewriter:
         return evolve(old, table=table, spans=spans)
 
 
-class _Level:
-    """The walk over one level of the graph: the top, or one region."""
-
-    def __init__(self, owner: Rewriter) -> None:
-        self.owner = owner
-        self.env: dict[Value, Value] = {}
-        self.raws: dict[Value, Value] = {}
-        self.out: list[Node] = []
-        self.entered: list[Value] = []
-
-    def mapped(self, value: Value) -> Value:
-        """What stands for an old value now."""
-        aliases = self.owner._aliases
-        while True:
-            if value in self.env:
-                value = self.env[value]
-            elif value in aliases:
-                value = aliases[value]
-            else:
-                return value
-
-    def raw(self, value: Value) -> Value:
-        return self.raws.get(value, value)
-
-    def enter(self, value: Value) -> None:
-        """Meet a value that comes from outside."""
-        self.entered.append(self._raw_of(value))
-        self._interpose(value)
-
-    def run(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
-        interposed = self.owner._interposed
-        for node in nodes:
-            self._emit(node)
-            if interposed:
-                for value in node.outputs:
-                    self._interpose(value)
-        return tuple(self.out)
-
-    def _raw_of(self, value: Value) -> Value:
-        chain = self.owner._interposed.get(value)
-        if not chain:
-            return value
-        self.raws[value] = chain[0].raw
-        return chain[0].raw
-
-    def _emit(self, node: Node) -> None:
-        """Append a node, rebuilt where what it reads or defines has changed."""
-        inputs = node.inputs
-        if self.env or self.owner._aliases:
-            inputs = tuple([self.mapped(value) for value in inputs])
-        outputs = tuple([self._raw_of(value) for value in node.outputs])
-        regions = self._regions(node)
-        if inputs == node.inputs and outputs == node.outputs and regions is node.regions:
-            self.out.append(node)
-            return
-        if regions is node.regions and all(
-            new is old or new.type.same(old.type)
-            for new, old in zip(inputs, node.inputs, strict=True)
-        ):
-            self.out.append(Node(node.op, inputs, outputs, node.attrs, regions, node.origin))
-            return
-        self._retype(node, inputs, outputs, regions)
-
-    def _retype(
-        self,
-        node: Node,
-        inputs: tuple[Value, ...],
-        outputs: tuple[Value, ...],
-        regions: tuple[Region, ...],
-    ) -> None:
-        """Infer a node again on operands of other types."""
-        types = [value.type for value in inputs]
-        typing = self.owner.typing
-        if regions and node.op.fit is not None:
-            regions = tuple(node.op.fit(typing, regions, types, **node.attrs.as_dict()))
-        results = infer(typing, node.op, node.attrs, types, regions)
-        new: list[Value] = []
-        for old, raw, result in zip(node.outputs, outputs, results, strict=True):
-            if result.same(old.type):
-                new.append(raw)
-                continue
-            value = Value(result, raw.name)
-            self.env[raw] = value
-            if raw is old:
-                new.append(value)
-            else:
-                new.append(value)
-        origin = node.origin.through(self.owner.by)
-        self.out.append(Node(node.op, inputs, tuple(new), node.attrs, regions, origin))
-
-    def _interpose(self, value: Value) -> None:
-        """Append the sub-graphs that define a value from its raw self."""
-        chain = self.owner._interposed.get(value)
-        if not chain:
-            return
-        current = self.mapped(chain[0].raw)
-        for entry in chain:
-            if entry.raw is not current:
-                self.env[entry.raw] = current
-            for node in entry.nodes:
-                self._emit(node)
-            current = self.mapped(entry.result)
-        self._settle(value, current, chain)
-
-    def _settle(self, value: Value, result: Value, chain: list[_Interposed]) -> None:
-        """Let the edited value go by its old identity, or by a new one if its type is new."""
-        name = REGISTRY["rename"]
-        origin = self.out[-1].origin if self.out else UNKNOWN.through(self.owner.by)
-        target = value if result.type.same(value.type) else Value(result.type, value.name)
-        if target is not value:
-            self.env[value] = target
-        last = self.out[-1] if self.out else None
-        if last is not None and chain[-1].nodes and last.outputs == (result,):
-            self.out[-1] = evolve(last, outputs=(target,))
-        else:  # the edit gives back something that has a name of its own
-            attrs = name.attributes({"axes": {}})
-            self.out.append(Node(name, (result,), (target,), attrs, (), origin))
-
-    def _regions(self, node: Node) -> tuple[Region, ...]:
-        """The regions of a node, with the edits of values inside them carried out."""
-        if not node.regions or not self.owner._interposed:
-            return node.regions
-        changed = tuple(self._region(region) for region in node.regions)
-        same = all(a is b for a, b in zip(changed, node.regions, strict=True))
-        return node.regions if same else changed
-
-    def _region(self, region: Region) -> Region:
-        interposed = self.owner._interposed
-        inside = {v for node in walk(region.nodes) for v in node.outputs} | set(region.inputs)
-        inside |= {v for node in walk(region.nodes) for r in node.regions for v in r.inputs}
-        edited = [value for value in interposed if value in inside]
-        if not edited:
-            return region
-        for value in edited:
-            if any(read not in inside for entry in interposed[value] for read in entry.reads):
-                raise RewriteError(
-                    f"{self.owner.by}: an edit inside a region reads a value from outside; "
-                    "pass it in as a parameter or constant"
-                )
-        level = _Level(self.owner)
-        for value in region.inputs:
-            level.enter(value)
-        nodes = level.run(region.nodes)
-        outputs = tuple(level.mapped(value) for value in region.outputs)
-        return Region(tuple(level.raw(v) for v in region.inputs), nodes, outputs)
-
-
 def reaching(graph: Graph) -> set[Value]:
     """Every value that some output depends on; whole regions count with their owner."""
     live = {port.value for port in graph.outputs}
@@ -456,7 +298,7 @@ def _with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
     )
 
 
-def _outputs_of(region: Region, node: Node) -> dict[Value, Value]:
+def _outputs_of(region: Region) -> dict[Value, Value]:
     """Fresh values for everything that a body defines."""
     return {v: Value(v.type, v.name) for inner in region.nodes for v in inner.outputs}
 

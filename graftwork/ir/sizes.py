@@ -20,23 +20,15 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from graftwork.ir import intervals
 from graftwork.ir.errors import GraftworkError
+from graftwork.ir.intervals import Bounds
 
-Bounds: TypeAlias = tuple[int | None, int | None]
 Monomial: TypeAlias = "tuple[_Atom, ...]"  # sorted by text; a power is a repetition; () is 1
 
 
 class UnboundSymbol(GraftworkError, LookupError):
     """A size was evaluated without a value for one of its symbols."""
-
-
-class SizeSyntaxError(GraftworkError, ValueError):
-    """A text is not a size; `column` (from 1) says where."""
-
-    def __init__(self, reason: str, text: str, column: int) -> None:
-        super().__init__(f"{reason} at column {column} of size {text!r}")
-        self.text = text
-        self.column = column
 
 
 @frozen
@@ -185,7 +177,7 @@ def bounds(size: Size, lower: Mapping[str, int] | None = None) -> Bounds:
     for monomial, coefficient in _terms(size):
         interval: Bounds = (coefficient, coefficient)
         for atom in monomial:
-            interval = _product_bounds(
+            interval = intervals.product(
                 interval, _atom_bounds(atom, lower) if lower else atom.bounds
             )
         low = None if low is None or interval[0] is None else low + interval[0]
@@ -248,19 +240,6 @@ def exact_div(a: Size, b: Size) -> Size | None:
         step = _polynomial({monomial: coefficient // scale})
         quotient, a = quotient + step, a - step * b
     return quotient
-
-
-def parse_size(text: str) -> Size:
-    """The size that `text` writes; ``parse_size(str(size)) == size``.
-
-    Operators are Python's. Raises SizeSyntaxError, also for a division by 0 and for nesting
-    deeper than 64.
-    """
-    tokens = [*_TOKEN.finditer(text)][::-1]
-    size = _read(tokens, 1, 0)
-    if tokens[-1].lastgroup != "end":
-        raise _syntax_error("expected an operator", tokens[-1])
-    return size
 
 
 # Canonical forms
@@ -454,9 +433,6 @@ def _fold_term(
     return reduce(operator.mul, factors)
 
 
-# Intervals
-
-
 def _at_least(size: Size, floor: int) -> bool:
     low, _ = bounds(size)
     return low is not None and low >= floor
@@ -468,89 +444,15 @@ def _atom_bounds(atom: _Atom, lower: Mapping[str, int]) -> Bounds:
     return _INTERVALS[atom.op](*[bounds(arg, lower) for arg in atom.args])
 
 
-def _negative(interval: Bounds) -> Bounds:
-    low, high = interval
-    return None if high is None else -high, None if low is None else -low
-
-
-def _product_bounds(a: Bounds, b: Bounds) -> Bounds:
-    if a == (0, 0) or b == (0, 0):
-        return 0, 0
-    (a_low, a_high), (b_low, b_high) = a, b
-    if a_high is not None and a_high <= 0:
-        return _negative(_product_bounds(_negative(a), b))
-    if b_high is not None and b_high <= 0:
-        return _negative(_product_bounds(a, _negative(b)))
-    if a_low is None or b_low is None:
-        return None, None
-    if a_high is None or b_high is None:
-        return (a_low * b_low, None) if a_low >= 0 and b_low >= 0 else (None, None)
-    corners = (a_low * b_low, a_low * b_high, a_high * b_low, a_high * b_high)
-    return min(corners), max(corners)
-
-
-def _floordiv_bounds(a: Bounds, b: Bounds) -> Bounds:
-    (low, high), (least, most) = a, b
-    if least is None or least < 0:
-        return None, None
-    least = max(least, 1)  # a divisor of 0 has no quotient to bound
-    if most is not None:
-        most = max(most, 1)
-    if low is not None:
-        low = low // least if low < 0 else low // most if most else 0
-    if high is not None:
-        high = high // least if high >= 0 else high // most if most else -1
-    return low, high
-
-
-def _mod_bounds(a: Bounds, b: Bounds) -> Bounds:
-    (low, high), (least, most) = a, b
-    if least is None or least < 0:
-        return None, None
-    limits = [] if most is None else [max(most, 1) - 1]
-    if low is not None and low >= 0 and high is not None:
-        limits.append(high)
-    return 0, min(limits, default=None)
-
-
-def _min_bounds(*intervals: Bounds) -> Bounds:
-    lows = [low for low, _ in intervals if low is not None]
-    highs = [high for _, high in intervals if high is not None]
-    return min(lows) if len(lows) == len(intervals) else None, min(highs, default=None)
-
-
-def _max_bounds(*intervals: Bounds) -> Bounds:
-    return _negative(_min_bounds(*map(_negative, intervals)))
-
-
 _INTERVALS: dict[str, Callable[..., Bounds]] = {
-    "//": _floordiv_bounds,
-    "%": _mod_bounds,
-    "min": _min_bounds,
-    "max": _max_bounds,
+    "//": intervals.floordiv,
+    "%": intervals.mod,
+    "min": intervals.least,
+    "max": intervals.greatest,
 }
 
-
-# Text
 
 _PLAIN = re.compile(r"(?!(?:min|max)\Z)[A-Za-z_][A-Za-z0-9_]*")
-_TOKEN = re.compile(
-    r'\s*(?:(?P<int>[0-9]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<quoted>"(?:[^"\\]|\\.)*")'
-    r"|(?P<mark>//|[-+*%(),])|(?P<end>\Z)|(?P<unknown>.))"
-)
-_LITERALS: dict[str | None, Callable[[str], Size]] = {
-    "int": int,
-    "name": symbol,
-    "quoted": lambda token: symbol(json.loads(token)),
-}
-_INFIX: dict[str, tuple[int, Callable[[Size, Size], Size]]] = {
-    "+": (1, operator.add),
-    "-": (1, operator.sub),
-    "*": (2, operator.mul),
-    "//": (2, operator.floordiv),
-    "%": (2, operator.mod),
-}
-_MAX_DEPTH = 64
 
 
 def _term_text(monomial: Monomial, coefficient: int, alone: bool) -> str:
@@ -566,56 +468,3 @@ def _operand_text(size: Size, right: bool) -> str:
     atom = _lone_atom(size)
     single = atom.op not in ("//", "%") if atom else not right and len(_terms(size)) == 1
     return str(size) if single or isinstance(size, int) else f"({size})"
-
-
-def _read(tokens: list[re.Match[str]], level: int, depth: int) -> Size:
-    """Operands joined by operators that bind at least as tightly as `level`."""
-    size = _read_operand(tokens, depth)
-    while (found := _INFIX.get(_token(tokens[-1]))) and found[0] >= level:
-        mark = tokens.pop()
-        right = _read(tokens, found[0] + 1, depth)
-        try:
-            size = found[1](size, right)
-        except ZeroDivisionError:
-            raise _syntax_error("division by 0", mark) from None
-    return size
-
-
-def _read_operand(tokens: list[re.Match[str]], depth: int) -> Size:
-    sign = 1
-    while _token(match := tokens.pop()) == "-":
-        sign = -sign
-    token = _token(match)
-    if token in ("(", "min", "max"):
-        return sign * _read_group(match, tokens, depth + 1)
-    if match.lastgroup not in _LITERALS:
-        raise _syntax_error("expected a size", match)
-    try:
-        return sign * _LITERALS[match.lastgroup](token)
-    except ValueError:
-        raise _syntax_error("unreadable literal", match) from None
-
-
-def _read_group(opening: re.Match[str], tokens: list[re.Match[str]], depth: int) -> Size:
-    """The rest of a parenthesis or of a call."""
-    if depth > _MAX_DEPTH:
-        raise _syntax_error(f"nested deeper than {_MAX_DEPTH}", opening)
-    call = _BUILDERS.get(_token(opening))
-    if call and _token(mark := tokens.pop()) != "(":
-        raise _syntax_error("expected '('", mark)
-    sizes = [_read(tokens, 1, depth)]
-    while call and _token(tokens[-1]) == ",":
-        tokens.pop()
-        sizes.append(_read(tokens, 1, depth))
-    if _token(mark := tokens.pop()) != ")":
-        raise _syntax_error("expected ')'", mark)
-    return call(*sizes) if call else sizes[0]
-
-
-def _token(match: re.Match[str]) -> str:
-    return match[match.lastgroup or 0]
-
-
-def _syntax_error(reason: str, match: re.Match[str]) -> SizeSyntaxError:
-    column = match.start(match.lastgroup or 0) + 1
-    return SizeSyntaxError(f"{reason}, found {_token(match) or 'the end'!r}", match.string, column)

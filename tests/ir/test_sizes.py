@@ -5,10 +5,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from graftwork.ir.size_text import SizeSyntaxError, parse_size
 from graftwork.ir.sizes import (
     Size,
     SizeExpr,
-    SizeSyntaxError,
     UnboundSymbol,
     bounds,
     ceil_div,
@@ -17,7 +17,6 @@ from graftwork.ir.sizes import (
     exact_div,
     maximum,
     minimum,
-    parse_size,
     solve,
     substitute,
     symbol,

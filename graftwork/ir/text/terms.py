@@ -9,7 +9,8 @@ from graftwork.ir.attributes import Attrs, Literal
 from graftwork.ir.dtypes import dtype_of
 from graftwork.ir.errors import GraftworkError
 from graftwork.ir.op import Op
-from graftwork.ir.sizes import Size, SizeSyntaxError, parse_size
+from graftwork.ir.size_text import SizeSyntaxError, parse_size
+from graftwork.ir.sizes import Size
 from graftwork.ir.text.lexer import Tokens
 from graftwork.ir.text.spelling import RESERVED, STRING, WORD, number, read_literal, unquote
 from graftwork.ir.types import Type

@@ -137,7 +137,9 @@ class _Writer:
     def _site(
         self, path: str, value: Value, roles: dict[str, str], inner: tuple[str, ...] = ()
     ) -> None:
-        kept = roles if inner else {r: a for r, a in roles.items() if a in value.type.axis_set}
+        order = roles.values() if inner else value.type.axes
+        words = {axis: role for role, axis in roles.items()}
+        kept = {words[axis]: axis for axis in order if axis in words}
         self.table.sites[path] = Site(Place(value, inner), kept)
 
     def _embeddings(self) -> None:
