@@ -13,7 +13,8 @@ from attrs import frozen
 
 from graftwork.ir.errors import InputError, nearest
 from graftwork.ir.graph import Graph, Port
-from graftwork.ir.sizes import Size, evaluate, solve, symbols
+from graftwork.ir.size_equations import solve
+from graftwork.ir.sizes import Size, evaluate, symbols
 
 
 @frozen

@@ -61,20 +61,20 @@ class SizeExpr:
         if not isinstance(other, Size):
             return NotImplemented
         total = dict(self.terms)
-        for monomial, coefficient in _terms(other):
+        for monomial, coefficient in terms(other):
             total[monomial] = total.get(monomial, 0) + coefficient
-        return _polynomial(total)
+        return polynomial(total)
 
     def __mul__(self, other: Size) -> Size:
         if not isinstance(other, Size):
             return NotImplemented
         total: dict[Monomial, int] = {}
         for left, a in self.terms:
-            for right, b in _terms(other):
+            for right, b in terms(other):
                 both = left + right
                 monomial = tuple(sorted(both, key=_text)) if left and right else both
                 total[monomial] = total.get(monomial, 0) + a * b
-        return _polynomial(total)
+        return polynomial(total)
 
     def __neg__(self) -> SizeExpr:
         return SizeExpr(tuple((monomial, -c) for monomial, c in self.terms))
@@ -143,7 +143,7 @@ def ceil_div(a: Size, b: Size) -> Size:
 
 def symbols(size: Size) -> frozenset[str]:
     """The names of the symbols that the size mentions."""
-    atoms = (atom for monomial, _ in _terms(size) for atom in monomial)
+    atoms = (atom for monomial, _ in terms(size) for atom in monomial)
     return frozenset[str]().union(*(atom.symbols for atom in atoms))
 
 
@@ -174,7 +174,7 @@ def bounds(size: Size, lower: Mapping[str, int] | None = None) -> Bounds:
     """
     low: int | None = 0
     high: int | None = 0
-    for monomial, coefficient in _terms(size):
+    for monomial, coefficient in terms(size):
         interval: Bounds = (coefficient, coefficient)
         for atom in monomial:
             interval = intervals.product(
@@ -198,50 +198,6 @@ def decide(a: Size, b: Size) -> bool | None:
     return False if constant % gcd(*coefficients) else None
 
 
-def solve(expr: Size, name: str, value: int, bindings: Mapping[str, int]) -> int | None:
-    """The value of symbol `name` at which `expr` equals `value`, the other symbols bound.
-
-    None if `expr` is not linear in the symbol, another symbol is unbound, or no non-negative
-    integer solves it.
-    """
-    (unknown, _), *_ = symbol(name).terms
-    slope: dict[Monomial, int] = {}
-    offset: dict[Monomial, int] = {}
-    for monomial, coefficient in _terms(expr):
-        others = _monomial_quotient(monomial, unknown)
-        rest, part = (monomial, offset) if others is None else (others, slope)
-        if any(name in atom.symbols for atom in rest):
-            return None
-        part[rest] = coefficient
-    try:
-        factor = evaluate(_polynomial(slope), bindings)
-        distance = value - evaluate(_polynomial(offset), bindings)
-    except (UnboundSymbol, ZeroDivisionError):
-        return None
-    if factor == 0 or distance % factor or distance // factor < 0:
-        return None
-    return distance // factor
-
-
-def exact_div(a: Size, b: Size) -> Size | None:
-    """The polynomial `q` with ``q * b == a``, if there is one.
-
-    Unlike ``a // b`` it cancels symbols that may be 0. Raises ZeroDivisionError if `b` is 0.
-    """
-    if b == 0:
-        raise ZeroDivisionError(f"size {a} divided by 0")
-    (divisor, scale), *_ = _terms(b)
-    quotient: Size = 0
-    while a != 0:
-        (lead, coefficient), *_ = _terms(a)
-        monomial = _monomial_quotient(lead, divisor)
-        if monomial is None or coefficient % scale:
-            return None
-        step = _polynomial({monomial: coefficient // scale})
-        quotient, a = quotient + step, a - step * b
-    return quotient
-
-
 # Canonical forms
 
 
@@ -254,11 +210,13 @@ def _order(term: tuple[Monomial, int]) -> tuple[int, list[str]]:
     return -len(term[0]), [atom.text for atom in term[0]]
 
 
-def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+def terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+    """Monomials and their coefficients; of an integer, the empty monomial."""
     return size.terms if isinstance(size, SizeExpr) else (((), size),)
 
 
-def _polynomial(coefficients: Mapping[Monomial, int]) -> Size:
+def polynomial(coefficients: Mapping[Monomial, int]) -> Size:
+    """The size with these coefficients, in canonical form."""
     terms = [term for term in coefficients.items() if term[1]]
     if not terms:
         return 0
@@ -274,15 +232,6 @@ def _split_constant(size: SizeExpr) -> tuple[list[int], int]:
     coefficients = [coefficient for monomial, coefficient in size.terms if monomial]
     monomial, last = size.terms[-1]
     return coefficients, 0 if monomial else last
-
-
-def _monomial_quotient(monomial: Monomial, divisor: Monomial) -> Monomial | None:
-    rest = list(monomial)
-    for atom in divisor:
-        if atom not in rest:
-            return None
-        rest.remove(atom)
-    return tuple(rest)
 
 
 def _lone_atom(size: Size) -> _Atom | None:
@@ -312,8 +261,8 @@ def _whole_multiples(size: Size, k: int) -> Size:
 
     Coefficients keep their sign, since bounds are sharpest so.
     """
-    return _polynomial(
-        {monomial: -(-c // k) if monomial and c < 0 else c // k for monomial, c in _terms(size)}
+    return polynomial(
+        {monomial: -(-c // k) if monomial and c < 0 else c // k for monomial, c in terms(size)}
     )
 
 
@@ -322,7 +271,7 @@ def _floordiv(a: Size, b: Size) -> Size:
         raise ZeroDivisionError(f"size {a} // 0")
     if isinstance(a, int) and isinstance(b, int):
         return a // b
-    if _terms(b)[0][1] < 0:
+    if terms(b)[0][1] < 0:
         a, b = -a, -b
     if isinstance(b, int):
         return _floordiv_constant(a, b)
@@ -358,7 +307,7 @@ def _mod(a: Size, b: Size) -> Size:
     rest = a - b * quotient
     if isinstance(quotient, int) or isinstance(rest, int):
         return rest
-    if _terms(b)[0][1] < 0:
+    if terms(b)[0][1] < 0:
         return -_mod(-a, -b)
     return _mod_constant(a, b) if isinstance(b, int) else _apply("%", a, b)
 
@@ -366,8 +315,8 @@ def _mod(a: Size, b: Size) -> Size:
 def _mod_constant(a: Size, k: int) -> Size:
     """``a % k`` for positive `k` and a quotient that is no constant."""
     rest: Size = 0
-    for monomial, c in _terms(a - k * _whole_multiples(a, k)):
-        inner: Size = _polynomial({monomial: 1})
+    for monomial, c in terms(a - k * _whole_multiples(a, k)):
+        inner: Size = polynomial({monomial: 1})
         if len(monomial) == 1 and monomial[0].op == "%" and c * monomial[0].args[1] % k == 0:
             inner = monomial[0].args[0]
         rest += c * inner
@@ -466,5 +415,5 @@ def _term_text(monomial: Monomial, coefficient: int, alone: bool) -> str:
 def _operand_text(size: Size, right: bool) -> str:
     """The size as it stands beside ``//`` or ``%``."""
     atom = _lone_atom(size)
-    single = atom.op not in ("//", "%") if atom else not right and len(_terms(size)) == 1
+    single = atom.op not in ("//", "%") if atom else not right and len(terms(size)) == 1
     return str(size) if single or isinstance(size, int) else f"({size})"
