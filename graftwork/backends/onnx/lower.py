@@ -85,9 +85,7 @@ def _form(graph: Graph, port: Port | Parameter) -> tuple[Any, list[int | str]]:
     return port.value.type.dtype, [s if isinstance(s, int) else str(s) for s in sizes]
 
 
-def _initializer(
-    emit: Emitter, graph: Graph, parameter: Parameter, tensor: Tensor
-) -> onnx.Value:
+def _initializer(emit: Emitter, graph: Graph, parameter: Parameter, tensor: Tensor) -> onnx.Value:
     array = as_numpy(graph.store[parameter.name])
     dtype, dims = _form(graph, parameter)
     if list(array.shape) != dims or array.dtype != dtype.numpy:
@@ -95,5 +93,3 @@ def _initializer(
             f"parameter {parameter.name!r} is {array.dtype}{array.shape}, not {dtype.value}{dims}"
         )
     return emit.initializer(parameter.name, tensor(parameter.name, array))
-
-
