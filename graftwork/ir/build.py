@@ -248,11 +248,11 @@ class Term:
         target = dtype_of(dtype)
         return self if target is self.dtype else REGISTRY["cast"](self, dtype=target)
 
-    def rename(self, **axes: str) -> Term:
+    def rename(self, /, **axes: str) -> Term:
         """The same array with axes renamed: `x.rename(seq="kv_seq")`."""
         return REGISTRY["rename"](self, axes=axes) if axes else self
 
-    def split(self, axis: str, **parts: Size) -> Term:
+    def split(self, axis: str, /, **parts: Size) -> Term:
         """One axis as several, the first the slowest: `x.split("embed", heads=12, head_dim=64)`."""
         names = tuple(parts)
         return REGISTRY["split"](self, axis=axis, into=names, sizes=tuple(parts.values()))

@@ -57,18 +57,23 @@ class At:
         """
         arrays = [env[value] for value in node.inputs]
         try:
-            results = self._apply(node, arrays)
+            results = self.apply(node, arrays)
             for value, array in zip(node.outputs, results, strict=True):
                 self._check(value, array)
         except GraftworkError as error:
             raise type(error)(f"{error} (in {node.op.name} from {node.origin})") from error
         return results
 
-    def _apply(self, node: Node, arrays: list[NamedArray]) -> tuple[NamedArray, ...]:
+    def inside(self, table: AxisTable) -> At:
+        """The same in the body of a composite, which has axes of its own."""
+        return At(table, self.symbols)
+
+    def apply(self, node: Node, arrays: Sequence[NamedArray]) -> tuple[NamedArray, ...]:
+        """What the op of a node gives on arrays."""
         op, attrs = node.op, node.attrs.as_dict()
         if op.evaluate is None:
             body = expand(self.typing, op, node.attrs, [value.type for value in node.inputs])
-            return At(body.typing.table, self.symbols).run(body.region, arrays)
+            return self.inside(body.typing.table).run(body.region, arrays)
         if node.regions:
             attrs["regions"] = node.regions
         result = op.evaluate(self, *arrays, **attrs)

@@ -19,6 +19,7 @@ from graftwork.ir.errors import AttributeTypeError, UnsupportedOpError, nearest
 
 if TYPE_CHECKING:
     from graftwork.ir.build import Operand, Term
+    from graftwork.ir.draw import Call, Draw
 
 Rule = Callable[..., Any]
 
@@ -49,6 +50,8 @@ class Op:
         results: number of outputs, or a function of attributes.
         regions: names of the sub-graphs that a control-flow op holds.
         fit: for ops with regions, `fit(typing, regions, types, **attrs)` retypes the regions.
+        sample: `sample(draw)` gives the op applied to operands and attributes of its choice, from
+            which tests are made; see `graftwork.ir.draw`.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Op:
     sites: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     fit: Rule | None = None
+    sample: Callable[[Draw], Call] | None = None
     fewest: int = field(init=False)
     most: int | None = field(init=False)
 

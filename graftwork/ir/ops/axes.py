@@ -22,10 +22,11 @@ from graftwork.ir.attributes import (
     Literal,
     Spec,
 )
+from graftwork.ir.draw import ANY, NUMBERS, Call, Draw, some
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, DTypeError
 from graftwork.ir.op import REGISTRY, define
-from graftwork.ir.sizes import Size, decide
+from graftwork.ir.sizes import Size, decide, exact_div
 from graftwork.ir.types import Type, Typing, require_axes, require_new
 
 # --- values out of nothing ----------------------------------------------------------------------
@@ -39,6 +40,19 @@ def _infer_constant(typing: Typing, *, value: Literal, axes: tuple[str, ...]) ->
     return Type(value.dtype, axes)
 
 
+def _sample_constant(draw: Draw) -> Call:
+    """Numbers that rewrites have rules for."""
+    dtype = draw.pick(*ANY)
+    values: tuple[float, ...] = (1, 0, 2, 3)
+    if dtype.is_float:
+        values += (-0.0, 0.5, np.nan, np.inf, -1.0)
+    count = draw.pick(-1, 2, 3, 1, 0)
+    if count < 0:
+        return Call((), {"value": Literal.of(draw.pick(*values), dtype)})
+    array = Literal.of([draw.pick(*values) for _ in range(count)], dtype)
+    return Call((), {"value": array, "axes": (draw.new(),)})
+
+
 constant = define(
     "constant",
     "",
@@ -47,6 +61,7 @@ constant = define(
     infer=_infer_constant,
     evaluate=lambda at, value, axes: NamedArray(value.array, axes),
     traits={"creation"},
+    sample=_sample_constant,
 )
 
 
@@ -67,6 +82,7 @@ iota = define(
         np.arange(at.size(axis)).astype(dtype.numpy), (axis,)
     ),
     traits={"creation"},
+    sample=lambda draw: Call((), {"axis": draw.other_axis(), "dtype": draw.pick(*NUMBERS)}),
 )
 
 size = define(
@@ -77,6 +93,9 @@ size = define(
     infer=lambda typing, value, dtype: Type(dtype),
     evaluate=lambda at, value, dtype: NamedArray(np.array(at.value(value)).astype(dtype.numpy), ()),
     traits={"creation"},
+    sample=lambda draw: Call(
+        (), {"value": draw.size(draw.other_axis()), "dtype": draw.pick(*NUMBERS)}
+    ),
 )
 
 # --- names and shapes ---------------------------------------------------------------------------
@@ -94,6 +113,14 @@ def _transpose_rename(cts: Any, operands: Any, position: int, typing: Typing, ax
     return REGISTRY["rename"](cts[0], axes={new: old for old, new in axes})
 
 
+def _sample_rename(draw: Draw) -> Call:
+    x = draw.operand(ANY, binds=1)
+    axes = some(draw, x, draw.number(1, min(2, len(x.axes))))
+    if len(axes) == 2 and draw.size(axes[0]) == draw.size(axes[1]) and draw.pick(True, False):
+        return Call((x,), {"axes": dict(zip(axes, reversed(axes), strict=True))})
+    return Call((x,), {"axes": {axis: draw.new() for axis in axes}})
+
+
 rename = define(
     "rename",
     "x",
@@ -104,6 +131,7 @@ rename = define(
     linear=(0,),
     transpose=_transpose_rename,
     traits={"view"},
+    sample=_sample_rename,
 )
 
 
@@ -144,6 +172,16 @@ def _transpose_split(
     return REGISTRY["merge"](cts[0], axes=into, into=axis)
 
 
+def _sample_split(draw: Draw) -> Call:
+    x = draw.operand(ANY, binds=1)
+    axis = draw.axis(x)
+    extent = draw.size(axis)
+    factors = [n for n in (2, 1, 3) if exact_div(extent, n) is not None]
+    sizes: tuple[Size | None, ...] = (factor := draw.pick(*factors), exact_div(extent, factor))
+    parts = draw.pick(sizes, sizes[::-1], (1, *sizes), (extent,))
+    return Call((x,), {"axis": axis, "into": tuple(draw.new() for _ in parts), "sizes": parts})
+
+
 split = define(
     "split",
     "x",
@@ -154,6 +192,7 @@ split = define(
     linear=(0,),
     transpose=_transpose_split,
     traits={"view"},
+    sample=_sample_split,
 )
 
 
@@ -191,6 +230,12 @@ def _transpose_merge(
     return REGISTRY["split"](cts[0], axis=into, into=axes, sizes=sizes)
 
 
+def _sample_merge(draw: Draw) -> Call:
+    count = draw.pick(2, 1, 3, 0)
+    x = draw.operand(ANY, binds=count)
+    return Call((x,), {"axes": some(draw, x, count), "into": draw.new()})
+
+
 merge = define(
     "merge",
     "x",
@@ -201,6 +246,7 @@ merge = define(
     linear=(0,),
     transpose=_transpose_merge,
     traits={"view"},
+    sample=_sample_merge,
 )
 
 
@@ -216,6 +262,12 @@ def _evaluate_broadcast(at: Any, x: NamedArray, *, axes: tuple[str, ...]) -> Nam
     return NamedArray(np.broadcast_to(x.array, (*extents, *x.shape)), (*axes, *x.axes))
 
 
+def _sample_broadcast(draw: Draw) -> Call:
+    x = draw.operand(ANY)
+    axes = {draw.other_axis(x) for _ in range(draw.pick(1, 2, 0))}
+    return Call((x,), {"axes": sorted(axes)})
+
+
 broadcast = define(
     "broadcast",
     "x",
@@ -226,4 +278,5 @@ broadcast = define(
     linear=(0,),
     transpose=lambda cts, operands, position, typing, axes: cts[0].sum(*axes),
     traits={"view"},
+    sample=_sample_broadcast,
 )

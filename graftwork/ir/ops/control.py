@@ -13,9 +13,10 @@ import numpy as np
 
 from graftwork.ir.array import NamedArray, aligned
 from graftwork.ir.attributes import AXIS, BOOL, INT, Spec
+from graftwork.ir.draw import ANY, BOOLS, Call, Draw
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, DTypeError
-from graftwork.ir.graph import Region
+from graftwork.ir.graph import Region, Value
 from graftwork.ir.op import define
 from graftwork.ir.retype import retype
 from graftwork.ir.types import Type, Typing, require_axes, require_same_dtype, zipped
@@ -59,6 +60,12 @@ def _infer_call(typing: Typing, *types: Type, regions: Regions) -> tuple[Type, .
     return _outputs(regions[0])
 
 
+def _sample_call(draw: Draw) -> Call:
+    args = [draw.operand(ANY) for _ in range(draw.pick(1, 2))]
+    results = [None] * draw.pick(1, 2)
+    return Call(args, {}, (draw.region([x.type for x in args], results),))
+
+
 call = define(
     "call",
     "*args",
@@ -66,6 +73,7 @@ call = define(
     infer=_infer_call,
     evaluate=lambda at, *xs, regions: at.run(regions[0], xs),
     fit=lambda typing, regions, types: (retype(typing, regions[0], types),),
+    sample=_sample_call,
     regions=("body",),
 )
 
@@ -110,6 +118,13 @@ def _types(xs: Sequence[NamedArray]) -> list[Type]:
     return [Type(dtype_of(x.dtype), _names(x)) for x in xs]
 
 
+def _sample_cond(draw: Draw) -> Call:
+    pred = draw.operand(BOOLS)
+    args = [draw.operand(ANY) for _ in range(draw.pick(1, 2))]
+    types = [x.type for x in args]
+    return Call((pred, *args), {}, [draw.region(types, types) for _ in range(2)])
+
+
 cond = define(
     "cond",
     "pred *args",
@@ -119,6 +134,7 @@ cond = define(
     fit=lambda typing, regions, types: tuple(
         retype(typing, region, types[1:]) for region in regions
     ),
+    sample=_sample_cond,
     regions=("then", "else"),
 )
 
@@ -182,6 +198,29 @@ def _evaluate_while(
         ]
 
 
+def _sample_while(draw: Draw) -> Call:
+    """A few rounds, as many as an operand says; the counter is the first carry."""
+    from graftwork.ir.build import Builder, Term
+
+    count = Type(DType.i64)
+    rounds, x = draw.positions(draw.make(4)), draw.operand(ANY)
+    limit = rounds.cast(DType.i64)
+    types = [count, x.type, limit.type]
+    work = draw.region(types, [x.type])
+    typing = x.builder.typing
+    test, body = Builder(typing), Builder(typing)
+    body.append(work.nodes)
+    entries = [Term(Value(of), test) for of in types]
+    more = entries[0] < entries[2]
+    after = Term(work.inputs[0], body) + 1
+    regions = (
+        Region(tuple(term.value for term in entries), tuple(test.nodes), (more.value,)),
+        Region(work.inputs, tuple(body.nodes), (after.value, *work.outputs)),
+    )
+    start = x.builder.constant(0, DType.i64)
+    return Call((start, x, limit), {"carry": 2}, regions)
+
+
 while_ = define(
     "while",
     "*operands",
@@ -190,6 +229,7 @@ while_ = define(
     infer=_infer_while,
     evaluate=_evaluate_while,
     fit=_fit_while,
+    sample=_sample_while,
     regions=("cond", "body"),
 )
 
@@ -254,6 +294,18 @@ def _evaluate_scan(
     return (*state, *stacked)
 
 
+def _sample_scan(draw: Draw) -> Call:
+    carry, constant = draw.number(0, 1), draw.number(0, 1)
+    x = draw.operand(ANY, binds=1)
+    axis = draw.axis(x)
+    held = [draw.operand(ANY, avoid=(axis,)) for _ in range(carry + constant)]
+    carries, constants = held[:carry], held[carry:]
+    fed = [y.type for y in carries] + [x.type.without((axis,))] + [y.type for y in constants]
+    body = draw.region(fed, [*fed[:carry], fed[carry]])
+    attrs = {"axis": axis, "carry": carry, "xs": 1, "reverse": draw.pick(False, True)}
+    return Call((*carries, x, *constants), attrs, (body,))
+
+
 scan = define(
     "scan",
     "*operands",
@@ -262,5 +314,6 @@ scan = define(
     infer=_infer_scan,
     evaluate=_evaluate_scan,
     fit=_fit_scan,
+    sample=_sample_scan,
     regions=("body",),
 )

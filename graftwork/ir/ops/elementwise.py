@@ -9,6 +9,7 @@ import numpy as np
 
 from graftwork.ir.array import NamedArray
 from graftwork.ir.attributes import DTYPE, Spec
+from graftwork.ir.draw import ANY, BOOLS, NUMBERS, Call, Draw
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import REGISTRY, Op, define
@@ -32,24 +33,23 @@ def _op(name: str) -> Op:
 
 exp = unary("exp", "e to the power x.", np.exp, slope=lambda x, y: y)
 expm1 = unary("expm1", "exp(x) - 1, exact near zero.", np.expm1, slope=lambda x, y: y + 1.0)
-log = unary("log", "The natural logarithm.", np.log, slope=lambda x, y: 1.0 / x)
-log1p = unary("log1p", "log(1 + x), exact near zero.", np.log1p, slope=lambda x, y: 1.0 / (x + 1.0))
-sqrt = unary("sqrt", "The square root.", np.sqrt, slope=lambda x, y: 0.5 / y)
+log = unary("log", "The natural logarithm.", np.log, slope=lambda x, y: 1.0 / x, within=(0.3, 3.0))
+log1p = unary("log1p", "log(1 + x), exact near zero.", np.log1p, slope=lambda x, y: 1.0 / (x + 1.0), within=(-0.5, 3.0))
+sqrt = unary("sqrt", "The square root.", np.sqrt, slope=lambda x, y: 0.5 / y, within=(0.3, 3.0))
 rsqrt = unary(
-    "rsqrt", "One over the square root.", lambda a: 1 / np.sqrt(a), slope=lambda x, y: -0.5 * y / x
-)
+    "rsqrt", "One over the square root.", lambda a: 1 / np.sqrt(a), slope=lambda x, y: -0.5 * y / x, within=(0.3, 3.0))
 sin = unary("sin", "The sine.", np.sin, slope=lambda x, y: _op("cos")(x))
 cos = unary("cos", "The cosine.", np.cos, slope=lambda x, y: -_op("sin")(x))
-tan = unary("tan", "The tangent.", np.tan, slope=lambda x, y: y * y + 1.0)
-asin = unary("asin", "The inverse sine.", np.arcsin, slope=lambda x, y: rsqrt(1.0 - x * x))
-acos = unary("acos", "The inverse cosine.", np.arccos, slope=lambda x, y: -rsqrt(1.0 - x * x))
+tan = unary("tan", "The tangent.", np.tan, slope=lambda x, y: y * y + 1.0, within=(-1.0, 1.0))
+asin = unary("asin", "The inverse sine.", np.arcsin, slope=lambda x, y: rsqrt(1.0 - x * x), within=(-0.8, 0.8))
+acos = unary("acos", "The inverse cosine.", np.arccos, slope=lambda x, y: -rsqrt(1.0 - x * x), within=(-0.8, 0.8))
 atan = unary("atan", "The inverse tangent.", np.arctan, slope=lambda x, y: 1.0 / (x * x + 1.0))
 sinh = unary("sinh", "The hyperbolic sine.", np.sinh, slope=lambda x, y: _op("cosh")(x))
 cosh = unary("cosh", "The hyperbolic cosine.", np.cosh, slope=lambda x, y: _op("sinh")(x))
 tanh = unary("tanh", "The hyperbolic tangent.", np.tanh, slope=lambda x, y: 1.0 - y * y)
 asinh = unary("asinh", "The inverse of sinh.", np.arcsinh, slope=lambda x, y: rsqrt(x * x + 1.0))
-acosh = unary("acosh", "The inverse of cosh.", np.arccosh, slope=lambda x, y: rsqrt(x * x - 1.0))
-atanh = unary("atanh", "The inverse of tanh.", np.arctanh, slope=lambda x, y: 1.0 / (1.0 - x * x))
+acosh = unary("acosh", "The inverse of cosh.", np.arccosh, slope=lambda x, y: rsqrt(x * x - 1.0), within=(1.3, 3.0))
+atanh = unary("atanh", "The inverse of tanh.", np.arctanh, slope=lambda x, y: 1.0 / (1.0 - x * x), within=(-0.8, 0.8))
 logistic = unary(
     "logistic", "1 / (1 + exp(-x)).", special.logistic, slope=lambda x, y: y * (1.0 - y)
 )
@@ -69,15 +69,13 @@ erf_inv = unary(
     "erf_inv",
     "The inverse of erf.",
     special.erf_inv,
-    slope=lambda x, y: exp(y * y) * (math.sqrt(math.pi) / 2),
-)
+    slope=lambda x, y: exp(y * y) * (math.sqrt(math.pi) / 2), within=(-0.8, 0.8))
 lgamma = unary(
     "lgamma",
     "The logarithm of the absolute value of the gamma function.",
     special.lgamma,
-    slope=lambda x, y: _op("digamma")(x),
-)
-digamma = unary("digamma", "The derivative of lgamma.", special.digamma)
+    slope=lambda x, y: _op("digamma")(x), within=(0.5, 3.0))
+digamma = unary("digamma", "The derivative of lgamma.", special.digamma, within=(0.5, 3.0))
 
 
 def _flat(operands: Any, tangents: Any, outputs: Any) -> tuple[None]:
@@ -214,25 +212,22 @@ div = binary(
     _divide,
     jvp=_divide_jvp,
     linear=(0,),
-    transpose=lambda cts, operands, position, typing: cts[0] / operands[1],
-)
-floor_div = binary("floor_div", "a / b rounded down.", _floor_divide, jvp=_flat)
+    transpose=lambda cts, operands, position, typing: cts[0] / operands[1], within=(0.5, 2.0))
+floor_div = binary("floor_div", "a / b rounded down.", _floor_divide, jvp=_flat, within=(0.5, 2.0))
 rem = binary(
     "rem",
     "Remainder of a / b with the sign of a.",
     _remainder,
     jvp=lambda operands, tangents, outputs: (
         _remainder_tangent(tangents, trunc(operands[0] / operands[1])),
-    ),
-)
+    ), within=(0.5, 2.0))
 mod = binary(
     "mod",
     "Remainder of a / b with the sign of b.",
     _modulo,
     jvp=lambda operands, tangents, outputs: (
         _remainder_tangent(tangents, floor(operands[0] / operands[1])),
-    ),
-)
+    ), within=(0.5, 2.0))
 
 
 def _remainder_tangent(tangents: Any, quotient: Any) -> Any:
@@ -240,7 +235,7 @@ def _remainder_tangent(tangents: Any, quotient: Any) -> Any:
     return total((da, None if db is None else -(db * quotient)))
 
 
-pow = binary("pow", "a to the power b.", _power, jvp=_power_jvp)
+pow = binary("pow", "a to the power b.", _power, jvp=_power_jvp, within=(0.5, 2.0))
 maximum = binary(
     "maximum", "The greater; NaN if either is.", np.maximum, traits={"commutative"},
     jvp=_pick_jvp(lambda a, b: a > b),
@@ -249,7 +244,7 @@ minimum = binary(
     "minimum", "The lesser; NaN if either is.", np.minimum, traits={"commutative"},
     jvp=_pick_jvp(lambda a, b: a < b),
 )  # fmt: skip
-atan2 = binary("atan2", "The angle of the point (b, a).", np.arctan2, on=is_float, jvp=_atan2_jvp)
+atan2 = binary("atan2", "The angle of the point (b, a).", np.arctan2, on=is_float, jvp=_atan2_jvp, within=(0.5, 2.0))
 
 
 def _bitwise(on_bools: Any, on_bits: Any) -> Any:
@@ -343,6 +338,11 @@ def _transpose_select(cts: Any, operands: Any, position: int, typing: Typing) ->
     return select(pred, ct, zero) if position == 1 else select(pred, zero, ct)
 
 
+def _sample_select(draw: Draw) -> Call:
+    pred, on_true = draw.operand(BOOLS), draw.operand(ANY)
+    return Call((pred, on_true, draw.operand((on_true.dtype,))))
+
+
 select = define(
     "select",
     "pred on_true on_false",
@@ -352,6 +352,7 @@ select = define(
     linear=(1, 2),
     transpose=_transpose_select,
     traits={"elementwise"},
+    sample=_sample_select,
 )
 
 
@@ -379,6 +380,7 @@ cast = define(
     linear=(0,),
     transpose=lambda cts, operands, position, typing, dtype: cts[0].cast(operands[0].dtype),
     traits={"elementwise"},
+    sample=lambda draw: Call((draw.operand(ANY),), {"dtype": draw.pick(*ANY)}),
 )
 
 
@@ -386,6 +388,11 @@ def _infer_bitcast(typing: Typing, x: Type, *, dtype: DType) -> Type:
     if dtype.bits != x.dtype.bits or DType.boolean in (dtype, x.dtype):
         raise DTypeError(f"{x.dtype.value} and {dtype.value} do not have the same width")
     return x.with_dtype(dtype)
+
+
+def _sample_bitcast(draw: Draw) -> Call:
+    x = draw.operand(NUMBERS)
+    return Call((x,), {"dtype": draw.pick(*(d for d in NUMBERS if d.bits == x.dtype.bits))})
 
 
 bitcast = define(
@@ -397,6 +404,7 @@ bitcast = define(
     evaluate=lambda at, x, dtype: NamedArray(x.array.view(dtype_of(dtype).numpy), x.axes),
     jvp=lambda operands, tangents, outputs, dtype: (None,),
     traits={"elementwise"},
+    sample=_sample_bitcast,
 )
 stop_gradient = elementwise(
     "stop_gradient", "x", "x, with a derivative of zero.", lambda a: a, on=anything, jvp=_flat

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from graftwork.ir.array import NamedArray, aligned, union
 from graftwork.ir.attributes import AXIS, AXIS_SET, BOOL, Spec
+from graftwork.ir.draw import ANY, Call, Draw, some
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import Op, define
@@ -46,6 +47,47 @@ def require(check: Check, dtype: DType) -> None:
         raise DTypeError(f"not defined on {dtype.value}; cast the operand first")
 
 
+def accepted(check: Check) -> tuple[DType, ...]:
+    """The dtypes that a check accepts, those of most use first."""
+    return tuple(dtype for dtype in ANY if check(dtype))
+
+
+def pointwise(
+    dtypes: Sequence[DType], count: int = 1, within: tuple[float, float] | None = None
+) -> Callable[[Draw], Call]:
+    """A sampler of so many operands of one dtype."""
+
+    def sample(draw: Draw) -> Call:
+        first = draw.operand(dtypes, within=within)
+        rest = (draw.operand((first.dtype,), within=within) for _ in range(count - 1))
+        return Call((first, *rest))
+
+    return sample
+
+
+def along(
+    dtypes: Sequence[DType], *, least: int = 0, word: str = "axis"
+) -> Callable[[Draw], Call]:
+    """A sampler of an operand and one axis of it."""
+
+    def sample(draw: Draw) -> Call:
+        x = draw.operand(dtypes, binds=1, least=least)
+        return Call((x,), {word: draw.axis(x, least=least)})
+
+    return sample
+
+
+def over(dtypes: Sequence[DType]) -> Callable[[Draw], Call]:
+    """A sampler of an operand and some axes of it."""
+
+    def sample(draw: Draw) -> Call:
+        count = draw.pick(1, 2, 0)
+        x = draw.operand(dtypes, binds=count)
+        return Call((x,), {"over": some(draw, x, count)})
+
+    return sample
+
+
 def total(parts: Iterable[Any]) -> Any:
     """The sum of tangents, where None is zero; None if all are."""
     present = [part for part in parts if part is not None]
@@ -71,6 +113,7 @@ def elementwise(
     on: Check = is_float,
     result: DType | None = None,
     traits: Iterable[str] = (),
+    within: tuple[float, float] | None = None,
     **fields: Any,
 ) -> Op:
     """An op that zips its operands by name; `result` is its output dtype if not that of them."""
@@ -97,6 +140,7 @@ def elementwise(
         infer=infer,
         evaluate=evaluate,
         traits={"elementwise", *traits},
+        sample=pointwise(accepted(on), len(operands.split()), within),
         **fields,
     )
 
@@ -132,7 +176,14 @@ def reduction(
         return NamedArray(in_float(lambda a: function(a, axis=places), x.array), kept)
 
     return define(
-        name, "x", doc, attrs=(Spec("over", AXIS_SET),), infer=infer, evaluate=evaluate, **fields
+        name,
+        "x",
+        doc,
+        attrs=(Spec("over", AXIS_SET),),
+        infer=infer,
+        evaluate=evaluate,
+        sample=over(accepted(on)),
+        **fields,
     )
 
 
@@ -150,5 +201,11 @@ def cumulative(name: str, doc: str, function: Callable[..., Any], **fields: Any)
         out = in_float(lambda a: function(a, axis=place), forward)
         return NamedArray(np.flip(out, place) if reverse else out, x.axes)
 
+    def sample(draw: Draw) -> Call:
+        x = draw.operand(accepted(is_number), binds=1)
+        return Call((x,), {"axis": draw.axis(x), "reverse": draw.pick(False, True)})
+
     specs = (Spec("axis", AXIS), Spec("reverse", BOOL, False))
-    return define(name, "x", doc, attrs=specs, infer=infer, evaluate=evaluate, **fields)
+    return define(
+        name, "x", doc, attrs=specs, infer=infer, evaluate=evaluate, sample=sample, **fields
+    )

@@ -13,6 +13,7 @@ import numpy as np
 
 from graftwork.ir.array import NamedArray, aligned, union
 from graftwork.ir.attributes import AXIS, AXIS_LIST, AXIS_SET, FLOAT, INT, SIZE, Spec, choice
+from graftwork.ir.draw import ANY, INTS, NUMBERS, Call, Draw, some
 from graftwork.ir.errors import AxisError, DTypeError, InputError, UnsupportedOpError
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.sizes import Size
@@ -100,6 +101,16 @@ def _transpose_gather(
     )
 
 
+def _sample_gather(draw: Draw) -> Call:
+    count, mode = draw.pick(1, 2), draw.pick("promise", "clip", "fill")
+    x = draw.operand(ANY, binds=count, least=1)
+    axes = some(draw, x, count, least=1)
+    far = mode != "promise" and draw.pick(True, False)
+    indices = [draw.operand(INTS) if far else draw.positions(axis) for axis in axes]
+    fill = draw.pick(0.0, 1.0, *((np.nan, -0.0) if x.dtype.is_float else ()))
+    return Call((x, *indices), {"axes": axes, "mode": mode, "fill": fill})
+
+
 gather = define(
     "gather",
     "x *indices",
@@ -118,6 +129,7 @@ gather = define(
         ),
     ),
     transpose=_transpose_gather,
+    sample=_sample_gather,
 )
 
 
@@ -213,6 +225,24 @@ def _transpose_scatter(
     return REGISTRY["scatter"](ct, zero, *indices, axes=axes, over=over, combine="set", mode=mode)
 
 
+def _sample_scatter(draw: Draw) -> Call:
+    """No two updates of one place, unless their order means nothing."""
+    combine = draw.pick("set", "add", "mul", "min", "max")
+    x = draw.operand(ANY if combine == "set" else NUMBERS, binds=1, least=2)
+    axis = draw.axis(x, least=2)
+    looped = (draw.make(draw.number(0, 2)),)[: draw.number(0, 1)]
+    updates = draw.operand((x.dtype,), axes=looped, avoid=(axis,))
+    if combine == "set" and looped:
+        places = REGISTRY["iota"](axis=looped[0]) + draw.number(0, 1)
+        index = REGISTRY["mod"](places, REGISTRY["size"](value=draw.size(axis)))
+    elif combine == "set":
+        index = draw.positions(axis, avoid=(axis,))
+    else:
+        index = draw.positions(axis, axes=looped, avoid=(axis,))
+    attrs = {"combine": combine, "mode": draw.pick("promise", "drop", "clip")}
+    return Call((x, updates, index), {"axes": (axis,), "over": looped, **attrs})
+
+
 scatter = define(
     "scatter",
     "x updates *indices",
@@ -228,6 +258,7 @@ scatter = define(
     jvp=_scatter_jvp,
     linear=(0, 1),
     transpose=_transpose_scatter,
+    sample=_sample_scatter,
 )
 
 
@@ -270,6 +301,15 @@ def _transpose_window(cts: Any, operands: Any, position: int, typing: Typing, **
     return REGISTRY["scatter"](zero, ct, where, axes=(axis,), over=(into, kernel), combine="add")
 
 
+def _sample_window(draw: Draw) -> Call:
+    size, dilation = draw.number(1, 3), draw.number(1, 2)
+    reach = (size - 1) * dilation + 1
+    x = draw.operand(ANY, binds=1, least=reach)
+    attrs = {"size": size, "dilation": dilation, "stride": draw.number(1, 3)}
+    axis = draw.axis(x, least=reach)
+    return Call((x,), {"axis": axis, "into": draw.new(), "kernel": draw.new(), **attrs})
+
+
 window = define(
     "window",
     "x",
@@ -286,4 +326,5 @@ window = define(
     evaluate=_evaluate_window,
     linear=(0,),
     transpose=_transpose_window,
+    sample=_sample_window,
 )

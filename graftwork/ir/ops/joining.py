@@ -11,6 +11,7 @@ import numpy as np
 
 from graftwork.ir.array import NamedArray, aligned
 from graftwork.ir.attributes import AXIS, AXIS_LIST, AXIS_SET, INT, SIZE, Spec
+from graftwork.ir.draw import ANY, Call, Draw, some
 from graftwork.ir.errors import AxisError
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.sizes import Size, bounds, ceil_div, maximum
@@ -41,6 +42,12 @@ def _transpose_index(cts: Any, operands: Any, position: int, typing: Typing, **a
     return REGISTRY["select"](here, ct, ct.builder.constant(0.0, ct.dtype))
 
 
+def _sample_index(draw: Draw) -> Call:
+    x = draw.operand(ANY, binds=1, least=1)
+    axis = draw.axis(x, least=1)
+    return Call((x,), {"axis": axis, "at": draw.pick(0, draw.size(axis) - 1)})
+
+
 index = define(
     "index",
     "x",
@@ -50,6 +57,7 @@ index = define(
     evaluate=_evaluate_index,
     linear=(0,),
     transpose=_transpose_index,
+    sample=_sample_index,
 )
 
 
@@ -87,6 +95,14 @@ def _transpose_slice(
     return REGISTRY["pad"](ct, zero, axis=into, low=start, high=high, interior=step - 1, into=axis)
 
 
+def _sample_slice(draw: Draw) -> Call:
+    start, cut = draw.number(0, 2), draw.number(0, 1)
+    x = draw.operand(ANY, binds=1, least=start + cut)
+    axis = draw.axis(x, least=start + cut)
+    attrs = {"start": start, "stop": draw.size(axis) - cut, "step": draw.number(1, 3)}
+    return Call((x,), {"axis": axis, "into": draw.new(), **attrs})
+
+
 slice_ = define(
     "slice",
     "x",
@@ -102,6 +118,7 @@ slice_ = define(
     evaluate=_evaluate_slice,
     linear=(0,),
     transpose=_transpose_slice,
+    sample=_sample_slice,
 )
 
 
@@ -156,6 +173,15 @@ def _without_others(ct: Any, axis: str, into: str) -> Any:
     return ct.sum(axis) if axis != into and axis in ct.type.axis_set else ct
 
 
+def _sample_concat(draw: Draw) -> Call:
+    """One to three operands, each with its axis or as one position."""
+    dtype = draw.pick(*ANY)
+    wide = [draw.pick(True, False) for _ in range(draw.pick(2, 1, 3))]
+    xs = [draw.operand((dtype,), binds=int(has)) for has in wide]
+    axes = [draw.axis(x) if has else draw.new() for x, has in zip(xs, wide, strict=True)]
+    return Call(xs, {"axes": axes, "into": draw.new()})
+
+
 concat = define(
     "concat",
     "*xs",
@@ -165,6 +191,7 @@ concat = define(
     evaluate=_evaluate_concat,
     linear=(0,),
     transpose=_transpose_concat,
+    sample=_sample_concat,
 )
 
 
@@ -224,6 +251,15 @@ def _transpose_pad(
     return (ct * mask).sum(into)
 
 
+def _sample_pad(draw: Draw) -> Call:
+    has = draw.pick(True, False)
+    x = draw.operand(ANY, binds=int(has))
+    axis = draw.axis(x) if has else draw.new()
+    value = draw.operand((x.dtype,))
+    attrs = {"low": draw.number(0, 2), "high": draw.number(0, 2), "interior": draw.number(0, 2)}
+    return Call((x, value), {"axis": axis, "into": draw.new(), **attrs})
+
+
 pad = define(
     "pad",
     "x value",
@@ -239,12 +275,19 @@ pad = define(
     evaluate=_evaluate_pad,
     linear=(0, 1),
     transpose=_transpose_pad,
+    sample=_sample_pad,
 )
 
 
 def _infer_flip(typing: Typing, x: Type, *, axes: tuple[str, ...]) -> Type:
     require_axes(x, axes)
     return x
+
+
+def _sample_flip(draw: Draw) -> Call:
+    count = draw.pick(1, 2, 0)
+    x = draw.operand(ANY, binds=count)
+    return Call((x,), {"axes": some(draw, x, count)})
 
 
 flip = define(
@@ -258,4 +301,5 @@ flip = define(
     ),
     linear=(0,),
     transpose=lambda cts, operands, position, typing, axes: REGISTRY["flip"](cts[0], axes=axes),
+    sample=_sample_flip,
 )

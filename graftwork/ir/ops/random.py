@@ -9,12 +9,15 @@ The algorithm is that of Salmon et al. 2011; bits and floats are those of JAX wi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graftwork.ir.attributes import AXIS, AXIS_SEQ, DTYPE, FLOAT, Spec
 from graftwork.ir.build import Term
+from graftwork.ir.draw import FLOATS, INTS, Call, Draw
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import REGISTRY, define
@@ -63,6 +66,10 @@ def _infer_threefry(typing: Typing, *types: Type) -> tuple[Type, Type]:
     return result, result
 
 
+def _sample_threefry(draw: Draw) -> Call:
+    return Call([draw.operand((DType.u32,)) for _ in range(4)])
+
+
 threefry2x32 = define(
     "threefry2x32",
     "k0 k1 x0 x1",
@@ -70,6 +77,7 @@ threefry2x32 = define(
     infer=_infer_threefry,
     body=_threefry,
     traits={"elementwise", "random"},
+    sample=_sample_threefry,
 )
 
 
@@ -134,6 +142,14 @@ def _random_bits(keys: Term, *, axes: tuple[str, ...], key: str, dtype: DType) -
     return (high ^ low).cast(dtype)
 
 
+def _sample_draw(dtypes: Sequence[DType], draw: Draw) -> Call:
+    key = draw.make(2)
+    keys = draw.operand((DType.u32,), axes=(key,))
+    axes = tuple(dict.fromkeys(draw.other_axis(keys) for _ in range(draw.pick(1, 2, 0))))
+    dtype = {"dtype": draw.pick(*dtypes)} if dtypes else {}
+    return Call((keys,), {"axes": axes, "key": key, **dtype})
+
+
 random_bits = define(
     "random_bits",
     "keys",
@@ -141,6 +157,7 @@ random_bits = define(
     attrs=(*_DRAW, Spec("dtype", DTYPE, DType.u32)),
     infer=_infer_draw,
     body=_random_bits,
+    sample=partial(_sample_draw, (DType.u32, DType.u64, DType.u16, DType.u8)),
     traits=_RANDOM,
 )
 
@@ -178,6 +195,7 @@ random_uniform = define(
     ),
     infer=_infer_draw,
     body=_random_uniform,
+    sample=partial(_sample_draw, FLOATS),
     traits=_RANDOM,
 )
 
@@ -196,6 +214,7 @@ random_normal = define(
     attrs=(*_DRAW, Spec("dtype", DTYPE, DType.f32)),
     infer=_infer_draw,
     body=_random_normal,
+    sample=partial(_sample_draw, FLOATS),
     traits=_RANDOM,
 )
 
@@ -212,6 +231,7 @@ random_split = define(
     attrs=_DRAW,
     infer=_infer_split,
     body=lambda keys, axes, key: _joined(_hashed(keys, key, axes), key),
+    sample=partial(_sample_draw, ()),
     traits=_RANDOM,
 )
 
@@ -228,6 +248,7 @@ random_seed = define(
     "The key that an integer stands for: its high and low words.",
     attrs=(_KEY,),
     body=_random_seed,
+    sample=lambda draw: Call((draw.operand(INTS),), {"key": draw.new()}),
 )
 
 
@@ -236,11 +257,18 @@ def _random_fold_in(keys: Term, data: Term, *, key: str) -> Term:
     return _joined(_words(threefry2x32.emit(*_halves(keys, key), *_halves(seed, key))), key)
 
 
+def _sample_fold_in(draw: Draw) -> Call:
+    key = draw.make(2)
+    keys = draw.operand((DType.u32,), axes=(key,))
+    return Call((keys, draw.operand(INTS, avoid=(key,))), {"key": key})
+
+
 random_fold_in = define(
     "random_fold_in",
     "keys data",
     "The key of a key and an integer, whose low word counts.",
     attrs=(_KEY,),
     body=_random_fold_in,
+    sample=_sample_fold_in,
     traits=_RANDOM,
 )

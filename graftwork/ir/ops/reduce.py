@@ -8,6 +8,7 @@ import numpy as np
 
 from graftwork.ir.array import NamedArray, aligned, union
 from graftwork.ir.attributes import AXIS, AXIS_SET, BOOL, DTYPE, INT, SIZE, Spec
+from graftwork.ir.draw import ANY, INTS, NUMBERS, Call, Draw, some
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, DTypeError
 from graftwork.ir.graph import Region
@@ -43,6 +44,14 @@ def _evaluate_contract(
     return NamedArray(in_float(product, a.array, b.array), tuple(kept))
 
 
+def sample_contract(draw: Draw) -> Call:
+    """Two operands and the axes that both have and lose."""
+    count = draw.pick(1, 0, 2)
+    a = draw.operand(NUMBERS, binds=count)
+    over = some(draw, a, count)
+    return Call((a, draw.operand((a.dtype,), axes=over)), {"over": over})
+
+
 contract = define(
     "contract",
     "a b",
@@ -55,6 +64,7 @@ contract = define(
     transpose=lambda cts, operands, position, typing, over: _transpose_contract(
         cts[0], operands[1 - position], operands[position].type, over
     ),
+    sample=sample_contract,
 )
 
 
@@ -164,9 +174,13 @@ def _arg(name: str, doc: str, function: Any) -> Any:
         found = function(x.array, axis=x.position(axis)).astype(dtype.numpy)
         return NamedArray(found, tuple(a for a in x.axes if a != axis))
 
+    def sample(draw: Draw) -> Call:
+        x = draw.operand(ANY, binds=1, least=1)
+        return Call((x,), {"axis": draw.axis(x, least=1), "dtype": draw.pick(*INTS)})
+
     return define(
         name, "x", doc, attrs=(Spec("axis", AXIS), Spec("dtype", DTYPE, DType.i64)),
-        infer=_infer_arg, evaluate=evaluate,
+        infer=_infer_arg, evaluate=evaluate, sample=sample,
         jvp=lambda operands, tangents, outputs, **attrs: (None,),
     )  # fmt: skip
 
@@ -280,6 +294,14 @@ def _sort_jvp(
     )
 
 
+def _sample_sort(draw: Draw) -> Call:
+    first = draw.operand(ANY, binds=1)
+    axis = draw.axis(first)
+    xs = [first, *(draw.operand(ANY, axes=(axis,)) for _ in range(draw.number(0, 2)))]
+    attrs = {"descending": draw.pick(False, True), "keys": draw.number(1, len(xs))}
+    return Call(xs, {"axis": axis, **attrs})
+
+
 sort = define(
     "sort",
     "*xs",
@@ -288,6 +310,7 @@ sort = define(
     infer=_infer_sort,
     evaluate=_evaluate_sort,
     jvp=_sort_jvp,
+    sample=_sample_sort,
 )
 
 
@@ -316,6 +339,12 @@ def _top_k_jvp(operands: Any, tangents: Any, outputs: Any, *, axis: str, **attrs
     return (REGISTRY["gather"](tangents[0].broadcast(axis), outputs[1], axes=(axis,)), None)
 
 
+def _sample_top_k(draw: Draw) -> Call:
+    k = draw.number(0, 2)
+    x = draw.operand(ANY, binds=1, least=k)
+    return Call((x,), {"axis": draw.axis(x, least=k), "k": k, "into": draw.new()})
+
+
 top_k = define(
     "top_k",
     "x",
@@ -324,4 +353,5 @@ top_k = define(
     infer=_infer_top_k,
     evaluate=_evaluate_top_k,
     jvp=_top_k_jvp,
+    sample=_sample_top_k,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from graftwork.ir.attributes import AXIS, FLOAT, Spec, choice, optional
 from graftwork.ir.build import Term
+from graftwork.ir.draw import FLOATS, Call, Draw
 from graftwork.ir.op import REGISTRY, Op, define
 from graftwork.ir.ops.elementwise import (
     abs,
@@ -20,10 +21,22 @@ from graftwork.ir.ops.elementwise import (
     select,
     tanh,
 )
+from graftwork.ir.ops.families import pointwise
 
 
 def _activation(name: str, doc: str, body: Any, *attrs: Spec, **fields: Any) -> Op:
-    return define(name, "x", doc, attrs=attrs, body=body, traits={"elementwise"}, **fields)
+    given = {"sample": pointwise(FLOATS)} | fields
+    return define(name, "x", doc, attrs=attrs, body=body, traits={"elementwise"}, **given)
+
+
+def _with(**options: tuple[Any, ...]) -> Any:
+    """A sampler of a float and one of the options for each attribute."""
+
+    def sample(draw: Draw) -> Call:
+        attrs = {name: draw.pick(*values) for name, values in options.items()}
+        return Call((draw.operand(FLOATS),), attrs)
+
+    return sample
 
 
 def _relu_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
@@ -45,6 +58,7 @@ gelu = _activation(
     "x times the normal distribution function of x (Hendrycks and Gimpel 2016), or its tanh form.",
     _gelu,
     Spec("approximate", choice("none", "tanh"), "none"),
+    sample=_with(approximate=("none", "tanh")),
 )
 quick_gelu = _activation(
     "quick_gelu",
@@ -67,6 +81,7 @@ softplus = _activation(
     _softplus,
     Spec("beta", FLOAT, 1.0),
     Spec("threshold", optional(FLOAT), None),
+    sample=_with(beta=(1.0, 2.0), threshold=(None, 20.0)),
 )
 log_sigmoid = _activation(
     "log_sigmoid",
@@ -81,8 +96,9 @@ def _leaky_relu(x: Term, *, slope: float) -> Term:
 
 
 leaky_relu = _activation(
-    "leaky_relu", "x where positive, else slope x.", _leaky_relu, Spec("slope", FLOAT, 0.01)
-)
+    "leaky_relu", "x where positive, else slope x.", _leaky_relu, Spec("slope", FLOAT, 0.01),
+    sample=_with(slope=(0.01, 0.25)),
+)  # fmt: skip
 
 
 def _elu(x: Term, *, alpha: float) -> Term:
@@ -91,8 +107,9 @@ def _elu(x: Term, *, alpha: float) -> Term:
 
 
 elu = _activation(
-    "elu", "x where positive, else alpha (exp(x) - 1).", _elu, Spec("alpha", FLOAT, 1.0)
-)
+    "elu", "x where positive, else alpha (exp(x) - 1).", _elu, Spec("alpha", FLOAT, 1.0),
+    sample=_with(alpha=(1.0, 0.5)),
+)  # fmt: skip
 
 
 def _selu(x: Term) -> Term:
@@ -115,6 +132,7 @@ clip = _activation(
     Spec("low", FLOAT),
     Spec("high", FLOAT),
     jvp=_clip_jvp,
+    sample=_with(low=(-1.0, 0.0), high=(1.0, 0.5)),
 )
 hard_sigmoid = _activation(
     "hard_sigmoid",
@@ -133,10 +151,16 @@ def _glu(x: Term, *, axis: str, into: str) -> Term:
     return value * logistic(gate)
 
 
+def _sample_glu(draw: Draw) -> Call:
+    x = draw.operand(FLOATS, binds=1, multiple=2)
+    return Call((x,), {"axis": draw.axis(x, multiple=2), "into": draw.new()})
+
+
 glu = define(
     "glu",
     "x",
     "The first half of an axis times the logistic of the second half (Dauphin et al. 2017).",
     attrs=(Spec("axis", AXIS), Spec("into", AXIS)),
     body=_glu,
+    sample=_sample_glu,
 )

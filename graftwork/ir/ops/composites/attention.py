@@ -6,6 +6,7 @@ import math
 
 from graftwork.ir.attributes import AXIS, BOOL, FLOAT, Spec, choice, optional
 from graftwork.ir.build import Term, mark
+from graftwork.ir.draw import FLOATS, Call, Draw
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.ops.composites.precision import widened
@@ -45,6 +46,23 @@ def _attention(
     return mark("z", REGISTRY["contract"](pattern, v, over=key))
 
 
+def _sample_attention(draw: Draw) -> Call:
+    q = draw.operand(FLOATS, binds=1)
+    over = draw.axis(q)
+    key = draw.other_axis(q)
+    k = draw.operand((q.dtype,), axes=(over, key))
+    v = draw.operand((q.dtype,), axes=(key,))
+    kinds = draw.pick((), (DType.boolean,), (q.dtype,))
+    mask = [draw.operand(kinds, axes=(key,))] if kinds else []
+    attrs = {
+        "scale": draw.pick(1.0, 0.5),
+        "softcap": draw.pick(None, 2.0),
+        "masked_rows": draw.pick("nan", "zero", "mean"),
+        "in_f32": draw.pick(False, True),
+    }
+    return Call((q, k, v, *mask), {"over": over, "key": key, **attrs})
+
+
 attention = define(
     "attention",
     "q k v mask?",
@@ -60,5 +78,6 @@ attention = define(
         Spec("in_f32", BOOL, False),
     ),
     body=_attention,
+    sample=_sample_attention,
     sites=("scores", "pattern", "z"),
 )

@@ -6,9 +6,11 @@ from typing import Any
 
 from graftwork.ir.attributes import AXIS, AXIS_SET, DTYPE, SIZE, Spec, choice
 from graftwork.ir.build import Term
+from graftwork.ir.draw import ANY, FLOATS, INTS, Call, Draw
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.ops.families import total
+from graftwork.ir.ops.reduce import sample_contract
 from graftwork.ir.sizes import Size
 
 
@@ -32,14 +34,27 @@ def _linear_jvp(operands: Any, tangents: Any, outputs: Any, *, over: tuple[str, 
     )
 
 
+def _sample_linear(draw: Draw) -> Call:
+    product = sample_contract(draw)
+    bias = draw.pick((product.operands[0].dtype,), ())
+    return Call((*product.operands, *([draw.operand(bias)] if bias else [])), product.attrs)
+
+
 linear = define(
     "linear",
     "x weight bias?",
     "x contracted with a weight over axes, plus a bias.",
     attrs=(Spec("over", AXIS_SET),),
     body=_linear,
+    sample=_sample_linear,
     jvp=_linear_jvp,
 )
+
+def _sample_embedding(draw: Draw) -> Call:
+    table = draw.operand(ANY, binds=1, least=1)
+    axis = draw.axis(table, least=1)
+    return Call((table, draw.positions(axis)), {"axis": axis})
+
 
 embedding = define(
     "embedding",
@@ -47,6 +62,7 @@ embedding = define(
     "The rows of a table that ids name; ids are within its axis.",
     attrs=(Spec("axis", AXIS),),
     body=lambda table, ids, axis: REGISTRY["gather"](table, ids, axes=(axis,)),
+    sample=_sample_embedding,
 )
 
 
@@ -63,6 +79,10 @@ one_hot = define(
     "1 at the position that an id names along a new axis, else 0; all 0 for ids outside of it.",
     attrs=(Spec("axis", AXIS), Spec("size", SIZE), Spec("dtype", DTYPE, DType.f32)),
     body=_one_hot,
+    sample=lambda draw: Call(
+        (draw.operand(INTS),),
+        {"axis": draw.new(), "size": draw.number(0, 4), "dtype": draw.pick(*ANY)},
+    ),
 )
 
 
@@ -81,10 +101,18 @@ def _rotary(x: Term, cos: Term, sin: Term, *, axis: str, style: str) -> Term:
     return x * cos + _rotate(x, axis, style) * sin
 
 
+def _sample_rotary(draw: Draw) -> Call:
+    x = draw.operand(FLOATS, binds=1, multiple=2)
+    angles = (draw.operand((x.dtype,)) for _ in range(2))
+    axis = draw.axis(x, multiple=2)
+    return Call((x, *angles), {"axis": axis, "style": draw.pick("half", "interleaved")})
+
+
 rotary = define(
     "rotary",
     "x cos sin",
     "Pairs along an axis turned by angles (RoFormer, Su et al. 2021): x cos + rotate(x) sin.",
     attrs=(Spec("axis", AXIS), Spec("style", choice("half", "interleaved"), "half")),
     body=_rotary,
+    sample=_sample_rotary,
 )

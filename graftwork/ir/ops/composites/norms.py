@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graftwork.ir.attributes import AXIS, AXIS_SET, BOOL, FLOAT, INT, Spec
 from graftwork.ir.build import Term, mark
+from graftwork.ir.draw import FLOATS, Call, Draw, some
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import define
 from graftwork.ir.ops.composites.precision import widened
@@ -30,6 +31,15 @@ def _affine(x: Term, weight: Term | None, bias: Term | None, dtype: DType) -> Te
     return x.cast(dtype)
 
 
+def _gains(draw: Draw, most: int) -> list[Term]:
+    """Up to so many operands that scale and shift."""
+    return [draw.operand(FLOATS) for _ in range(draw.number(0, most))]
+
+
+def _eps(draw: Draw) -> float:
+    return draw.pick(0.125, 1e-5)
+
+
 def _layer_norm(
     x: Term, weight: Term | None = None, bias: Term | None = None, *,
     over: tuple[str, ...], eps: float, in_f32: bool,
@@ -39,12 +49,20 @@ def _layer_norm(
     return _affine(normalized, weight, bias, x.dtype)
 
 
+def _sample_layer_norm(draw: Draw) -> Call:
+    count = draw.pick(1, 2)
+    x = draw.operand(FLOATS, binds=count)
+    attrs = {"over": some(draw, x, count), "eps": _eps(draw), "in_f32": draw.pick(False, True)}
+    return Call((x, *_gains(draw, 2)), attrs)
+
+
 layer_norm = define(
     "layer_norm",
     "x weight? bias?",
     "x less its mean, over its standard deviation (Ba et al. 2016), times weight, plus bias.",
     attrs=(_OVER, _EPS, _IN_F32),
     body=_layer_norm,
+    sample=_sample_layer_norm,
     sites=_INSIDE,
 )
 
@@ -63,6 +81,16 @@ def _rms_norm(
     return (normalized * gain).cast(x.dtype)
 
 
+def _sample_rms_norm(draw: Draw) -> Call:
+    x = draw.operand(FLOATS, binds=1)
+    attrs = {
+        "offset": draw.pick(0.0, 1.0),
+        "in_f32": draw.pick(False, True),
+        "weight_after_cast": draw.pick(False, True),
+    }
+    return Call((x, *_gains(draw, 1)), {"over": some(draw, x, 1), "eps": _eps(draw), **attrs})
+
+
 rms_norm = define(
     "rms_norm",
     "x weight?",
@@ -76,6 +104,7 @@ rms_norm = define(
         Spec("weight_after_cast", BOOL, False),
     ),
     body=_rms_norm,
+    sample=_sample_rms_norm,
     sites=_INSIDE,
 )
 
@@ -88,6 +117,12 @@ def _batch_norm(
     return _affine(normalized, weight, bias, x.dtype)
 
 
+def _sample_batch_norm(draw: Draw) -> Call:
+    x = draw.operand(FLOATS)
+    statistics = (draw.operand((x.dtype,), within=(0.5, 2.0)) for _ in range(2))
+    return Call((x, *statistics, *_gains(draw, 2)), {"eps": _eps(draw)})
+
+
 batch_norm = define(
     "batch_norm",
     "x mean var weight? bias?",
@@ -95,6 +130,7 @@ batch_norm = define(
     "weight, plus bias.",
     attrs=(_EPS,),
     body=_batch_norm,
+    sample=_sample_batch_norm,
     sites=("normalized",),
 )
 
@@ -113,6 +149,14 @@ def _group_norm(
     return _affine(merged, weight, bias, x.dtype)
 
 
+def _sample_group_norm(draw: Draw) -> Call:
+    x = draw.operand(FLOATS, binds=1, multiple=2)
+    axis = draw.axis(x, multiple=2)
+    over = [a for a in x.axes if a != axis and draw.pick(True, False)]
+    attrs = {"groups": draw.pick(1, 2), "over": over, "in_f32": draw.pick(False, True)}
+    return Call((x, *_gains(draw, 2)), {"axis": axis, "eps": _eps(draw), **attrs})
+
+
 group_norm = define(
     "group_norm",
     "x weight? bias?",
@@ -120,5 +164,6 @@ group_norm = define(
     "bias along the axis.",
     attrs=(Spec("axis", AXIS), Spec("groups", INT), _OVER, _EPS, _IN_F32),
     body=_group_norm,
+    sample=_sample_group_norm,
     sites=_INSIDE,
 )

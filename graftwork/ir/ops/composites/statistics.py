@@ -7,12 +7,13 @@ from typing import Any
 
 from graftwork.ir.attributes import AXIS, AXIS_SET, FLOAT, Spec
 from graftwork.ir.build import Term
+from graftwork.ir.draw import FLOATS, Call, Draw, some
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.ops.composites.precision import widened
 from graftwork.ir.ops.elementwise import exp, is_finite, log, maximum, select, stop_gradient
-from graftwork.ir.ops.families import total
+from graftwork.ir.ops.families import along, over, pointwise, total
 from graftwork.ir.sizes import Size
 
 _OVER = Spec("over", AXIS_SET)
@@ -48,6 +49,7 @@ mean = define(
     attrs=(_OVER,),
     body=_mean,
     linear=(0,),
+    sample=over(FLOATS),
 )
 
 
@@ -59,12 +61,19 @@ def _var(x: Term, *, over: tuple[str, ...], correction: float) -> Term:
     return ((centered * centered).sum(*over) / free).cast(x.dtype)
 
 
+def _sample_var(draw: Draw) -> Call:
+    count = draw.pick(1, 2, 0)
+    x = draw.operand(FLOATS, binds=count)
+    return Call((x,), {"over": some(draw, x, count), "correction": draw.pick(0.0, 1.0)})
+
+
 var = define(
     "var",
     "x",
     "The variance over axes: squared deviations from the mean over n - correction.",
     attrs=(_OVER, Spec("correction", FLOAT, 0.0)),
     body=_var,
+    sample=_sample_var,
 )
 
 
@@ -85,6 +94,7 @@ logsumexp = define(
     "log(sum(exp(x))) over axes without overflow; -inf where all are -inf.",
     attrs=(_OVER,),
     body=_logsumexp,
+    sample=over(FLOATS),
 )
 
 
@@ -107,6 +117,7 @@ logaddexp = define(
     "log(exp(a) + exp(b)) without overflow.",
     body=_logaddexp,
     jvp=_logaddexp_jvp,
+    sample=pointwise(FLOATS, 2),
     traits={"elementwise", "commutative"},
 )
 
@@ -129,6 +140,7 @@ softmax = define(
     attrs=(_AXIS,),
     body=_softmax,
     jvp=_softmax_jvp,
+    sample=along(FLOATS),
 )
 
 
@@ -148,4 +160,5 @@ log_softmax = define(
     attrs=(_AXIS,),
     body=_log_softmax,
     jvp=_log_softmax_jvp,
+    sample=along(FLOATS),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graftwork.ir.attributes import AXIS_SEQ, AXIS_SET, BOOL, INT, INTS, Spec, optional
 from graftwork.ir.build import Operand, Term
+from graftwork.ir.draw import FLOATS, NUMBERS, Call, Draw, some
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError
 from graftwork.ir.op import REGISTRY, define
@@ -69,6 +71,37 @@ def _conv_jvp(operands: Any, tangents: Any, outputs: Any, **attrs: Any) -> Any:
     return (total((moved, bent)),)
 
 
+def _slides(draw: Draw, count: int, sizes: list[int]) -> tuple[int, dict[str, Any]]:
+    """Attributes of windows that slide over so many axes, and what the axes hold at least."""
+    attrs: dict[str, Any] = {
+        "into": [draw.new() for _ in range(count)],
+        "stride": [draw.number(1, 2) for _ in range(count)],
+        "dilation": [draw.number(1, 2) for _ in range(count)],
+        "low": [draw.pick(0, 1, -1, 2) for _ in range(count)],
+        "high": [draw.pick(0, 1, -1, 2) for _ in range(count)],
+    }
+    least = max(
+        (size - 1) * dilation + 1 - low - high
+        for size, dilation, low, high in zip(
+            sizes, attrs["dilation"], attrs["low"], attrs["high"], strict=True
+        )
+    )
+    return max(least, 1), attrs
+
+
+def _sample_conv(draw: Draw) -> Call:
+    count, channels = draw.pick(1, 2), draw.pick(1, 0)
+    sizes = [draw.pick(2, 1, 3) for _ in range(count)]
+    kernel = [draw.make(size) for size in sizes]
+    least, attrs = _slides(draw, count, sizes)
+    x = draw.operand(NUMBERS, binds=count + channels, least=least, avoid=kernel)
+    picked = some(draw, x, count + channels, least=least)
+    axes, over = picked[:count], picked[count:]
+    weight = draw.operand((x.dtype,), axes=(*kernel, *over))
+    attrs |= {"kernel": kernel, "base_dilation": [draw.number(1, 2) for _ in range(count)]}
+    return Call((x, weight), {"axes": axes, "over": over, **attrs})
+
+
 conv = define(
     "conv",
     "x weight",
@@ -88,6 +121,7 @@ conv = define(
     ),
     body=_conv,
     jvp=_conv_jvp,
+    sample=_sample_conv,
 )
 
 _POOL = (
@@ -116,6 +150,14 @@ def _pooled(x: Term, fill: Operand, *, axes: Names, into: Names, size: Ints, str
     return x, tuple(kernels)
 
 
+def _sample_pool(dtypes: tuple[DType, ...], draw: Draw) -> Call:
+    count = draw.pick(1, 2)
+    sizes = [draw.pick(2, 1, 3) for _ in range(count)]
+    least, attrs = _slides(draw, count, sizes)
+    x = draw.operand(dtypes, binds=count, least=least)
+    return Call((x,), {"axes": some(draw, x, count, least=least), "size": sizes, **attrs})
+
+
 def _lowest(dtype: DType) -> int | float | bool:
     """What never wins a maximum."""
     if dtype.is_int:
@@ -134,6 +176,7 @@ max_pool = define(
     "The greatest in each window of spatial axes; padding never wins.",
     attrs=_POOL,
     body=_max_pool,
+    sample=partial(_sample_pool, NUMBERS),
 )
 
 
@@ -149,6 +192,12 @@ def _avg_pool(x: Term, *, count_padding: bool, divisor: int | None, **attrs: Any
     return total / present.sum(*kernels)
 
 
+def _sample_avg_pool(draw: Draw) -> Call:
+    pool = _sample_pool(FLOATS, draw)
+    counted = {"count_padding": draw.pick(False, True), "divisor": draw.pick(None, 3)}
+    return Call(pool.operands, {**pool.attrs, **counted})
+
+
 avg_pool = define(
     "avg_pool",
     "x",
@@ -156,4 +205,5 @@ avg_pool = define(
     "over the positions of x in it if not, or over a given divisor.",
     attrs=(*_POOL, Spec("count_padding", BOOL, False), Spec("divisor", optional(INT), None)),
     body=_avg_pool,
+    sample=_sample_avg_pool,
 )
