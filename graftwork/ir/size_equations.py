@@ -1,4 +1,4 @@
-"""Equations between sizes: exact polynomial division, and what a symbol must be."""
+"""Equations between sizes: what a symbol must be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from graftwork.ir.sizes import (
     Size,
     UnboundSymbol,
     evaluate,
+    monomial_quotient,
     polynomial,
     symbol,
     terms,
@@ -25,7 +26,7 @@ def solve(expr: Size, name: str, value: int, bindings: Mapping[str, int]) -> int
     slope: dict[Monomial, int] = {}
     offset: dict[Monomial, int] = {}
     for monomial, coefficient in terms(expr):
-        others = _quotient(monomial, unknown)
+        others = monomial_quotient(monomial, unknown)
         rest, part = (monomial, offset) if others is None else (others, slope)
         if any(name in atom.symbols for atom in rest):
             return None
@@ -38,31 +39,3 @@ def solve(expr: Size, name: str, value: int, bindings: Mapping[str, int]) -> int
     if factor == 0 or distance % factor or distance // factor < 0:
         return None
     return distance // factor
-
-
-def exact_div(a: Size, b: Size) -> Size | None:
-    """The polynomial `q` with ``q * b == a``, if there is one.
-
-    Unlike ``a // b`` it cancels symbols that may be 0. Raises ZeroDivisionError if `b` is 0.
-    """
-    if b == 0:
-        raise ZeroDivisionError(f"size {a} divided by 0")
-    (divisor, scale), *_ = terms(b)
-    quotient: Size = 0
-    while a != 0:
-        (lead, coefficient), *_ = terms(a)
-        monomial = _quotient(lead, divisor)
-        if monomial is None or coefficient % scale:
-            return None
-        step = polynomial({monomial: coefficient // scale})
-        quotient, a = quotient + step, a - step * b
-    return quotient
-
-
-def _quotient(monomial: Monomial, divisor: Monomial) -> Monomial | None:
-    rest = list(monomial)
-    for atom in divisor:
-        if atom not in rest:
-            return None
-        rest.remove(atom)
-    return tuple(rest)

@@ -198,6 +198,35 @@ def decide(a: Size, b: Size) -> bool | None:
     return False if constant % gcd(*coefficients) else None
 
 
+def exact_div(a: Size, b: Size) -> Size | None:
+    """The polynomial `q` with ``q * b == a``, if there is one.
+
+    Unlike ``a // b`` it cancels symbols that may be 0. Raises ZeroDivisionError if `b` is 0.
+    """
+    if b == 0:
+        raise ZeroDivisionError(f"size {a} divided by 0")
+    (divisor, scale), *_ = terms(b)
+    quotient: Size = 0
+    while a != 0:
+        (lead, coefficient), *_ = terms(a)
+        monomial = monomial_quotient(lead, divisor)
+        if monomial is None or coefficient % scale:
+            return None
+        step = polynomial({monomial: coefficient // scale})
+        quotient, a = quotient + step, a - step * b
+    return quotient
+
+
+def monomial_quotient(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    """The product of what is left of the atoms; None if the divisor has others."""
+    rest = list(monomial)
+    for atom in divisor:
+        if atom not in rest:
+            return None
+        rest.remove(atom)
+    return tuple(rest)
+
+
 # Canonical forms
 
 

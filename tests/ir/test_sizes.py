@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from graftwork.ir.size_equations import exact_div, solve
+from graftwork.ir.size_equations import solve
 from graftwork.ir.size_text import SizeSyntaxError, parse_size
 from graftwork.ir.sizes import (
     Size,
@@ -15,6 +15,7 @@ from graftwork.ir.sizes import (
     ceil_div,
     decide,
     evaluate,
+    exact_div,
     maximum,
     minimum,
     substitute,
