@@ -11,6 +11,7 @@ from graftwork.backends.jax import (
     lower_elementwise,
     lower_indexing,
     lower_reduce,
+    lower_windows,
 )
 from graftwork.ir.op import Op
 
@@ -20,4 +21,5 @@ TABLE: Mapping[Op, Lowering] = {
     **lower_reduce.TABLE,
     **lower_indexing.TABLE,
     **lower_control.TABLE,
+    **lower_windows.TABLE,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -63,6 +64,23 @@ class JaxTarget(Target):
             return array
         shape = [self.size(axis) for axis in wanted]
         return lax.broadcast_in_dim(array, shape, [wanted.index(axis) for axis in present])
+
+    def grouped(self, x: Laid, groups: Sequence[Sequence[str]]) -> tuple[Any, list[int]]:
+        """The array with one dimension for each group of axes, and where each group lies.
+
+        The groups lie as their first axes do; an empty one is a unit dimension at the end.
+        """
+        firsts = [x.axes.index(group[0]) if group else len(x.axes) for group in groups]
+        by_place = sorted(range(len(groups)), key=firsts.__getitem__)
+        array = self.lay(x, [axis for i in by_place for axis in groups[i]])
+        shape = [math.prod(self.size(axis) for axis in groups[i]) for i in by_place]
+        return lax.reshape(array, shape), [by_place.index(i) for i in range(len(groups))]
+
+    def ungrouped(self, array: Any, groups: Sequence[Sequence[str]], places: list[int]) -> Laid:
+        """The inverse of `grouped`."""
+        by_place = sorted(range(len(groups)), key=places.__getitem__)
+        axes = tuple(axis for i in by_place for axis in groups[i])
+        return Laid(lax.reshape(array, [self.size(axis) for axis in axes]), axes)
 
     def lower_node(self, node: Node, env: dict[Value, Laid]) -> None:
         super().lower_node(node, env)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 
@@ -181,7 +182,7 @@ def gather(
     extents = x.shape[: len(indices)]
     if mode == "promise":
         return x[(*indices, *shared)]
-    points = torch.broadcast_tensors(*indices, *shared)[0].shape
+    points = reduce(torch.add, (*indices, *shared)).shape
     rest = x.shape[len(indices) + len(shared) :]
     if 0 in extents:
         return x.new_full((*points, *rest), fill)
@@ -189,17 +190,14 @@ def gather(
     taken = x[(*safe, *shared)]
     if mode == "clip":
         return taken
-    keep = _inside(indices, extents).broadcast_to(points)
+    keep = torch.broadcast_to(_inside(indices, extents), points)
     keep = keep.reshape(*points, *[1] * len(rest))
     return torch.where(keep, taken, torch.full_like(taken, fill))
 
 
 def _inside(indices: Sequence[Tensor], extents: Sequence[int]) -> Tensor:
     inside = [(i >= 0) & (i < n) for i, n in zip(indices, extents, strict=True)]
-    found = inside[0]
-    for one in inside[1:]:
-        found = found & one
-    return found
+    return reduce(torch.logical_and, inside)
 
 
 def scatter(
@@ -245,3 +243,13 @@ def _scatter_flat(x: Tensor, updates: Tensor, key: Sequence[Tensor], combine: st
     points = updates.shape[: updates.dim() - len(rest)]
     place = place.broadcast_to(points).reshape(-1, *[1] * len(rest)).expand(rows.shape)
     return flat.scatter_reduce(0, place, rows, _REDUCE[combine]).reshape(x.shape)
+
+
+# --- attention ----------------------------------------------------------------------------------
+
+
+def all_masked(mask: Tensor, dim: int) -> Tensor:
+    """Rows whose every key is masked, by a bool mask that keeps or a float mask that is added."""
+    if mask.dtype == torch.bool:
+        return torch.logical_not(torch.any(mask, dim))
+    return torch.all(mask == -math.inf, dim)

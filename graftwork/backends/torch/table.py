@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 from graftwork.backends.engine import Lowering
 from graftwork.backends.torch import (
+    lower_attention,
     lower_axes,
+    lower_composites,
     lower_control,
     lower_elementwise,
     lower_indexing,
     lower_reduce,
+    lower_windows,
 )
 from graftwork.ir.op import Op
 
@@ -20,4 +23,7 @@ TABLE: Mapping[Op, Lowering] = {
     **lower_reduce.TABLE,
     **lower_indexing.TABLE,
     **lower_control.TABLE,
+    **lower_composites.TABLE,
+    **lower_attention.TABLE,
+    **lower_windows.TABLE,
 }

@@ -117,6 +117,29 @@ class TorchTarget(Target):
             return array
         return array.expand([-1 if axis in x.axes else self.size(axis) for axis in wanted])
 
+    def grouped(self, x: Laid, groups: Sequence[Sequence[str]]) -> Any:
+        """The array with one dimension for each group of axes, the first of a group the slowest.
+
+        An empty group is a unit dimension; axes that the array lacks are repeated.
+        """
+        array = self.spread(x, [axis for group in groups for axis in group])
+        for place, group in enumerate(groups):
+            if not group:
+                array = array.unsqueeze(place)
+            elif len(group) > 1:
+                array = array.flatten(place, place + len(group) - 1)
+        return array
+
+    def ungrouped(self, array: Any, groups: Sequence[Sequence[str]]) -> Laid:
+        """The inverse of `grouped`."""
+        for place in reversed(range(len(groups))):
+            group = groups[place]
+            if not group:
+                array = array.squeeze(place)
+            elif len(group) > 1:
+                array = array.unflatten(place, [self.size(axis) for axis in group])
+        return Laid(array, tuple(axis for group in groups for axis in group))
+
     # --- regions --------------------------------------------------------------------------------
 
     def submodule(
