@@ -13,7 +13,7 @@ import onnx
 import onnx_ir
 
 from graftwork.backends.onnx.kernels import ELEMENT
-from graftwork.backends.onnx.lower import model_of
+from graftwork.backends.onnx.model import model_of
 from graftwork.ir.dtypes import dtype_of
 from graftwork.ir.errors import StorageError
 from graftwork.ir.graph import Graph

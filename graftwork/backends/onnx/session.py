@@ -11,7 +11,7 @@ import onnx_ir as onnx
 import onnxruntime as ort
 
 from graftwork.backends.onnx.kernels import ELEMENT
-from graftwork.backends.onnx.lower import model_of
+from graftwork.backends.onnx.model import model_of
 from graftwork.backends.program import Program
 from graftwork.ir.binding import Binding
 from graftwork.ir.dtypes import DType, dtype_of

@@ -24,15 +24,18 @@ class OnnxTarget(Target):
     """Lowers to the nodes of one ONNX graph.
 
     Attributes:
+        table: op -> lowering.
         emit: where nodes go.
         extents: what sizes are at run time.
     """
 
     name = "onnx"
-    table: Mapping[Op, Lowering] = {}
 
-    def __init__(self, axes: AxisTable, emit: Emitter, extents: Extents) -> None:
+    def __init__(
+        self, table: Mapping[Op, Lowering], axes: AxisTable, emit: Emitter, extents: Extents
+    ) -> None:
         super().__init__(axes)
+        self.table = table
         self.emit = emit
         self.extents = extents
 

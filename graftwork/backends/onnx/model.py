@@ -9,39 +9,15 @@ import numpy as np
 import onnx_ir as onnx
 from onnx.helper import find_min_ir_version_for, make_opsetid
 
-from graftwork.backends.engine import Lowering, lower_graph
-from graftwork.backends.onnx import (
-    lower_axes,
-    lower_composites,
-    lower_contract,
-    lower_control,
-    lower_elementwise,
-    lower_indexing,
-    lower_reduce,
-    lower_windows,
-)
+from graftwork.backends.engine import lower_graph
 from graftwork.backends.onnx.emit import Emitter
 from graftwork.backends.onnx.extents import Extents
 from graftwork.backends.onnx.kernels import ELEMENT
+from graftwork.backends.onnx.table import TABLE
 from graftwork.backends.onnx.target import OnnxTarget
 from graftwork.ir.errors import InputError
 from graftwork.ir.graph import Graph, Parameter, Port
-from graftwork.ir.op import Op
 from graftwork.ir.store import as_numpy
-
-TABLE: dict[Op, Lowering] = {}
-for _family in (
-    lower_elementwise,
-    lower_axes,
-    lower_contract,
-    lower_reduce,
-    lower_indexing,
-    lower_control,
-    lower_composites,
-    lower_windows,
-):
-    TABLE |= _family.TABLE
-OnnxTarget.table = TABLE
 
 Tensor = Callable[[str, np.ndarray[Any, Any]], onnx.TensorProtocol]
 
@@ -58,7 +34,7 @@ def model_of(graph: Graph, tensor: Tensor) -> onnx.Model:
     names = {port.name: emit.name(port.name) for port in graph.outputs}
     parameters = {p.name: _initializer(emit, graph, p, tensor) for p in graph.parameters}
     extents = Extents(emit, graph, inputs)
-    target = OnnxTarget(graph.axes, emit, extents)
+    target = OnnxTarget(TABLE, graph.axes, emit, extents)
     results = lower_graph(target, graph, inputs, parameters)
     outputs: list[onnx.Value] = []
     for port in graph.outputs:
