@@ -31,13 +31,42 @@ def wide_types() -> Iterator[None]:
 
 
 UNARY = {
-    "exp": X, "expm1": X, "log": POSITIVE, "log1p": POSITIVE, "sqrt": POSITIVE, "rsqrt": POSITIVE,
-    "sin": X, "cos": X, "tan": X, "asin": UNIT, "acos": UNIT, "atan": X, "sinh": X, "cosh": X,
-    "tanh": X, "asinh": X, "acosh": POSITIVE + 1, "atanh": UNIT, "logistic": X, "erf": X,
-    "erfc": X, "erf_inv": UNIT, "lgamma": POSITIVE, "digamma": POSITIVE, "floor": X, "ceil": X,
-    "neg": X, "sign": X, "abs": X, "is_finite": X, "square": X, "exp2": X, "cbrt": X,
-    "stop_gradient": X, "bitwise_not": INTS,
-}  # fmt: skip
+    "exp": X,
+    "expm1": X,
+    "log": POSITIVE,
+    "log1p": POSITIVE,
+    "sqrt": POSITIVE,
+    "rsqrt": POSITIVE,
+    "sin": X,
+    "cos": X,
+    "tan": X,
+    "asin": UNIT,
+    "acos": UNIT,
+    "atan": X,
+    "sinh": X,
+    "cosh": X,
+    "tanh": X,
+    "asinh": X,
+    "acosh": POSITIVE + 1,
+    "atanh": UNIT,
+    "logistic": X,
+    "erf": X,
+    "erfc": X,
+    "erf_inv": UNIT,
+    "lgamma": POSITIVE,
+    "digamma": POSITIVE,
+    "floor": X,
+    "ceil": X,
+    "neg": X,
+    "sign": X,
+    "abs": X,
+    "is_finite": X,
+    "square": X,
+    "exp2": X,
+    "cbrt": X,
+    "stop_gradient": X,
+    "bitwise_not": INTS,
+}
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -66,7 +95,10 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "select": (lambda x: jnp.where(x > 0, x, -jnp.inf), (X,)),
     "select by number": (lambda n: lax.select_n(n % 3, n, -n, n * n), (INTS,)),
     "round": (lambda x: (jnp.round(x * 2) / 2, lax.round(x * 2)), (np.round(X * 4) / 4,)),
-    "casts": (lambda x: (x.astype(int), x.astype(bool), (x > 0).astype(float), x.astype("f4")), (X,)),
+    "casts": (
+        lambda x: (x.astype(int), x.astype(bool), (x > 0).astype(float), x.astype("f4")),
+        (X,),
+    ),
     "bitcast": (lambda x: lax.bitcast_convert_type(x, jnp.int64), (X,)),
     "atan2": (jnp.arctan2, (X, Y)),
     "logaddexp": (jnp.logaddexp, (X, Y)),
@@ -77,13 +109,22 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "transpose": (lambda x: x.transpose(2, 0, 1), (CUBE,)),
     "add of a transpose": (lambda x: x + x.T, (normal(3, 3),)),
     "reshapes": (
-        lambda x: (x.reshape(6, 4), x.reshape(2, 12), x.reshape(24), x.reshape(3, 8),
-                   x.reshape(2, 3, 2, 2), x.reshape(1, 6, 1, 4), x.reshape(8, 3)),
+        lambda x: (
+            x.reshape(6, 4),
+            x.reshape(2, 12),
+            x.reshape(24),
+            x.reshape(3, 8),
+            x.reshape(2, 3, 2, 2),
+            x.reshape(1, 6, 1, 4),
+            x.reshape(8, 3),
+        ),
         (CUBE,),
     ),
     "reshape across dimensions": (lambda x: (x.reshape(9, 4), x.reshape(4, 9)), (normal(6, 6),)),
     "reshape of an expansion": (
-        lambda y: jnp.broadcast_to(y[:, None], (4, 5)).reshape(2, 10), (Y,)),
+        lambda y: jnp.broadcast_to(y[:, None], (4, 5)).reshape(2, 10),
+        (Y,),
+    ),
     "empty": (lambda x: (x[:0].reshape(4, 0), x[:0].sum(0), jnp.zeros((0, 2))), (X,)),
     "broadcast_to": (lambda y: jnp.broadcast_to(y, (2, 3, 4)), (Y,)),
     "sum of an expansion": (lambda y: jnp.broadcast_to(y, (2, 3, 4)).sum((0, 1)), (Y,)),
@@ -94,13 +135,20 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "stack": (lambda y: (jnp.stack([y, y * 2], 1), jnp.stack([y])), (Y,)),
     "unstack": (lambda x: jnp.unstack(x, axis=1), (X,)),
     "split": (lambda x: jnp.split(x, [1, 3], axis=1), (X,)),
-    "tile": (lambda x: (jnp.tile(x, (2, 3)), jnp.tile(x, (2, 1, 2)), jnp.tile(x[:1], (3, 1))), (X,)),
+    "tile": (
+        lambda x: (jnp.tile(x, (2, 3)), jnp.tile(x, (2, 1, 2)), jnp.tile(x[:1], (3, 1))),
+        (X,),
+    ),
     "repeat": (lambda x: jnp.repeat(x, 2, axis=1), (X,)),
     "flip": (lambda x: (x[::-1], jnp.flip(x)), (X,)),
     "roll": (lambda x: (jnp.roll(x, 1, 0), jnp.roll(x, 2)), (X,)),
     "pad": (
-        lambda x: (jnp.pad(x, ((1, 2), (0, 1))), lax.pad(x, 7.0, [(-1, 2, 1), (1, -2, 0)]),
-                   lax.pad(x[:1], 7.0, [(2, 1, 0), (0, 0, 3)]), lax.pad(x, 1.0, [(-1, -1, 0), (0, 0, 0)])),
+        lambda x: (
+            jnp.pad(x, ((1, 2), (0, 1))),
+            lax.pad(x, 7.0, [(-1, 2, 1), (1, -2, 0)]),
+            lax.pad(x[:1], 7.0, [(2, 1, 0), (0, 0, 3)]),
+            lax.pad(x, 1.0, [(-1, -1, 0), (0, 0, 0)]),
+        ),
         (X,),
     ),
     "pad of edges": (lambda x: jnp.pad(x, 2, mode="edge"), (X,)),
@@ -113,7 +161,9 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "einsum with units": (lambda x: jnp.einsum("bij,bij->i", x[:, :1], x[:, :1]), (CUBE,)),
     "product over an expansion": (lambda y: jnp.ones((2, 4)) @ y, (Y,)),
     "preferred type": (
-        lambda x: lax.dot(x.astype("f4"), x.T.astype("f4"), preferred_element_type=jnp.float64), (X,)),
+        lambda x: lax.dot(x.astype("f4"), x.T.astype("f4"), preferred_element_type=jnp.float64),
+        (X,),
+    ),
     "reductions": (
         lambda x: (x.sum(), x.sum(0), x.prod(1), x.max((0, 2)), x.min(keepdims=True), x.mean(1)),
         (CUBE,),
@@ -121,13 +171,22 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "truths": (lambda b: (b.any(), b.all(0), jnp.sum(b, 1), jnp.max(b), jnp.min(b, 1)), (BOOLS,)),
     "arg": (lambda x: (x.argmax(1), x.argmin(), x[:1].argmax(0), (x > 0).argmax(0)), (X,)),
     "running": (
-        lambda x: (jnp.cumsum(x, 1), lax.cumsum(x, 0, reverse=True), jnp.cumprod(x, 0),
-                   lax.cummax(x, 1), lax.cummin(x, 1), lax.cumlogsumexp(x, 0), jnp.cumsum(x[:1], 0)),
+        lambda x: (
+            jnp.cumsum(x, 1),
+            lax.cumsum(x, 0, reverse=True),
+            jnp.cumprod(x, 0),
+            lax.cummax(x, 1),
+            lax.cummin(x, 1),
+            lax.cumlogsumexp(x, 0),
+            jnp.cumsum(x[:1], 0),
+        ),
         (X,),
     ),
     "sort": (lambda x: (jnp.sort(x), jnp.argsort(x, 0), jnp.sort(x[:1], 0)), (X,)),
     "sort by two keys": (
-        lambda n, x: lax.sort((n, x, -x), dimension=0, num_keys=2), (ROWS, normal(4, seed=9))),
+        lambda n, x: lax.sort((n, x, -x), dimension=0, num_keys=2),
+        (ROWS, normal(4, seed=9)),
+    ),
     "median": (lambda x: jnp.median(x, axis=1), (X,)),
     "top_k": (lambda x: lax.top_k(x, 2), (X,)),
     "softmax": (lambda x: (jax.nn.softmax(x), jax.nn.log_softmax(x, 0), jax.nn.logsumexp(x)), (X,)),
@@ -140,8 +199,11 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "one element": (lambda x, i: x[i[0], i[1]], (X, ROWS % 3)),
     "negative positions": (lambda x, i: x[-i], (X, ROWS % 3)),
     "out of range": (
-        lambda x, i: (x.at[i].get(mode="fill"), x.at[i].get(mode="clip"),
-                      x.at[i].get(mode="fill", fill_value=7.0)),
+        lambda x, i: (
+            x.at[i].get(mode="fill"),
+            x.at[i].get(mode="clip"),
+            x.at[i].get(mode="fill", fill_value=7.0),
+        ),
         (X, np.array([0, 5, -9])),
     ),
     "out of range, integers": (lambda n, i: n.at[i].get(mode="fill"), (INTS, np.array([0, 5]))),
@@ -156,47 +218,73 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "gather in batches": (jax.vmap(lambda x, i: x[i]), (CUBE, np.array([[0, 2], [1, 1]]))),
     "gather of an expansion": (lambda y, i: jnp.broadcast_to(y, (5, 4))[i], (Y, ROWS)),
     "dynamic_slice": (
-        lambda x, i: (lax.dynamic_slice(x, (i[0], i[1]), (2, 3)), lax.dynamic_slice(x, (9, 0), (2, 4)),
-                      lax.dynamic_index_in_dim(x, i[2]), lax.dynamic_slice(x, (0, -3), (1, 2))),
+        lambda x, i: (
+            lax.dynamic_slice(x, (i[0], i[1]), (2, 3)),
+            lax.dynamic_slice(x, (9, 0), (2, 4)),
+            lax.dynamic_index_in_dim(x, i[2]),
+            lax.dynamic_slice(x, (0, -3), (1, 2)),
+        ),
         (X, ROWS),
     ),
     "dynamic_update_slice": (
-        lambda x, i: (lax.dynamic_update_slice(x, x[:2, :3] * 2, (i[0], i[1])),
-                      lax.dynamic_update_slice(x, x[:1] * 2, (9, 0)),
-                      lax.dynamic_update_slice(x, x * 2, (0, 0)),
-                      lax.dynamic_update_slice(x, jnp.zeros((1, 1)), (i[0], i[1]))),
+        lambda x, i: (
+            lax.dynamic_update_slice(x, x[:2, :3] * 2, (i[0], i[1])),
+            lax.dynamic_update_slice(x, x[:1] * 2, (9, 0)),
+            lax.dynamic_update_slice(x, x * 2, (0, 0)),
+            lax.dynamic_update_slice(x, jnp.zeros((1, 1)), (i[0], i[1])),
+        ),
         (X, ROWS),
     ),
     "scatter": (
-        lambda x, i: (x.at[i].set(1.0), x.at[1, 2].add(3.0), x.at[:, i].mul(2.0), x.at[0].set(x[1]),
-                      x.at[i].max(0.1), x.at[i, i].min(0.0), x.at[1:, ::2].set(0.0), x.at[:].set(5.0)),
+        lambda x, i: (
+            x.at[i].set(1.0),
+            x.at[1, 2].add(3.0),
+            x.at[:, i].mul(2.0),
+            x.at[0].set(x[1]),
+            x.at[i].max(0.1),
+            x.at[i, i].min(0.0),
+            x.at[1:, ::2].set(0.0),
+            x.at[:].set(5.0),
+        ),
         (X, np.array([0, 2])),
     ),
     "scatter of repeated rows": (lambda x, i: x.at[i].add(x[i] * 2), (X, ROWS)),
     "scatter out of range": (
-        lambda x, i: (x.at[i].add(1.0), x.at[i].set(1.0, mode="clip"), x.at[i].set(1.0, mode="drop")),
+        lambda x, i: (
+            x.at[i].add(1.0),
+            x.at[i].set(1.0, mode="clip"),
+            x.at[i].set(1.0, mode="drop"),
+        ),
         (X, np.array([5])),
     ),
     "scatter of windows": (
         lambda x, i: [
-            lax.scatter_add(x, i, jnp.ones((3, 2)), lax.ScatterDimensionNumbers((1,), (0,), (0, 1)), mode=mode)
+            lax.scatter_add(
+                x, i, jnp.ones((3, 2)), lax.ScatterDimensionNumbers((1,), (0,), (0, 1)), mode=mode
+            )
             for mode in ("clip", "drop")
         ],
         (X, np.array([[0, 1], [2, 3], [1, 1]])),
     ),
     "scatter in batches": (
-        jax.vmap(lambda x, i: x.at[i].set(0.0)), (CUBE, np.array([[0, 2], [1, 1]]))),
+        jax.vmap(lambda x, i: x.at[i].set(0.0)),
+        (CUBE, np.array([[0, 2], [1, 1]])),
+    ),
     "one_hot": (lambda i: jax.nn.one_hot(i, 5), (ROWS,)),
     "bincount": (lambda i: jnp.bincount(i, length=4), (ROWS,)),
     # windows
     "convolution": (
-        lambda x, w: (lax.conv(x, w, (1, 1), "SAME"), lax.conv(x, w, (2, 3), "VALID"),
-                      lax.conv_general_dilated(x, w, (1, 1), [(2, 1), (-1, 3)], (2, 1), (1, 2))),
+        lambda x, w: (
+            lax.conv(x, w, (1, 1), "SAME"),
+            lax.conv(x, w, (2, 3), "VALID"),
+            lax.conv_general_dilated(x, w, (1, 1), [(2, 1), (-1, 3)], (2, 1), (1, 2)),
+        ),
         (IMAGE, normal(4, 3, 2, 3)),
     ),
     "convolution, channels last": (
         lambda x, w: lax.conv_general_dilated(
-            x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")),
+            x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        ),
         (np.moveaxis(IMAGE, 1, 3), normal(2, 2, 3, 4)),
     ),
     "convolution in groups": (
@@ -208,30 +296,47 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         (IMAGE, normal(4, 3, 2, 2)),
     ),
     "convolution of one channel": (
-        lambda x, w: lax.conv(x[:1, :1], w[:1, :1], (1, 1), "VALID"), (IMAGE, normal(4, 3, 2, 3))),
+        lambda x, w: lax.conv(x[:1, :1], w[:1, :1], (1, 1), "VALID"),
+        (IMAGE, normal(4, 3, 2, 3)),
+    ),
     "transposed convolution": (
-        lambda x, w: lax.conv_transpose(x, w, (2, 2), "SAME", dimension_numbers=("NCHW", "OIHW", "NCHW")),
+        lambda x, w: lax.conv_transpose(
+            x, w, (2, 2), "SAME", dimension_numbers=("NCHW", "OIHW", "NCHW")
+        ),
         (IMAGE, normal(4, 3, 2, 3)),
     ),
     "gradient of a convolution": (
-        lambda x, w: jax.grad(lambda x, w: (lax.conv(x, w, (2, 1), "SAME") ** 2).sum(), (0, 1))(x, w),
+        lambda x, w: jax.grad(lambda x, w: (lax.conv(x, w, (2, 1), "SAME") ** 2).sum(), (0, 1))(
+            x, w
+        ),
         (IMAGE, normal(4, 3, 2, 3)),
     ),
     "pooling": (
         lambda x: (
             lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"),
             lax.reduce_window(x, 0.0, lax.add, (1, 1, 3, 2), (1, 1, 1, 2), "SAME"),
-            lax.reduce_window(x, jnp.inf, lax.min, (1, 2, 3, 1), (1, 1, 2, 1), "SAME",
-                              window_dilation=(1, 1, 2, 1), base_dilation=(1, 1, 2, 1)),
+            lax.reduce_window(
+                x,
+                jnp.inf,
+                lax.min,
+                (1, 2, 3, 1),
+                (1, 1, 2, 1),
+                "SAME",
+                window_dilation=(1, 1, 2, 1),
+                base_dilation=(1, 1, 2, 1),
+            ),
         ),
         (IMAGE,),
     ),
     "gradient of pooling": (
-        jax.grad(lambda x: (lax.reduce_window(
-            x, -jnp.inf, lax.max, (1, 1, 3, 2), (1, 1, 2, 2), "SAME") ** 2).sum()),
+        jax.grad(
+            lambda x: (
+                lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 3, 2), (1, 1, 2, 2), "SAME") ** 2
+            ).sum()
+        ),
         (IMAGE,),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from attrs import frozen
 from jax._src import source_info_util
-from jax._src.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax._src.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, ShapedArray, Var
 from jax._src.export.shape_poly import _DimExpr as DimExpr
 from jax._src.interpreters.partial_eval import dce_jaxpr
 from jax._src.lax.slicing import GatherScatterMode
@@ -23,6 +24,7 @@ __all__ = [
     "JaxprEqn",
     "Literal",
     "Var",
+    "aval",
     "concrete",
     "dim_terms",
     "frames",
@@ -31,6 +33,7 @@ __all__ = [
     "live",
     "scalar_kind",
     "scopes",
+    "spec",
     "trace",
     "wide_types",
 ]
@@ -55,14 +58,25 @@ def wide_types(needed: bool) -> AbstractContextManager[Any]:
 
 def is_key(dtype: Any) -> bool:
     """Whether arrays of this dtype are random keys."""
-    return bool(jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key))
+    return bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
 
 
-def scalar_kind(aval: Any) -> str:
+def aval(atom: Var | Literal) -> ShapedArray:
+    """Shape and dtype of a variable or literal."""
+    return cast("ShapedArray", atom.aval)
+
+
+def scalar_kind(atom: Var | Literal) -> str:
     """numpy's letter for the dtype of a scalar: "b", "i", "u", "f"; "-" for anything else."""
-    if is_key(aval.dtype) or aval.shape:
+    if is_key(aval(atom).dtype) or aval(atom).shape:
         return "-"
-    return np.dtype(aval.dtype).kind
+    return str(np.dtype(aval(atom).dtype).kind)
+
+
+def spec(shape: Sequence[Any], dtype: Any) -> jax.ShapeDtypeStruct:
+    """A sample of a shape and dtype; the dtype is one that JAX has at present."""
+    known = dtype if is_key(dtype) else jax.dtypes.canonicalize_dtype(dtype)
+    return jax.ShapeDtypeStruct(tuple(shape), known)  # type: ignore[no-untyped-call]
 
 
 def key_words(keys: Any) -> Any:

@@ -142,9 +142,7 @@ class _Entries:
     def input(self, leaf: Leaf, variable: Var, words: Sequence[AxisWord] | None) -> Port:
         """An argument of the model."""
         axes = [AxisWord() for _ in leaf.shape] if words is None else words
-        dims = tuple(
-            self._axis(word, size) for word, size in zip(axes, leaf.shape, strict=True)
-        )
+        dims = tuple(self._axis(word, size) for word, size in zip(axes, leaf.shape, strict=True))
         array, layout = self._entry(leaf, variable, dims)
         return Port(leaf.name, array.term.value, layout)
 
@@ -179,9 +177,9 @@ class _Entries:
     def _entry(
         self, leaf: Leaf, variable: Var, dims: tuple[str | None, ...]
     ) -> tuple[Positional, tuple[str | None, ...]]:
-        words = _jax.is_key(variable.aval.dtype)
+        words = _jax.is_key(_jax.aval(variable).dtype)
         layout = (*dims, self.key) if words else dims
-        dtype = DType.u32 if words else dtype_of(variable.aval.dtype)
+        dtype = DType.u32 if words else dtype_of(_jax.aval(variable).dtype)
         axes = tuple(axis for axis in layout if axis is not None)
         array = Positional(Term(Value(Type(dtype, axes), leaf.name), self.builder), dims)
         self.arrays[variable] = array
@@ -231,6 +229,4 @@ def _axes_of(node: Node) -> set[str]:
     """Every axis that a node mentions."""
     values = [*node.inputs, *node.outputs]
     values += [value for region in node.regions for value in region.inputs]
-    return {axis for value in values for axis in value.axes} | set(
-        node.op.named_axes(node.attrs)
-    )
+    return {axis for value in values for axis in value.axes} | set(node.op.named_axes(node.attrs))

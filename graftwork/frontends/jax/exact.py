@@ -65,11 +65,11 @@ def fold(size: SizeReader, equation: JaxprEqn, operands: Sequence[Exact | None])
     name = equation.primitive.name
     if name == "dim_as_value":
         return size(equation.params["dim"])
-    if name == "broadcast_in_dim" and equation.outvars[0].aval.shape == (1,):
+    if name == "broadcast_in_dim" and _jax.aval(equation.outvars[0]).shape == (1,):
         return operands[0]  # a vector that addresses one dimension
     if name not in _FOLDS or any(x is None for x in operands):
         return None
-    kinds = "".join(_jax.scalar_kind(x.aval) for x in (*equation.invars, *equation.outvars))
+    kinds = "".join(map(_jax.scalar_kind, (*equation.invars, *equation.outvars)))
     if not set(kinds) <= {"i", "b"} or (name == "convert_element_type" and kinds == "ib"):
         return None
     return _FOLDS[name](*operands)

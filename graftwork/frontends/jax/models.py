@@ -6,6 +6,7 @@ in a module are its parameters; everything else in it is part of the program.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -111,9 +112,7 @@ def read_model(model: Any, params: Any, count: int, train: bool) -> Model:
         return _linen(model, params, count)
     module = _is_nnx(model) or not jax.tree_util.all_leaves([model])
     if module and params is not None:
-        raise ConversionError(
-            f"{type(model).__name__} holds its own parameters; leave params= out"
-        )
+        raise ConversionError(f"{type(model).__name__} holds its own parameters; leave params= out")
     if _is_nnx(model):
         return _nnx(model, count, train)
     return _pytree(model, count, train) if module else _function(model, params, count)
@@ -166,7 +165,9 @@ def _nnx(model: Any, count: int, train: bool) -> Model:
     nnx: Any = sys.modules["flax.nnx"]
     definition, state = nnx.split(model)
     tree = Tree.of(state, rename=_without_value)
-    trained = {leaf.name for leaf in Tree.of(nnx.state(model, nnx.Param), "", _without_value).leaves}
+    trained = {
+        leaf.name for leaf in Tree.of(nnx.state(model, nnx.Param), "", _without_value).leaves
+    }
 
     def call(arrays: Sequence[Any], *args: Any) -> Any:
         restored = nnx.merge(definition, tree.restore(arrays))
@@ -212,7 +213,7 @@ _DEPTH = 4
 def closed_over(source: Any) -> dict[object, str]:
     """Names of the arrays that a function reads without being given them: identity -> name."""
     found: dict[object, str] = {}
-    for name, value in _reachable(source, _DEPTH):
+    for name, value in _reachable(source, _DEPTH, set()):
         try:
             leaves = Tree.of(value, name, _without_value).leaves
         except (TypeError, ValueError):  # no pytree: a dictionary whose keys have no order
@@ -230,28 +231,34 @@ def identity(array: Any) -> object:
     return id(array)
 
 
-def _reachable(source: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """The values, and their names, that a callable was made with."""
-    if depth == 0:
+def _reachable(source: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """The values, and their names, that a callable was made with; what it wraps first."""
+    if depth == 0 or id(source) in seen:
         return
-    if inspect.isfunction(source):
-        captured = inspect.getclosurevars(source)
-        for name, value in {**captured.globals, **captured.nonlocals}.items():
-            if inspect.isfunction(value) or isinstance(value, type(_reachable.__call__)):
-                yield from _reachable(value, depth - 1)
-            elif not inspect.ismodule(value) and not inspect.isclass(value):
-                yield name, value
-                yield from _reachable(value, depth - 1) if callable(value) else ()
+    seen.add(id(source))
     for attribute in ("__wrapped__", "__self__", "func"):
         inner = getattr(source, attribute, None)
         if inner is not None and not inspect.ismodule(inner):
-            yield from _reachable(inner, depth - 1)
-            if not inspect.isfunction(inner):
-                yield "", inner
-    for name, value in getattr(source, "keywords", {}).items():
-        yield name, value
-    for number, value in enumerate(getattr(source, "args", ())):
-        yield f"args.{number}", value
+            yield "", inner
+            yield from _reachable(inner, depth - 1, seen)
+    for name, value in _captured(source).items():
+        if not inspect.ismodule(value) and not inspect.isclass(value):
+            yield name, value
+            if callable(value):
+                yield from _reachable(value, depth - 1, seen)
+
+
+def _captured(source: Any) -> dict[str, Any]:
+    """The values that a callable itself holds, by name."""
+    if isinstance(source, functools.partial):
+        return {f"args.{i}": value for i, value in enumerate(source.args)} | source.keywords
+    if not inspect.isfunction(source):
+        return {}
+    try:
+        found = inspect.getclosurevars(source)
+    except ValueError:  # a variable that has no value yet
+        return {}
+    return {**found.globals, **found.nonlocals}
 
 
 def data(array: Any) -> Any:

@@ -78,7 +78,8 @@ def _refine(old: list[Size], new: list[Size]) -> tuple[list[Size], Groups, Group
 
 def _split(x: Positional, groups: Groups, factors: Sequence[Size]) -> Positional:
     """The array with a dimension for each factor."""
-    term, dims = x.term, []  # type: ignore[var-annotated]
+    term = x.term
+    dims: list[str | None] = []
     for place, group in enumerate(groups):
         axis = x.dims[place]
         if not group:

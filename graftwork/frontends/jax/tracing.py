@@ -18,16 +18,25 @@ from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.ir.axis_spec import AxisWord
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Guard
-from graftwork.ir.sizes import symbol
+from graftwork.ir.sizes import Size, evaluate, symbols
 
 _PLAIN = re.compile(r"(?!(?:mod|floordiv|max|min|non_negative)\Z)[A-Za-z][A-Za-z0-9_]*")
-_BOUNDS = (
-    re.compile(r"min\((?P<bound>\d+), (?P<name>\w+)\)"),
-    re.compile(r"min\((?P<name>\w+), (?P<bound>\d+)\)"),
-    re.compile(r"'(?P<name>\w+)' <= '(?P<bound>\d+)'"),
-    re.compile(r"'(?P<bound>\d+)' >= '(?P<name>\w+)'"),
-)
+_COMPARISON = re.compile(r"comparison '(?P<left>.+?)' (?P<sign>[<>]=?) '(?P<right>.+?)' is incon")
+_CUT = re.compile(r"min\((?P<left>[^(),]+), (?P<right>[^(),]+)\)")
 _PACKAGE = str(Path(__file__).parents[2])
+
+
+@frozen
+class Assumption:
+    """What the program's Python code takes for granted of sizes: `low <= size <= high`.
+
+    Attributes:
+        text: the same as JAX writes it.
+        guard: the same as graphs write it.
+    """
+
+    text: str
+    guard: Guard
 
 
 @frozen
@@ -55,8 +64,9 @@ def trace(
 ) -> Traced:
     """Trace `function(parameters, arguments)`.
 
-    Where the program cuts a table to a dynamic length (`table[:seq]`), it is traced for lengths
-    up to that of the table, and a guard says so.
+    Where the program compares sizes (`if x.shape[0] > 1`), or cuts a table to a dynamic length
+    (`table[:seq]`), it is traced for sizes that compare as those of the samples do, and a guard
+    says so.
 
     Raises:
         ConversionError: if the program's Python code decides on values, rests on the sizes of the
@@ -65,26 +75,27 @@ def trace(
     extents = _dynamic_extents(arguments, words)
     names = {axis: _variable(axis, i) for i, axis in enumerate(extents)}
     size = SizeReader({variable: axis for axis, variable in names.items()})
-    held = [_spec(leaf.value, leaf.shape) for leaf in parameters]
-    bounds: dict[str, int] = {}
+    held = [_jax.spec(leaf.shape, leaf.value.dtype) for leaf in parameters]
+    assumed: list[Assumption] = []
     wide = any(_is_wide(leaf.value) for leaf in (*parameters, *arguments))
     with _jax.wide_types(wide):
         while True:
-            shapes = _shapes(arguments, words, names, bounds)
-            specs = [_spec(leaf.value, s) for leaf, s in zip(arguments, shapes, strict=True)]
+            dims = _dimensions(names, assumed)
+            shapes = _shapes(arguments, words, dims)
+            specs = [
+                _jax.spec(s, leaf.value.dtype) for leaf, s in zip(arguments, shapes, strict=True)
+            ]
             try:
                 closed, results = _jax.trace(function, (held, specs))
                 break
             except Exception as error:
-                if not _learn(str(error), size, extents, bounds):
-                    samples = [_spec(leaf.value, leaf.shape) for leaf in arguments]
+                more = _assumption(str(error), dims, size, extents)
+                if more is None or more in assumed:
+                    samples = [_jax.spec(leaf.shape, leaf.value.dtype) for leaf in arguments]
                     raise _explained(error, function, held, samples, extents) from error
-    guards = tuple(
-        Guard(symbol(axis), None, bound, "assumed when the model was traced")
-        for axis, bound in bounds.items()
-    )
-    lean = closed.replace(jaxpr=_jax.live(closed.jaxpr))
-    return Traced(lean, results, size, guards)
+                assumed.append(more)
+    lean = ClosedJaxpr(_jax.live(closed.jaxpr), closed.consts)
+    return Traced(lean, results, size, tuple(a.guard for a in assumed))
 
 
 def _variable(axis: str, number: int) -> str:
@@ -93,16 +104,11 @@ def _variable(axis: str, number: int) -> str:
 
 def _is_wide(array: Any) -> bool:
     """Whether an array could only be made where 64-bit types exist."""
-    return isinstance(array, jax.Array) and not _jax.is_key(array.dtype) and (
-        array.dtype.itemsize == 8
+    return (
+        isinstance(array, jax.Array)
+        and not _jax.is_key(array.dtype)
+        and (array.dtype.itemsize == 8)
     )
-
-
-def _spec(array: Any, shape: Sequence[Any]) -> jax.ShapeDtypeStruct:
-    dtype = array.dtype
-    if not _jax.is_key(dtype):
-        dtype = jax.dtypes.canonicalize_dtype(dtype)
-    return jax.ShapeDtypeStruct(tuple(shape), dtype)
 
 
 def is_dynamic(word: AxisWord) -> bool:
@@ -122,16 +128,17 @@ def _dynamic_extents(
     }
 
 
-def _shapes(
-    arguments: Sequence[Leaf],
-    words: Mapping[str, Sequence[AxisWord]],
-    names: Mapping[str, str],
-    bounds: Mapping[str, int],
-) -> list[tuple[Any, ...]]:
-    """The shapes of all arguments, in one scope of symbolic dimensions."""
-    constraints = [f"{names[axis]} <= {bound}" for axis, bound in bounds.items()]
+def _dimensions(names: Mapping[str, str], assumed: Sequence[Assumption]) -> dict[str, Any]:
+    """A symbolic dimension for every axis, all in one scope."""
+    constraints = [assumption.text for assumption in assumed]
     made = jax.export.symbolic_shape(", ".join(names.values()), constraints=constraints)
-    dims = dict(zip(names, made, strict=True))
+    return dict(zip(names, made, strict=True))
+
+
+def _shapes(
+    arguments: Sequence[Leaf], words: Mapping[str, Sequence[AxisWord]], dims: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """The shapes of all arguments."""
     return [
         tuple(
             dims[str(word.name)] if is_dynamic(word) else extent
@@ -143,17 +150,43 @@ def _shapes(
     ]
 
 
-def _learn(
-    message: str, size: SizeReader, extents: Mapping[str, int], bounds: dict[str, int]
-) -> bool:
-    """Take an upper bound of an axis from what JAX could not decide; whether there is a new one."""
-    for pattern in _BOUNDS:
-        for match in pattern.finditer(message):
-            axis, bound = size.axes.get(match["name"], ""), int(match["bound"])
-            if axis in extents and extents[axis] <= bound < bounds.get(axis, bound + 1):
-                bounds[axis] = bound
-                return True
-    return False
+def _assumption(
+    message: str, dims: Mapping[str, Any], size: SizeReader, extents: Mapping[str, int]
+) -> Assumption | None:
+    """What JAX could not decide, decided as it is for the samples."""
+    match = _COMPARISON.search(message) or _CUT.search(message)
+    if not dims or match is None:
+        return None
+    scope = next(iter(dims.values())).scope
+    found = match.groupdict()
+    words = [found["left"], found["right"]]
+    sides = [size(jax.export.symbolic_shape(text, scope=scope)[0]) for text in words]
+    if "sign" not in found and _cut_short(sides, extents):
+        words, sides = words[::-1], sides[::-1]
+    sign, edge = _limit(found.get("sign", "<="), evaluate(sides[0] - sides[1], extents))
+    low, high = (edge, None) if sign == ">=" else (None, edge)
+    text = f"{words[0]} {sign} {words[1]} {'-' if edge < 0 else '+'} {abs(edge)}"
+    return Assumption(text, _guard(sides, low, high))
+
+
+def _guard(sides: Sequence[Size], low: int | None, high: int | None) -> Guard:
+    """A guard on the difference of two sizes; on the first alone, where the second is a number."""
+    first, second = sides
+    shift = second if isinstance(second, int) else 0
+    low, high = (None if edge is None else edge + shift for edge in (low, high))
+    return Guard(first - second + shift, low, high, "assumed when the model was traced")
+
+
+def _cut_short(sides: Sequence[Size], extents: Mapping[str, int]) -> bool:
+    """Whether the second of two sizes is the lesser; of equals, the one that varies."""
+    a, b = (evaluate(side, extents) for side in sides)
+    return b < a or (a == b and not symbols(sides[0]))
+
+
+def _limit(sign: str, difference: int) -> tuple[str, int]:
+    """The limit of a difference that says how it compares with 0."""
+    at_most = {"<=": 0, "<": -1, ">": 0, ">=": -1}[sign]
+    return ("<=", at_most) if difference <= at_most else (">=", at_most + 1)
 
 
 def _explained(
@@ -164,7 +197,9 @@ def _explained(
     extents: Mapping[str, int],
 ) -> ConversionError:
     where, reason = _where(error), str(error).split("\n")[0]
-    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
+    if isinstance(
+        error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError
+    ):
         return ConversionError(
             f"the model's Python code needs the value of an array{where}, which a graph does not "
             f"have: {reason} Use jax.numpy and jax.lax there: jnp.where or lax.cond for `if`, "

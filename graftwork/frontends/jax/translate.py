@@ -19,12 +19,11 @@ from graftwork.frontends.jax.exact import Exact, fold
 from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.ir import ops
 from graftwork.ir.attributes import Literal as Constant
-from graftwork.ir.axis_spec import unnamed
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import ConversionError, UnsupportedOpError
 from graftwork.ir.graph import Value
-from graftwork.ir.origin import UNKNOWN, Origin
+from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Dims, Positional, fresh
 from graftwork.ir.sizes import Size, decide
 from graftwork.ir.types import Type
@@ -69,6 +68,7 @@ class Translator:
         self.key = key
         self.path = path
         self.owners = dict(owners or {})
+        self._here = path
         self._arrays: dict[Var, Positional] = {}
         self._exact: dict[Var, Exact] = {}
 
@@ -79,17 +79,17 @@ class Translator:
     def read(self, atom: Atom) -> Positional:
         """The array of a variable or literal."""
         if isinstance(atom, Literal):
-            return Positional(self.constant(atom.val, dtype_of(atom.aval.dtype)))
+            return Positional(self.constant(atom.val, _dtype(atom)))
         if atom not in self._arrays:
             number = self.number(self._exact[atom], _dtype(atom))
-            self._arrays[atom] = Positional(number, (None,) * len(atom.aval.shape))
+            self._arrays[atom] = Positional(number, (None,) * len(_jax.aval(atom).shape))
         return self._arrays[atom]
 
     def exact(self, atom: Atom) -> Exact | None:
         """The size or truth value that a scalar, or a vector of one, is known to be."""
         if not isinstance(atom, Literal):
             return self._exact.get(atom)
-        return int(atom.val) if _jax.scalar_kind(atom.aval) in ("i", "u", "b") else None
+        return int(atom.val) if _jax.scalar_kind(atom) in ("i", "u", "b") else None
 
     def constant(self, value: Any, dtype: DType, axes: Sequence[str] = ()) -> Term:
         """A constant array of a dtype."""
@@ -154,7 +154,7 @@ class Translator:
             return inputs, translate(self._inside(builder), inputs), builder
 
     def _inside(self, builder: Builder, name: str = "") -> Translator:
-        return Translator(builder, self.size, self.key, (*self.path, *_segments([name])))
+        return Translator(builder, self.size, self.key, (*self._here, *_segments([name])))
 
     def _bind_constants(self, jaxpr: ClosedJaxpr | Jaxpr) -> None:
         if isinstance(jaxpr, ClosedJaxpr):
@@ -174,6 +174,7 @@ class Translator:
         if known is not None:
             self._exact[equation.outvars[0]] = known
             return
+        self._here = (*self.path, *_segments(_jax.scopes(equation)))
         outer, self.builder.origin = self.builder.origin, self._origin(equation)
         try:
             with self.builder:
@@ -201,12 +202,10 @@ class Translator:
 
     def _check(self, equation: JaxprEqn, variable: Var, result: Positional) -> None:
         """Hold a rule to the type that JAX gives the equation."""
-        shape = self.size.shape(variable.aval.shape)
+        shape = self.size.shape(_jax.aval(variable).shape)
         dtype = _dtype(variable)
         wrong = result.rank != len(shape) or result.dtype is not dtype
-        if wrong or any(
-            decide(result.size(i), extent) is False for i, extent in enumerate(shape)
-        ):
+        if wrong or any(decide(result.size(i), extent) is False for i, extent in enumerate(shape)):
             found = [result.size(i) for i in range(result.rank)]
             raise ConversionError(
                 f"{equation.primitive.name} became {result.dtype.value}{found}, but JAX has "
@@ -214,8 +213,6 @@ class Translator:
             )
 
     def _origin(self, equation: JaxprEqn) -> Origin:
-        path = (*self.path, *_segments(_jax.scopes(equation)))
-        module = ".".join(path)
         owner = next(
             (
                 self.owners[atom]
@@ -224,11 +221,11 @@ class Translator:
             ),
             "",
         )
-        return Origin(owner or module, _source(equation), equation.primitive.name)
+        return Origin(owner or ".".join(self._here), _source(equation), equation.primitive.name)
 
 
 def _dtype(variable: Atom) -> DType:
-    dtype = variable.aval.dtype
+    dtype = _jax.aval(variable).dtype
     return DType.u32 if _jax.is_key(dtype) else dtype_of(dtype)
 
 

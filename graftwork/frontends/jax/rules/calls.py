@@ -72,17 +72,18 @@ def _host(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
     )
 
 
+_CALLS = (
+    "jit pjit closed_call core_call core_closed_call remat2 remat checkpoint composite "
+    "custom_jvp_call custom_vjp_call custom_vjp_call_jaxpr"
+)
+_LINEAR_ALGEBRA = (
+    "custom_linear_solve cholesky lu qr eigh eig svd schur fft triangular_solve "
+    "tridiagonal_solve householder_product"
+)
+
 STRUCTURAL: dict[str, Any] = {
-    **dict.fromkeys(
-        "jit pjit closed_call core_call core_closed_call remat2 remat checkpoint custom_jvp_call "
-        "custom_vjp_call custom_vjp_call_jaxpr composite custom_lin".split(),
-        _call,
-    ),
+    **dict.fromkeys(_CALLS.split(), _call),
     "debug_callback": _nothing,
     **dict.fromkeys(("pure_callback", "io_callback"), _host),
-    **dict.fromkeys(
-        "custom_linear_solve cholesky lu qr eigh eig svd schur fft triangular_solve "
-        "tridiagonal_solve householder_product".split(),
-        _linear_algebra,
-    ),
+    **dict.fromkeys(_LINEAR_ALGEBRA.split(), _linear_algebra),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graftwork.frontends.jax._jax import ClosedJaxpr, JaxprEqn
@@ -128,6 +128,12 @@ def _decided(carries: Sequence[Positional], rank: int) -> list[Positional]:
 
 # --- branches -----------------------------------------------------------------------------------
 
+Branch = Callable[[Translator, list[Positional]], Sequence[Positional]]
+
+
+def _calling(jaxpr: ClosedJaxpr) -> Branch:
+    return lambda inner, xs: inner.call(jaxpr, xs)
+
 
 def _cond(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
     branches: Sequence[ClosedJaxpr] = equation.params["branches"]
@@ -137,7 +143,7 @@ def _cond(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
     index, *args = (tr.read(atom) for atom in equation.invars)
     if len(branches) == 2:
         pred = _truth(tr, index.term)
-        return _branch(tr, pred, args, (branches[1], branches[0]))
+        return _branch(tr, pred, args, (_calling(branches[1]), _calling(branches[0])))
     return _switch(tr, branches, 0, [index, *args])
 
 
@@ -152,16 +158,10 @@ def _truth(tr: Translator, index: Term) -> Term:
 
 
 def _branch(
-    tr: Translator, pred: Term, args: Sequence[Positional], branches: tuple[Any, Any]
+    tr: Translator, pred: Term, args: Sequence[Positional], branches: tuple[Branch, Branch]
 ) -> list[Positional]:
-    """One of two jaxprs, or functions of a translator and its operands."""
-    sides = [
-        tr.body(
-            _slots(args),
-            branch if callable(branch) else lambda inner, xs, body=branch: inner.call(body, xs),
-        )
-        for branch in branches
-    ]
+    """The results of the first branch where the predicate holds, else of the second."""
+    sides = [tr.body(_slots(args), branch) for branch in branches]
     pairs = [_alike(a, b) for a, b in zip(sides[0][1], sides[1][1], strict=True)]
     regions = tuple(
         _close(inputs, [pair[n].term for pair in pairs], builder)

@@ -28,9 +28,7 @@ def pointwise(function: Callable[..., Term]) -> Rule:
 
 def by_dtype(numbers: str, bools: str) -> Rule:
     """One op for numbers, another for bools."""
-    return pointwise(
-        lambda a, b: REGISTRY[bools if a.dtype is DType.boolean else numbers](a, b)
-    )
+    return pointwise(lambda a, b: REGISTRY[bools if a.dtype is DType.boolean else numbers](a, b))
 
 
 def same(tr: Translator, equation: JaxprEqn, *xs: Positional) -> tuple[Positional, ...]:
@@ -38,14 +36,11 @@ def same(tr: Translator, equation: JaxprEqn, *xs: Positional) -> tuple[Positiona
     return xs
 
 
-_NAMES = {
-    name: name
-    for name in (
-        "exp expm1 log log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-        "atanh logistic erf erfc erf_inv lgamma digamma floor ceil neg sign abs not is_finite "
-        "sub div rem atan2 xor shift_left shift_right_logical eq ne lt le gt ge stop_gradient"
-    ).split()
-} | {"shift_right_arithmetic": "shift_right", "and": "and", "or": "or"}
+_SAME_NAMES = (
+    "exp expm1 log log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
+    "logistic erf erfc erf_inv lgamma digamma floor ceil neg sign abs not is_finite stop_gradient "
+    "sub div rem atan2 and or xor shift_left shift_right_logical eq ne lt le gt ge"
+)
 
 
 def _cast(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
@@ -111,13 +106,13 @@ def _reduce_precision(tr: Translator, equation: JaxprEqn, x: Positional) -> Posi
     return Positional(x.term.cast(_FORMATS[form]).cast(x.dtype), x.dims)
 
 
-
 def _cube_root(x: Term) -> Term:
     return ops.sign(x) * ops.pow(abs_(x), 1 / 3)
 
 
 RULES: dict[str, Any] = {
-    **{name: pointwise(REGISTRY[op]) for name, op in _NAMES.items()},
+    **{name: pointwise(REGISTRY[name]) for name in _SAME_NAMES.split()},
+    "shift_right_arithmetic": pointwise(REGISTRY["shift_right"]),
     "add": by_dtype("add", "or"),
     "add_any": by_dtype("add", "or"),
     "mul": by_dtype("mul", "and"),

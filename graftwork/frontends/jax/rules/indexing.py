@@ -129,9 +129,7 @@ def _block(
     return Positional(x.term, tuple(axis for i, axis in enumerate(x.dims) if i not in collapsed))
 
 
-def _gathered(
-    tr: Translator, equation: JaxprEqn, x: Positional, indices: Positional
-) -> Positional:
+def _gathered(tr: Translator, equation: JaxprEqn, x: Positional, indices: Positional) -> Positional:
     numbers = equation.params["dimension_numbers"]
     sizes = tr.size.shape(equation.params["slice_sizes"])
     mode = _mode(tr, equation)
@@ -172,9 +170,7 @@ def _meet(
     terms, dims = aligned(*map(_signed, starts))
     labels = [("batch", batching[i]) if i in batching else ("own", i) for i in range(x.rank)]
     over = [("batch", i) for i in range(len(dims))]
-    (x, *met), chosen = matched(
-        (x, labels), *((Positional(term, dims), over) for term in terms)
-    )
+    (x, *met), chosen = matched((x, labels), *((Positional(term, dims), over) for term in terms))
     return x, tuple(chosen[label] for label in over), [start.term for start in met]
 
 

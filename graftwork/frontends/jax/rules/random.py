@@ -64,9 +64,7 @@ def _axes(dims: tuple[str | None, ...]) -> list[str]:
     return [axis for axis in dims if axis is not None]
 
 
-def _fold_in(
-    tr: Translator, equation: JaxprEqn, keys: Positional, data: Positional
-) -> Positional:
+def _fold_in(tr: Translator, equation: JaxprEqn, keys: Positional, data: Positional) -> Positional:
     (key, number), dims = aligned(keys, data)
     return Positional(ops.random_fold_in(key, number, key=tr.key), dims)
 

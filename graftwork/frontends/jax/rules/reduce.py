@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import JaxprEqn
 from graftwork.frontends.jax.translate import Translator
 from graftwork.ir import ops
@@ -28,9 +29,7 @@ def _dot_general(tr: Translator, equation: JaxprEqn, a: Positional, b: Positiona
     preferred = equation.params["preferred_element_type"]
     dtype = a.dtype if preferred is None else dtype_of(preferred)
     sides = ("left", "right")
-    labels = [
-        _labels(contracting[n], batch[n], sides[n], x.rank) for n, x in enumerate((a, b))
-    ]
+    labels = [_labels(contracting[n], batch[n], sides[n], x.rank) for n, x in enumerate((a, b))]
     (a, b), chosen = matched((a, labels[0]), (b, labels[1]))
     over = [chosen["over", n] for n in range(len(contracting[0]))]
     axes = tuple(axis for axis in over if axis is not None)
@@ -98,7 +97,7 @@ def _top_k(tr: Translator, equation: JaxprEqn, x: Positional) -> list[Positional
     place, k = int(equation.params.get("axis", x.rank - 1)), tr.size(equation.params["k"])
     full, into = carrying(x, place), tr.fresh(k)
     values, indices = ops.top_k.emit(full.term, axis=full.dims[place], k=k, into=into)
-    dtype = dtype_of(equation.outvars[1].aval.dtype)  # type: ignore[attr-defined]
+    dtype = dtype_of(_jax.aval(equation.outvars[1]).dtype)
     dims = full.with_dim(place, into).dims
     return [Positional(values, dims), Positional(indices.cast(dtype), dims)]
 

@@ -84,7 +84,8 @@ def _slice(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
 
 
 def _split(tr: Translator, equation: JaxprEqn, x: Positional) -> list[Positional]:
-    place, start, parts = int(equation.params["axis"]), 0, []
+    place, parts = int(equation.params["axis"]), []
+    start: Size = 0
     for extent in tr.size.shape(equation.params["sizes"]):
         parts.append(cut(tr, x, place, start, start + extent))
         start = start + extent
@@ -125,9 +126,7 @@ def _inserted(x: Positional, place: int) -> tuple[str | None, ...]:
 def _unstack(tr: Translator, equation: JaxprEqn, x: Positional) -> list[Positional]:
     place = int(equation.params["axis"])
     parts = [cut(tr, x, place, i, i + 1) for i in range(len(equation.outvars))]
-    return [
-        Positional(part.term, (*part.dims[:place], *part.dims[place + 1 :])) for part in parts
-    ]
+    return [Positional(part.term, (*part.dims[:place], *part.dims[place + 1 :])) for part in parts]
 
 
 def _tile(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
@@ -148,8 +147,8 @@ def _reverse(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
 
 def _pad(tr: Translator, equation: JaxprEqn, x: Positional, value: Positional) -> Positional:
     for place, config in enumerate(equation.params["padding_config"]):
-        low, high, interior = tr.size.shape(config)
-        x = padded(tr, x, value.term, place, low, high, int(interior))  # type: ignore[call-overload]
+        low, high = tr.size.shape(config[:2])
+        x = padded(tr, x, value.term, place, low, high, int(config[2]))
     return x
 
 

@@ -37,7 +37,8 @@ def _fixed(tr: Translator, sizes: Sequence[Size]) -> tuple[int, ...]:
 def _conv(tr: Translator, equation: JaxprEqn, x: Positional, weight: Positional) -> Positional:
     p = equation.params
     numbers = p["dimension_numbers"]
-    dtype = x.dtype if p["preferred_element_type"] is None else dtype_of(p["preferred_element_type"])
+    preferred = p["preferred_element_type"]
+    dtype = x.dtype if preferred is None else dtype_of(preferred)
     x = _ordered(Positional(x.term.cast(dtype), x.dims), numbers.lhs_spec)
     weight = _ordered(Positional(weight.term.cast(dtype), weight.dims), numbers.rhs_spec)
     features, batches = int(p["feature_group_count"]), int(p["batch_group_count"])
@@ -189,7 +190,8 @@ def _product(tr: Translator, axes: Sequence[str]) -> Size:
 
 def _positions(tr: Translator, p: Any, found: Positional) -> list[Term]:
     """Where in the array each window has the element of a given number."""
-    rest, offsets = found.term, []
+    rest = found.term
+    offsets: list[Term | None] = []
     sizes = [tr.size(size) for size in p["window_dimensions"]]
     for place in reversed(range(found.rank)):
         size = tr.number(sizes[place], rest.dtype)
