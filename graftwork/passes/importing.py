@@ -1,0 +1,38 @@
+"""The import pipeline: from a frontend's raw graph to one that people read and edit.
+
+Every step keeps the outputs as they are, so a converted model gives what its source gives.
+"""
+
+from __future__ import annotations
+
+from graftwork.ir.graph import Graph
+from graftwork.ir.pipeline import AnyPass, apply
+from graftwork.ir.verify import verify
+from graftwork.passes.axes import Name, Unify, Unmerge
+from graftwork.passes.cleanup.common import ShareCommon
+from graftwork.passes.cleanup.dead import DropDead
+from graftwork.passes.cleanup.fold import Fold
+from graftwork.passes.cleanup.identities import DropIdentities
+from graftwork.passes.cleanup.views import CancelViews
+from graftwork.passes.sites import FindSites
+
+IMPORTING: tuple[AnyPass, ...] = (
+    Unify(),
+    DropDead(),
+    DropIdentities(),
+    CancelViews(),
+    Fold(),
+    ShareCommon(),
+    Unmerge(),
+    CancelViews(),
+    Unify(),
+    FindSites(),
+    Name(),
+    DropDead(),
+)
+
+
+def imported(raw: Graph) -> Graph:
+    """The graph of a frontend with axes unified and named, composites and sites recovered."""
+    verify(raw)
+    return apply(raw, IMPORTING)[0]
