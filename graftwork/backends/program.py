@@ -28,7 +28,7 @@ class Program:
     execute: Callable[[Binding], Mapping[str, Any]]
     native: Any = None
 
-    def __call__(self, **inputs: Any) -> dict[str, NamedArray]:
+    def __call__(self, /, **inputs: Any) -> dict[str, NamedArray]:
         """Run on arrays of any framework.
 
         Raises:

@@ -179,7 +179,7 @@ def _echo(scope: Scope, step: Choices) -> None:
     builder = scope.builder
     node = builder.nodes[-1 - step.below(len(builder.nodes))]
     inputs, attrs = node.inputs, node.attrs.as_dict()
-    if step.below(2) and len(inputs) == 2 and inputs[0].type.same(inputs[1].type):
+    if step.below(2) and len(inputs) == 2 and "elementwise" in node.op.traits:
         inputs = inputs[::-1]
     value = attrs.get("value")
     if isinstance(value, Literal) and step.below(2):

@@ -44,7 +44,7 @@ def compile(
     def execute(binding: Binding) -> dict[str, Any]:
         inputs = {name: as_torch(array, place) for name, array in binding.arrays.items()}
         with torch.no_grad():
-            found: dict[str, Any] = run(**inputs)
+            found: dict[str, Any] = run(inputs)
         return found
 
     return Program(graph, "torch", execute, module)

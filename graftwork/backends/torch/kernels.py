@@ -239,9 +239,10 @@ def _scatter_flat(x: Tensor, updates: Tensor, key: Sequence[Tensor], combine: st
         place = place * extent + index
     flat = x.flatten(0, len(key) - 1)
     rest = flat.shape[1:]
-    rows = updates.reshape(-1, *rest)
-    points = updates.shape[: updates.dim() - len(rest)]
-    place = place.broadcast_to(points).reshape(-1, *[1] * len(rest)).expand(rows.shape)
+    count = updates.dim() - len(rest)
+    rows = updates.flatten(0, count - 1) if count else updates.unsqueeze(0)
+    place = place.broadcast_to(updates.shape[:count]).flatten()
+    place = place.reshape(*place.shape, *[1] * len(rest)).expand(rows.shape)
     return flat.scatter_reduce(0, place, rows, _REDUCE[combine]).reshape(x.shape)
 
 

@@ -111,7 +111,8 @@ def _truth(function: Callable[..., Any]) -> Lowering:
 def _arg(function: Callable[..., Any]) -> Lowering:
     def lower(target: TorchTarget, node: Node, operands: Operands) -> Laid:
         (x,), axis, dtype = operands, node.attrs["axis"], node.attrs["dtype"]
-        array = comparable(target, node.inputs[0].type.dtype, x.array)
+        of = node.inputs[0].type.dtype
+        array = x.array.to(torch.uint8) if of is DType.boolean else comparable(target, of, x.array)
         found = target.call(function, array, x.axes.index(axis))
         found = found if dtype is DType.i64 else target.wrap(found.to(CARRIER[dtype]), dtype)
         return Laid(found, tuple(known for known in x.axes if known != axis))

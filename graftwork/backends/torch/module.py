@@ -37,12 +37,19 @@ class GraphModule(nn.Module):
             for parameter in graph.parameters
         )
 
-    def forward(self, **inputs: Any) -> dict[str, torch.Tensor]:
+    def forward(
+        self, named: Mapping[str, Any] | None = None, /, **inputs: Any
+    ) -> dict[str, torch.Tensor]:
         """Run on tensors by name; nested mappings stand for dotted names.
+
+        Args:
+            named: inputs whose names torch has uses of its own for, such as `self`.
+            inputs: all others.
 
         Raises:
             InputError: if the inputs are not those that the graph takes.
         """
+        inputs |= named or {}
         if torch.compiler.is_compiling():
             given: Mapping[str, Any] = dict(flatten(inputs))
         else:
@@ -117,7 +124,8 @@ def lower(graph: Graph) -> fx.GraphModule:
 
 
 def _identifier(word: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in word)
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in word)
+    return "self_" if plain == "self" else plain
 
 
 def _carried(array: Any, port: Port | Parameter) -> Any:

@@ -187,11 +187,13 @@ def reduction(
     )
 
 
-def cumulative(name: str, doc: str, function: Callable[..., Any], **fields: Any) -> Op:
+def cumulative(
+    name: str, doc: str, function: Callable[..., Any], *, on: Check = is_number, **fields: Any
+) -> Op:
     """An op that runs along an axis and keeps it."""
 
     def infer(typing: Typing, x: Type, *, axis: str, reverse: bool) -> Type:
-        require(is_number, x.dtype)
+        require(on, x.dtype)
         require_axes(x, (axis,))
         return x
 
@@ -202,7 +204,7 @@ def cumulative(name: str, doc: str, function: Callable[..., Any], **fields: Any)
         return NamedArray(np.flip(out, place) if reverse else out, x.axes)
 
     def sample(draw: Draw) -> Call:
-        x = draw.operand(accepted(is_number), binds=1)
+        x = draw.operand(accepted(on), binds=1)
         return Call((x,), {"axis": draw.axis(x), "reverse": draw.pick(False, True)})
 
     specs = (Spec("axis", AXIS), Spec("reverse", BOOL, False))

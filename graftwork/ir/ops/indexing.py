@@ -82,7 +82,7 @@ def _evaluate_gather(
     else:
         taken = data[tuple(np.broadcast_to(i, shape) for i in (*safe, *mapped))]
     if mode == "fill":
-        keep = np.broadcast_to(ok, shape).reshape(*shape, *[1] * len(rest))
+        keep = np.broadcast_to(ok, shape).reshape((*shape, *[1] * len(rest)))
         with np.errstate(all="ignore"):
             taken = np.where(keep, taken, np.asarray(fill).astype(data.dtype))
     return NamedArray(taken, (*points, *rest))

@@ -13,7 +13,14 @@ from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, DTypeError
 from graftwork.ir.graph import Region
 from graftwork.ir.op import REGISTRY, define
-from graftwork.ir.ops.families import cumulative, in_float, is_number, reduction, require
+from graftwork.ir.ops.families import (
+    cumulative,
+    in_float,
+    is_float,
+    is_number,
+    reduction,
+    require,
+)
 from graftwork.ir.sizes import Size, decide
 from graftwork.ir.types import Type, Typing, require_axes, require_new, require_same_dtype
 
@@ -248,8 +255,9 @@ def _cumlogsumexp_jvp(
 
 
 cumlogsumexp = cumulative(
-    "cumlogsumexp", "Running log(sum(exp)).", np.logaddexp.accumulate, jvp=_cumlogsumexp_jvp
-)
+    "cumlogsumexp", "Running log(sum(exp)).", np.logaddexp.accumulate, on=is_float,
+    jvp=_cumlogsumexp_jvp,
+)  # fmt: skip
 
 
 def _infer_sort(
