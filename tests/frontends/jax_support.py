@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 
 from graftwork.backends.reference import compile
-from graftwork.frontends.jax import from_jax
+from graftwork.frontends.jax import convert as from_jax
 from graftwork.ir.binding import flatten
 from graftwork.ir.graph import Graph
 from graftwork.ir.verify import verify
@@ -26,7 +27,7 @@ def named(result: Any) -> dict[str, np.ndarray[Any, Any]]:
     found = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(result)[0]:
         words = jax.tree_util.keystr(path, simple=True, separator=".")
-        name = f"output.{words}".rstrip(".") if words.isdigit() or not words else words
+        name = re.sub(r"^(\d+|$)", r"output_\1", words).rstrip("_")
         data = (
             jax.random.key_data(leaf)
             if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)

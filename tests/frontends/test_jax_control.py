@@ -244,7 +244,7 @@ def test_random_numbers_are_those_of_jax(name: str) -> None:
 
 def test_a_key_as_an_argument_is_two_words() -> None:
     from graftwork.backends.reference import compile
-    from graftwork.frontends.jax import from_jax
+    from graftwork.frontends.jax import convert as from_jax
 
     graph = from_jax(lambda key: jax.random.uniform(key, (3,)), jax.random.key(0))
     key = jax.random.key(5)

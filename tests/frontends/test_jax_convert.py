@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from graftwork.backends.reference import compile
-from graftwork.frontends.jax import from_jax
+from graftwork.frontends.jax import convert as from_jax
 from graftwork.ir.errors import AxisError, ConversionError, InputError, UnsupportedOpError
 from graftwork.ir.verify import verify
 from tests.frontends.jax_support import check, normal

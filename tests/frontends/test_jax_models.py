@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graftwork.frontends.jax import from_jax
+from graftwork.backends.reference import compile
+from graftwork.frontends.jax import convert as from_jax
 from graftwork.ir.graph import Graph
 from tests.frontends.jax_support import check, normal
 
@@ -355,3 +356,23 @@ def test_equinox_convolution_and_recurrence() -> None:
     xs = normal(5, 3, dtype=np.float32)
     graph = check(run, xs, axes={0: "time _"}, others=[(xs[:1],)], tolerance=F32)
     assert "cell.weight_hh" in graph.params
+
+
+# --- penzai -------------------------------------------------------------------------------------
+
+
+def test_penzai_variables_are_parameters_by_their_labels() -> None:
+    pz = pytest.importorskip("penzai.pz")
+    linear = pz.nn.Linear.from_config(
+        name="mlp.in_proj",
+        init_base_rng=jax.random.key(0),
+        input_axes={"features": 4},
+        output_axes={"features": 6},
+    )
+    model = pz.nn.Sequential([linear, pz.nn.Elementwise(jax.nn.gelu)])
+    x = pz.nx.wrap(jnp.asarray(normal(2, 4, dtype=np.float32))).tag("batch", "features")
+    graph = from_jax(model, x)
+    assert list(graph.params) == ["mlp.in_proj.weights"]
+    (name,) = (port.name for port in graph.inputs)
+    (result,) = compile(graph)(**{name: x.data_array}).values()
+    np.testing.assert_allclose(result, model(x).data_array, rtol=F32, atol=F32)

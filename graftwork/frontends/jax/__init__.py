@@ -1,5 +1,5 @@
 """From JAX to graphs: jaxprs, one rule a primitive."""
 
-from graftwork.frontends.jax.convert import from_jax
+from graftwork.frontends.jax.program import convert
 
-__all__ = ["from_jax"]
+__all__ = ["convert"]

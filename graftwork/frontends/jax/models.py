@@ -97,7 +97,7 @@ class Model:
     is_module: bool = False
 
 
-def read_model(model: Any, params: Any, count: int, train: bool) -> Model:
+def read_model(model: Any, params: Any, count: int, training: bool) -> Model:
     """What `from_jax` was given, as a function of parameters and `count` arguments.
 
     Raises:
@@ -114,8 +114,8 @@ def read_model(model: Any, params: Any, count: int, train: bool) -> Model:
     if module and params is not None:
         raise ConversionError(f"{type(model).__name__} holds its own parameters; leave params= out")
     if _is_nnx(model):
-        return _nnx(model, count, train)
-    return _pytree(model, count, train) if module else _function(model, params, count)
+        return _nnx(model, count, training)
+    return _pytree(model, count, training) if module else _function(model, params, count)
 
 
 def _names(function: Any, count: int, skip: int = 0) -> tuple[str, ...]:
@@ -142,10 +142,12 @@ def _function(function: Callable[..., Any], params: Any, count: int) -> Model:
     )
 
 
-def _pytree(model: Any, count: int, train: bool) -> Model:
+def _pytree(model: Any, count: int, training: bool) -> Model:
     equinox: Any = sys.modules.get("equinox")
-    if equinox is not None and isinstance(model, equinox.Module) and not train:
+    if equinox is not None and isinstance(model, equinox.Module) and not training:
         model = equinox.nn.inference_mode(model)
+    if _has_variables(model):
+        return _penzai(model, count)
     tree = Tree.of(model)
     return Model(
         lambda arrays, *args: tree.restore(arrays)(*args),
@@ -156,12 +158,34 @@ def _pytree(model: Any, count: int, train: bool) -> Model:
     )
 
 
+def _has_variables(model: Any) -> bool:
+    variables: Any = sys.modules.get("penzai.core.variables")
+    leaves = jax.tree_util.tree_leaves(model)
+    return variables is not None and any(isinstance(x, variables.AbstractVariable) for x in leaves)
+
+
+def _penzai(model: Any, count: int) -> Model:
+    """Penzai keeps arrays in variables, which are no pytrees until they are taken out."""
+    variables: Any = sys.modules["penzai.core.variables"]
+    unbound, values = variables.unbind_variables(model, freeze=True)
+    tree = Tree.of({str(value.label): value for value in values}, rename=_without_array)
+
+    def call(arrays: Sequence[Any], *args: Any) -> Any:
+        return variables.bind_variables(unbound, tree.restore(arrays).values())(*args)
+
+    return Model(call, tree.leaves, _names(model, count), model, is_module=True)
+
+
+def _without_array(name: str) -> str:
+    return name.removesuffix(".data_array").removesuffix(".value")
+
+
 def _is_nnx(model: Any) -> bool:
     nnx: Any = sys.modules.get("flax.nnx")
     return nnx is not None and isinstance(model, nnx.Module)
 
 
-def _nnx(model: Any, count: int, train: bool) -> Model:
+def _nnx(model: Any, count: int, training: bool) -> Model:
     nnx: Any = sys.modules["flax.nnx"]
     definition, state = nnx.split(model)
     tree = Tree.of(state, rename=_without_value)
@@ -171,7 +195,7 @@ def _nnx(model: Any, count: int, train: bool) -> Model:
 
     def call(arrays: Sequence[Any], *args: Any) -> Any:
         restored = nnx.merge(definition, tree.restore(arrays))
-        if not train:
+        if not training:
             restored.eval()
         return restored(*args)
 

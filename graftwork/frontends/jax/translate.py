@@ -52,6 +52,7 @@ class Translator:
         size: reads sizes.
         key: the axis of the two words of random keys; it rides along unseen by position.
         path: the names of modules and functions around the jaxpr.
+        source: the line of the user's code that calls it, for equations that have none.
         owners: variable of a parameter -> the module that has it, where scopes do not say.
     """
 
@@ -61,12 +62,14 @@ class Translator:
         size: SizeReader,
         key: str,
         path: tuple[str, ...] = (),
+        source: str = "",
         owners: Mapping[Var, str] | None = None,
     ) -> None:
         self.builder = builder
         self.size = size
         self.key = key
         self.path = path
+        self.source = source
         self.owners = dict(owners or {})
         self._here = path
         self._arrays: dict[Var, Positional] = {}
@@ -154,7 +157,8 @@ class Translator:
             return inputs, translate(self._inside(builder), inputs), builder
 
     def _inside(self, builder: Builder, name: str = "") -> Translator:
-        return Translator(builder, self.size, self.key, (*self._here, *_segments([name])))
+        path = (*self._here, *_segments([name]))
+        return Translator(builder, self.size, self.key, path, builder.origin.source)
 
     def _bind_constants(self, jaxpr: ClosedJaxpr | Jaxpr) -> None:
         if isinstance(jaxpr, ClosedJaxpr):
@@ -221,7 +225,8 @@ class Translator:
             ),
             "",
         )
-        return Origin(owner or ".".join(self._here), _source(equation), equation.primitive.name)
+        source = _source(equation) or self.source
+        return Origin(owner or ".".join(self._here), source, equation.primitive.name)
 
 
 def _dtype(variable: Atom) -> DType:

@@ -1,4 +1,4 @@
-"""`from_jax`: a function or module of JAX as a graph."""
+"""A function or module of JAX as a graph."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from graftwork.ir.types import Type, Typing
 _SMALL = 64  # elements of a constant that is part of the program
 
 
-def from_jax(
+def convert(
     model: Any,
     *args: Any,
     params: Any = None,
     axes: Mapping[str | int, str] | None = None,
-    train: bool = False,
+    training: bool = False,
 ) -> Graph:
     """Convert a function or module of JAX to a graph in raw form.
 
@@ -53,14 +53,14 @@ def from_jax(
         params: the tree of parameters, where the function takes one first.
         axes: names of dimensions: argument name, position after params or dotted path -> words.
             A named axis is dynamic, unless its size is fixed: `"batch=1 seq"`.
-        train: keep what modules do only in training, such as dropout.
+        training: keep what modules do only in training, such as dropout.
 
     Raises:
         ConversionError: if the model cannot be traced.
         UnsupportedOpError: if it has a primitive that graphs do not.
         AxisError, InputError: if `axes` does not fit the arguments.
     """
-    known = read_model(model, params, len(args), train)
+    known = read_model(model, params, len(args), training)
     trees = [Tree.of(arg, name) for arg, name in zip(args, known.arguments, strict=True)]
     leaves = [leaf for tree in trees for leaf in tree.leaves]
     shapes = {leaf.name: leaf.shape for leaf in leaves}
@@ -187,16 +187,22 @@ class _Entries:
 
 
 def _outputs(tree: Any, results: Sequence[Positional], key: str) -> list[Port]:
-    """The results by name: the path in what the model returns, `output` for its root."""
+    """The results by name: the path in what the model returns."""
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
     ports = []
     for path, result in zip(paths, results, strict=True):
         full = carrying_axes(result)
         layout = (*full.dims, key) if key in full.term.type.axis_set else full.dims
-        words = path_name(path, "")
-        name = f"output.{words}" if words.isdigit() or not words else words
-        ports.append(Port(name.rstrip("."), full.term.value, layout))
+        ports.append(Port(_output_name(path_name(path, "")), full.term.value, layout))
     return ports
+
+
+def _output_name(path: str) -> str:
+    """A path in a result in words: `logits`, `output` for its root, `output_0` for a part."""
+    first, *rest = path.split(".")
+    if first and not first.isdigit():
+        return path
+    return ".".join((f"output_{first}".rstrip("_"), *rest))
 
 
 def _closed(
