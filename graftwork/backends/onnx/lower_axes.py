@@ -9,7 +9,7 @@ import onnx_ir as onnx
 
 from graftwork.backends.engine import Laid, Lowering, widest
 from graftwork.backends.onnx.kernels import carrier
-from graftwork.backends.onnx.target import OnnxTarget, Operands
+from graftwork.backends.onnx.target import OnnxTarget, Operands, zipped
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node
@@ -140,8 +140,7 @@ def _pad(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
     true, false = (target.emit.constant(flag) for flag in (True, False))
     inside = Laid(target.emit.op("Expand", true, target.shape([extent])), (axis,))
     inside = Laid(_padded(target, node, inside, false), (into,))
-    wide = widest([padded, value], node.output.type.axes)
-    return Laid(target.emit.op("Where", *target.aligned([inside, padded, value], wide)), wide)
+    return zipped(target, "Where", inside, padded, value)
 
 
 def _padded(target: OnnxTarget, node: Node, x: Laid, fill: onnx.Value) -> onnx.Value:

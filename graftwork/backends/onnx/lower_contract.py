@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as onnx
 
-from graftwork.backends.engine import Laid, Lowering, widest
+from graftwork.backends.engine import Laid, Lowering
 from graftwork.backends.onnx.lower_reduce import any_over
-from graftwork.backends.onnx.target import OnnxTarget, Operands
+from graftwork.backends.onnx.target import OnnxTarget, Operands, zipped
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node
@@ -53,7 +53,7 @@ def ungrouped(target: OnnxTarget, array: onnx.Value, *groups: Axes) -> Laid:
 def product(target: OnnxTarget, a: Laid, b: Laid, over: Axes) -> Laid:
     """Two arrays multiplied and summed over the axes `over`."""
     if not over:
-        return _zipped(target, "Mul", a, b)
+        return zipped(target, "Mul", a, b)
     batch = tuple(x for x in a.axes if x in b.axes and x not in over)
     rows = tuple(x for x in a.axes if x not in b.axes)
     columns = tuple(x for x in b.axes if x not in a.axes)
@@ -96,7 +96,7 @@ def _linear(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
     """A product and a sum, which the runtime fuses."""
     x, weight, *bias = operands
     made = product(target, x, weight, node.attrs["over"])
-    return _zipped(target, "Add", made, *bias) if bias else made
+    return zipped(target, "Add", made, *bias) if bias else made
 
 
 def _attention(target: OnnxTarget, node: Node, operands: Operands) -> Any:
@@ -114,9 +114,9 @@ def _attention(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     if bools:
         hidden = _LEAST[dtype] if rows == "mean" else -np.inf
         fill = Laid(emit.constant(hidden, dtype), ())
-        scores = _zipped(target, "Where", masks[0], scores, fill)
+        scores = zipped(target, "Where", masks[0], scores, fill)
     elif masks:
-        scores = _zipped(target, "Add", scores, masks[0])
+        scores = zipped(target, "Add", scores, masks[0])
     wide = emit.cast(scores.array, DType.f32) if attrs["in_f32"] and dtype.bits == 16 else None
     place = scores.axes.index(attrs["key"])
     pattern = emit.op("Softmax", scores.array if wide is None else wide, axis=place)
@@ -124,7 +124,7 @@ def _attention(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     if not bools or rows != "zero":
         return z
     alive = any_over(target, masks[0], [a for a in masks[0].axes if a == attrs["key"]])
-    return _zipped(target, "Where", alive, z, Laid(emit.constant(0, dtype), ()))
+    return zipped(target, "Where", alive, z, Laid(emit.constant(0, dtype), ()))
 
 
 def _scaled(target: OnnxTarget, node: Node, scores: Laid) -> Laid:
@@ -137,11 +137,6 @@ def _scaled(target: OnnxTarget, node: Node, scores: Laid) -> Laid:
         cap = emit.constant(attrs["softcap"], dtype)
         array = emit.op("Mul", emit.op("Tanh", emit.op("Div", array, cap)), cap)
     return Laid(array, scores.axes)
-
-
-def _zipped(target: OnnxTarget, kind: str, *operands: Laid) -> Laid:
-    axes = widest(operands, dict.fromkeys(axis for x in operands for axis in x.axes))
-    return Laid(target.emit.op(kind, *target.aligned(operands, axes)), axes)
 
 
 TABLE: Mapping[Op, Lowering] = {

@@ -9,7 +9,7 @@ import onnx_ir as onnx
 
 from graftwork.backends.engine import Laid, Lowering, widest
 from graftwork.backends.onnx.lower_axes import positions, sliced
-from graftwork.backends.onnx.target import OnnxTarget, Operands
+from graftwork.backends.onnx.target import OnnxTarget, Operands, zipped
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node
@@ -40,8 +40,7 @@ def _all_inside(target: OnnxTarget, indices: Operands, axes: Sequence[str]) -> L
     """Where every coordinate of a point is within its axis."""
     found, *rest = (_inside(target, i, axis) for i, axis in zip(indices, axes, strict=True))
     for other in rest:
-        order = widest([found, other], dict.fromkeys((*found.axes, *other.axes)))
-        found = Laid(target.emit.op("And", *target.aligned([found, other], order)), order)
+        found = zipped(target, "And", found, other)
     return found
 
 
@@ -68,8 +67,7 @@ def _gather(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
     if mode == "clip":
         return taken
     fill = Laid(target.emit.constant(node.attrs["fill"], node.output.type.dtype), ())
-    chosen = [_all_inside(target, indices, axes), taken, fill]
-    return Laid(target.emit.op("Where", *target.aligned(chosen, taken.axes)), taken.axes)
+    return zipped(target, "Where", _all_inside(target, indices, axes), taken, fill)
 
 
 def _never_empty(target: OnnxTarget, x: Laid, axes: Sequence[str]) -> Laid:
@@ -136,9 +134,7 @@ def _with_bin(target: OnnxTarget, node: Node, data: onnx.Value, ok: Laid,
     thrown = [target.scalar(target.typing.size(axes[0])), *[emit.constant(0)] * (len(axes) - 1)]
     moved = []
     for index, place in zip(indices, thrown, strict=True):
-        order = widest([ok, index], dict.fromkeys((*ok.axes, *index.axes)))
-        arrays = target.aligned([ok, index], order)
-        moved.append(Laid(emit.op("Where", *arrays, place), order))
+        moved.append(zipped(target, "Where", ok, index, Laid(place, ())))
     return emit.op("Pad", data, emit.ints(0, 1), None, emit.ints(0)), moved
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx_ir as onnx
 
-from graftwork.backends.engine import Laid, Lowering, Target
+from graftwork.backends.engine import Laid, Lowering, Target, widest
 from graftwork.backends.onnx.emit import Emitter
 from graftwork.backends.onnx.extents import Dim, Extents
 from graftwork.ir.build import Builder, Term
@@ -120,6 +120,12 @@ class OnnxTarget(Target):
         finally:
             self.typing = outer
         return laid
+
+
+def zipped(target: OnnxTarget, kind: str, *operands: Laid) -> Laid:
+    """An elementwise op of ONNX on operands that are brought into one order of dimensions."""
+    axes = widest(operands, dict.fromkeys(axis for x in operands for axis in x.axes))
+    return Laid(target.emit.op(kind, *target.aligned(operands, axes)), axes)
 
 
 def _first(x: Laid, order: Sequence[str]) -> int:
