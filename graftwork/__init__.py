@@ -15,12 +15,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from graftwork.ir import ops as ops
-from graftwork.ir.array import NamedArray as NamedArray
-from graftwork.ir.errors import GraftworkError as GraftworkError
-from graftwork.ir.graph import Graph as Graph
-from graftwork.ir.select import Selector as Selector
-
 if TYPE_CHECKING:
     from graftwork import passes as passes
     from graftwork import testing as testing
@@ -31,7 +25,12 @@ if TYPE_CHECKING:
     from graftwork.convert import from_pretrained as from_pretrained
     from graftwork.convert import from_torch as from_torch
     from graftwork.generate import generate as generate
+    from graftwork.ir import ops as ops
+    from graftwork.ir.array import NamedArray as NamedArray
+    from graftwork.ir.errors import GraftworkError as GraftworkError
+    from graftwork.ir.graph import Graph as Graph
     from graftwork.ir.op import define as define_op
+    from graftwork.ir.select import Selector as Selector
     from graftwork.ir.storage import load as load
     from graftwork.ir.storage import save as save
     from graftwork.ir.text import parse as parse
@@ -45,33 +44,47 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Graph": "graftwork.ir.graph",
+    "GraftworkError": "graftwork.ir.errors",
+    "NamedArray": "graftwork.ir.array",
     "Program": "graftwork.backends",
-    "register_lowering": "graftwork.backends",
+    "Selector": "graftwork.ir.select",
+    "compile": "graftwork.lower",
+    "define_op": "graftwork.ir.op:define",
+    "export_onnx": "graftwork.lower",
     "from_jax": "graftwork.convert",
     "from_pretrained": "graftwork.convert",
     "from_torch": "graftwork.convert",
     "generate": "graftwork.generate",
-    "define_op": "graftwork.ir.op:define",
     "load": "graftwork.ir.storage",
-    "save": "graftwork.ir.storage",
+    "load_recipe": "graftwork.passes.recipe",
     "parse": "graftwork.ir.text",
-    "compile": "graftwork.lower",
-    "export_onnx": "graftwork.lower",
+    "register_lowering": "graftwork.backends",
+    "save": "graftwork.ir.storage",
+    "save_recipe": "graftwork.passes.recipe",
     "to_jax": "graftwork.lower",
     "to_torch": "graftwork.lower",
-    "load_recipe": "graftwork.passes.recipe",
-    "save_recipe": "graftwork.passes.recipe",
 }
-_ROOMS = ("passes", "testing", "viz")
+_ROOMS = {
+    "ops": "graftwork.ir.ops",
+    "passes": "graftwork.passes",
+    "testing": "graftwork.testing",
+    "viz": "graftwork.viz",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"graftwork.{name}")
-    if name not in _HOMES:
+    """Load a public name, and what it needs, when it is first asked for."""
+    if name not in _HOMES and name not in _ROOMS:
         raise AttributeError(f"module 'graftwork' has no attribute {name!r}")
-    home, _, word = _HOMES[name].partition(":")
-    found = getattr(importlib.import_module(home), word or name)
+    from graftwork import display
+
+    display.attach()
+    if name in _ROOMS:
+        found = importlib.import_module(_ROOMS[name])
+    else:
+        home, _, word = _HOMES[name].partition(":")
+        found = getattr(importlib.import_module(home), word or name)
     globals()[name] = found
     return found
 

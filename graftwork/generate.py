@@ -13,7 +13,11 @@ from graftwork.lower import compile
 
 
 def generate(
-    graph: Graph | Program, input_ids: Any, max_new_tokens: int, backend: str = "onnx", **inputs: Any
+    graph: Graph | Program,
+    input_ids: Any,
+    max_new_tokens: int,
+    backend: str = "onnx",
+    **inputs: Any,
 ) -> np.ndarray[Any, Any]:
     """Extend token ids by the likeliest next token, again and again.
 

@@ -27,8 +27,7 @@ def compile(
     from graftwork import backends
     from graftwork.passes.lowering import lowered
 
-    program = backends.compile(lowered(graph), backend, device, **options)
-    return program
+    return backends.compile(lowered(graph), backend, device, **options)
 
 
 def to_torch(graph: Graph) -> Any:

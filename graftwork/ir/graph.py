@@ -22,6 +22,10 @@ from graftwork.ir.store import EMPTY_STORE, Store
 from graftwork.ir.types import AxisTable, Type
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import networkx as nx
+
     from graftwork.ir.select import Selection
 
 
@@ -193,6 +197,33 @@ class Graph:
         from graftwork.ir.select import select
 
         return select(self, path, **words)
+
+    def text(self, module: str | None = None) -> str:
+        """The text form; with a glob over module paths, only the nodes of those modules."""
+        from graftwork.ir.glob import matches
+        from graftwork.ir.text import print_graph, print_nodes
+
+        if module is None:
+            return print_graph(self)
+        glob = f"{module}.**"
+        inside = [
+            node
+            for node in self.nodes
+            if matches(module, node.origin.module) or matches(glob, node.origin.module)
+        ]
+        return print_nodes(inside, self)
+
+    def to_networkx(self) -> nx.MultiDiGraph[Any]:
+        """The graph for networkx; see `graftwork.ir.networkx`."""
+        from graftwork.ir.networkx import to_networkx
+
+        return to_networkx(self)
+
+    if TYPE_CHECKING:  # attached by the public face, which knows the room of pictures
+
+        def to_html(self, path: str | Path | None = None, *, diff: Graph | None = None) -> str:
+            """The graph as one self-contained HTML page; see `graftwork.display`."""
+            ...
 
     def apply(self, *passes: Callable[[Graph], Graph]) -> Graph:
         """The graph rewritten by passes in order, verified after each.
