@@ -83,18 +83,21 @@ class Builder:
             results = infer(self.typing, op, checked, types, regions)
         except (AxisError, DTypeError) as error:
             raise _located(error, op, types, self.origin) from error
-        outputs = tuple(Value(result) for result in results)
+        outputs = tuple([Value(result) for result in results])
         self.nodes.append(
             Node(op, tuple(values), outputs, checked, tuple(regions), self.origin)
         )
-        return tuple(Term(value, self) for value in outputs)
+        return tuple([Term(value, self) for value in outputs])
 
     def _values(self, op: Op, operands: Sequence[Operand]) -> list[Value]:
+        values = [x.value for x in operands if isinstance(x, Term) and x.builder is self]
+        if len(values) == len(operands):
+            return values
         dtype = next(
             (x.dtype for x in operands if isinstance(x, Term) and x.dtype is not DType.boolean),
             DType.boolean,
         )
-        values: list[Value] = []
+        values = []
         for operand in operands:
             if isinstance(operand, Term):
                 if operand.builder is not self:

@@ -76,6 +76,8 @@ class Level:
 
     def run(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
         interposed = self.edits.interposed
+        if not interposed and not self.edits.aliases and not self.env:
+            return tuple(nodes)
         for node in nodes:
             self._emit(node)
             if interposed:

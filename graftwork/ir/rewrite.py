@@ -48,6 +48,7 @@ class Rewriter:
         self._opened: dict[Value, Mapping[str, Value]] = {}
         self._edited: list[Value] = []
         self._producers: dict[Value, Node] | None = None
+        self._origins: dict[Origin, Origin] = {}
 
     # --- what can be edited -----------------------------------------------------------------
 
@@ -59,7 +60,10 @@ class Rewriter:
 
     def builder(self, origin: Origin = UNKNOWN) -> Builder:
         """A builder over this graph's axes whose nodes carry the pass's name."""
-        return Builder(self.typing, origin.through(self.by))
+        signed = self._origins.get(origin)
+        if signed is None:
+            signed = self._origins[origin] = origin.through(self.by)
+        return Builder(self.typing, signed)
 
     def interpose(
         self, value: Value, edit: Callable[..., Term], reads: Sequence[Value] = ()
@@ -198,22 +202,29 @@ class Rewriter:
     def _signed(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
         """Nodes with this pass in their origin, whatever builder made them."""
         return tuple(
-            node
-            if node.origin.passes[-1:] == (self.by,)
-            else evolve(node, origin=node.origin.through(self.by))
-            for node in nodes
+            [
+                node
+                if node.origin.passes[-1:] == (self.by,)
+                else evolve(node, origin=node.origin.through(self.by))
+                for node in nodes
+            ]
         )
 
     def _define(self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]) -> None:
         """Make `nodes` define the outputs of `node`, as the same values where types agree."""
-        inner = {value for made in nodes for value in made.outputs}
-        keep: dict[Value, Value] = {}
-        for old, new in zip(node.outputs, results, strict=True):
-            if new in inner and new not in keep and new.type.same(old.type):
-                keep[new] = old
-            else:
-                self.edits.aliases[old] = new
-        renamed = tuple(_with_values(made, keep) for made in nodes)
+        if len(nodes) == 1 and nodes[0].outputs == results and _same(results, node.outputs):
+            (made,) = nodes
+            origin, outputs = made.origin, node.outputs
+            renamed = (Node(made.op, made.inputs, outputs, made.attrs, made.regions, origin),)
+        else:
+            inner = {value for made in nodes for value in made.outputs}
+            keep: dict[Value, Value] = {}
+            for old, new in zip(node.outputs, results, strict=True):
+                if new in inner and new not in keep and new.type.same(old.type):
+                    keep[new] = old
+                else:
+                    self.edits.aliases[old] = new
+            renamed = tuple(_with_values(made, keep) for made in nodes)
         self._replaced[node] = renamed
         if self._producers is not None:
             self._producers |= {v: made for made in renamed for v in made.outputs}
@@ -288,14 +299,14 @@ def reaching(graph: Graph) -> set[Value]:
     return live
 
 
+def _same(values: Sequence[Value], others: Sequence[Value]) -> bool:
+    return all(a.type.same(b.type) for a, b in zip(values, others, strict=True))
+
+
 def _with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
-    if not mapping:
-        return node
-    return evolve(
-        node,
-        inputs=tuple(mapping.get(v, v) for v in node.inputs),
-        outputs=tuple(mapping.get(v, v) for v in node.outputs),
-    )
+    inputs = tuple([mapping.get(v, v) for v in node.inputs])
+    outputs = tuple([mapping.get(v, v) for v in node.outputs])
+    return Node(node.op, inputs, outputs, node.attrs, node.regions, node.origin)
 
 
 def _outputs_of(region: Region) -> dict[Value, Value]:

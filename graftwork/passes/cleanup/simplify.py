@@ -23,6 +23,12 @@ Rules: TypeAlias = Mapping[str, Sequence[Rule]]  # op name -> rules, in the orde
 ANY = "*"  # rules that every op is tried with, after its own
 
 
+def together(*several: Rules) -> Rules:
+    """All rules of several sets, tried in the order of the sets."""
+    names = dict.fromkeys(name for rules in several for name in rules)
+    return {name: tuple(r for rules in several for r in rules.get(name, ())) for name in names}
+
+
 def simplify(graph: Graph, by: str, rules: Rules, *, merge_sites: bool = False) -> Graph:
     """Apply rules everywhere, for the pass `by`.
 

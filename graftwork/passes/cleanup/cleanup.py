@@ -1,0 +1,36 @@
+"""All exact cleanups as one pass."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from graftwork.ir.graph import Graph
+from graftwork.passes.base import Pass
+from graftwork.passes.cleanup.common import ShareCommon
+from graftwork.passes.cleanup.dead import DropDead
+from graftwork.passes.cleanup.fold import fold_rules
+from graftwork.passes.cleanup.identities import IDENTITIES
+from graftwork.passes.cleanup.simplify import simplify, together
+from graftwork.passes.cleanup.views import VIEWS
+
+_RULES = together(VIEWS, IDENTITIES, fold_rules())
+
+
+@frozen
+class Cleanup(Pass):
+    """Simplify, compute equal things once, and leave out what is dead; changes no bit.
+
+    Attributes:
+        merge_sites: treat sites as any value, as when a graph is lowered and nobody edits it more.
+    """
+
+    promise: ClassVar[str] = "bitwise"
+
+    merge_sites: bool = False
+
+    def __call__(self, graph: Graph) -> Graph:
+        merge = self.merge_sites
+        graph = simplify(graph, "Cleanup", _RULES, merge_sites=merge)
+        return DropDead(merge_sites=merge)(ShareCommon(merge_sites=merge)(graph))

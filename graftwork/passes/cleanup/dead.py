@@ -1,0 +1,68 @@
+"""Leaving out what no output depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from attrs import frozen
+
+from graftwork.ir.graph import Graph, Node, Region, Value
+from graftwork.ir.levels import levels
+from graftwork.ir.types import AxisTable, Type
+from graftwork.passes.base import Pass
+from graftwork.passes.cleanup.sweep import sited, sweep
+
+
+@frozen
+class DropDead(Pass):
+    """Take out nodes that reach no output and no site, and axes that no value has.
+
+    Attributes:
+        merge_sites: take out sites that reach no output too.
+        parameters: take out parameters that nothing reads.
+    """
+
+    promise: ClassVar[str] = "bitwise"
+    idempotent: ClassVar[bool] = True
+
+    merge_sites: bool = False
+    parameters: bool = False
+
+    def __call__(self, graph: Graph) -> Graph:
+        kept = frozenset[Value]() if self.merge_sites else sited(graph)
+        new = sweep(graph, lambda region: _live(region, kept))
+        if self.parameters:
+            read = {value for node in new.nodes for value in node.inputs}
+            read |= kept | {port.value for port in new.outputs}
+            used = tuple(p for p in new.parameters if p.value in read)
+            new = new if len(used) == len(new.parameters) else new.evolve(parameters=used)
+        axes = _used_axes(new)
+        return new if len(axes) == len(new.axes) else new.evolve(axes=axes)
+
+
+def _live(region: Region, kept: frozenset[Value]) -> tuple[Sequence[Node], Mapping[Value, Value]]:
+    live = set(region.outputs)
+    live |= kept
+    nodes: list[Node] = []
+    for node in reversed(region.nodes):
+        if not live.isdisjoint(node.outputs):
+            live.update(node.inputs)
+            nodes.append(node)
+    nodes.reverse()
+    return nodes, {}
+
+
+def _used_axes(graph: Graph) -> AxisTable:
+    """The part of the axis table that values and attributes name."""
+    used: set[str] = set()
+    types: set[Type] = set()
+    for _, level in levels(graph):
+        types.update([value.type for value in level.inputs])
+        for node in level.nodes:
+            types.update([value.type for value in node.outputs])
+            if node.attrs.items:
+                used.update(node.op.named_axes(node.attrs))
+    for type in types:
+        used |= type.axis_set
+    return {axis: size for axis, size in graph.axes.items() if axis in used}

@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+from hypothesis import given
+
+from graftwork.ir import ops
+from graftwork.ir.array import NamedArray
+from graftwork.ir.build import Builder
+from graftwork.ir.evaluate import run
+from graftwork.ir.graph import Graph, Port
+from graftwork.ir.sites import Place, Site, Sites
+from graftwork.ir.types import Typing
+from graftwork.ir.verify import verify
+from graftwork.passes.axes import Unify
+from graftwork.passes.cleanup import (
+    CancelViews,
+    Cleanup,
+    DropDead,
+    DropIdentities,
+    Fold,
+    NarrowEarly,
+    ShareCommon,
+)
+from tests.passes.programs import assert_close, assert_same, outputs, programs
+
+EXACT = [DropDead(), ShareCommon(), Fold(), DropIdentities(), CancelViews(), Cleanup()]
+
+
+@pytest.mark.parametrize("step", EXACT, ids=lambda step: type(step).__name__)
+@given(programs())
+def test_exact_passes_change_no_bit(step, graph):
+    verify(graph)
+    for start in (graph, Unify()(graph)):
+        after = step(start)
+        verify(after)
+        assert_same(outputs(start), outputs(after))
+
+
+@given(programs())
+def test_narrowing_keeps_the_numbers(graph):
+    for start in (graph, Cleanup()(Unify()(graph))):
+        after = NarrowEarly()(start)
+        verify(after)
+        assert_close(outputs(start), outputs(after))
+
+
+# --- single rules, on the values where floats are awkward ---------------------------------------
+
+AWKWARD = [0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, 1e-40]
+
+
+def graph_of(build, dtype="f32"):
+    """A graph of one input x over `a` (8), with axes `b` and `c` (4, 2) at hand."""
+    typing = Typing({"a": 8, "b": 4, "c": 2})
+    builder = Builder(typing)
+    with builder:
+        x = builder.input(dtype, "a", "x")
+        y = build(x)
+    ports = (Port("x", x.value, x.axes),), (Port("y", y.value, y.axes),)
+    return Graph(ports[0], (), tuple(builder.nodes), ports[1], typing.table)
+
+
+def words(graph):
+    return [node.op.name for node in graph.nodes]
+
+
+def bits(graph):
+    dtype = graph.inputs[0].value.type.dtype.numpy
+    with np.errstate(all="ignore"):
+        x = NamedArray(np.array(AWKWARD).astype(dtype), ("a",))
+    y = np.asarray(run(graph, {"x": x}, {})["y"])
+    return y.view(f"u{y.dtype.itemsize}")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: x * 1.0,
+        lambda x: ops.mul(1.0, x),
+        lambda x: x + -0.0,
+        lambda x: x - 0.0,
+        lambda x: x / 1.0,
+        lambda x: -(-x),
+        lambda x: ops.maximum(x, x),
+        lambda x: x.cast("f64").cast("f32"),
+        lambda x: ops.select(x.builder.constant(True), x, x * 2.0),
+        lambda x: ops.flip(ops.flip(x, axes="a"), axes="a"),
+        lambda x: x.split("a", b=4, c=2).merge("b", "c", into="a"),
+        lambda x: x.rename(a="z").rename(z="a"),
+        lambda x: x.broadcast("b")[{"b": 1}],
+        lambda x: ops.rename(x[{"a": slice(0, 8)}], axes={"a_2": "a"}),
+        lambda x: ops.rename(ops.pad(x, 0.0, axis="a", into="z"), axes={"z": "a"}),
+        lambda x: ops.rename(ops.concat(x, axes=["a"], into="z"), axes={"z": "a"}),
+    ],
+)
+def test_what_changes_nothing_goes(build):
+    graph = graph_of(build)
+    after = Cleanup()(graph)
+    verify(after)
+    np.testing.assert_array_equal(bits(after), bits(graph))
+    assert words(after) == []
+
+
+@pytest.mark.parametrize(
+    ("build", "left"),
+    [
+        (lambda x: x + 0.0, "add"),  # makes 0.0 of -0.0
+        (lambda x: ops.sub(0.0, x), "sub"),
+        (lambda x: x - -0.0, "sub"),
+        (lambda x: x * 0.0, "mul"),  # keeps NaN
+        (lambda x: ops.div(1.0, x), "div"),
+        (lambda x: x.cast("f16").cast("f32"), "cast"),
+        (lambda x: x.cast("bf16").cast("f16").cast("f32"), "cast"),
+        (lambda x: x.cast("i32").cast("f32"), "cast"),
+        (lambda x: x.split("a", b=4, c=2).merge("c", "b", into="a"), "merge"),
+        (lambda x: x[{"a": slice(1, 8)}], "slice"),
+        (lambda x: ops.pad(x, 0.0, axis="a", low=1, into="z"), "pad"),
+        (lambda x: ops.flip(x, axes="a"), "flip"),
+    ],
+)
+def test_what_changes_something_stays(build, left):
+    graph = graph_of(build)
+    after = Cleanup()(graph)
+    np.testing.assert_array_equal(bits(after), bits(graph))
+    assert left in words(after)
+
+
+def test_constants_that_differ_in_one_bit_are_not_shared():
+    graph = graph_of(lambda x: ops.concat(x * 0.0, x * -0.0, axes=["a", "a"], into="z"))
+    after = ShareCommon()(graph)
+    assert words(after).count("mul") == 2
+    np.testing.assert_array_equal(bits(after), bits(graph))
+
+
+def test_equal_nodes_are_computed_once_whatever_their_order():
+    graph = graph_of(lambda x: (x + ops.tanh(x)) * (ops.tanh(x) + x))
+    assert words(Cleanup()(graph)) == ["tanh", "add", "mul"]
+
+
+def test_sites_stay_apart_until_a_graph_is_lowered():
+    graph = graph_of(lambda x: (x + ops.tanh(x)) * (ops.tanh(x) * 1.0))
+    tanhs = [node.output for node in graph.nodes if node.op.name in ("tanh", "mul")]
+    table = {f"place{i}": Site(Place(value)) for i, value in enumerate(tanhs)}
+    graph = graph.evolve(sites=Sites(table))
+    kept = Cleanup()(graph)
+    verify(kept)
+    assert {site.place.value for site in kept.sites.values()} == set(tanhs)
+    merged = Cleanup(merge_sites=True)(graph)
+    verify(merged)
+    assert words(merged) == ["tanh", "add", "mul"]
+    assert len({site.place.value for site in merged.sites.values()}) == 2
+    for after in (kept, merged):
+        np.testing.assert_array_equal(bits(after), bits(graph))
+
+
+def test_what_is_dead_goes_with_its_axes():
+    graph = graph_of(lambda x: (x.broadcast("b"), x)[1])
+    after = DropDead()(graph)
+    assert words(after) == []
+    assert set(after.axes) == {"a"}
+
+
+def test_a_broadcast_moves_behind_what_maps_over_it():
+    graph = graph_of(lambda x: ops.tanh(x.broadcast("b")).sum("a"))
+    after = DropDead()(CancelViews()(graph))
+    assert words(after) == ["tanh", "sum", "broadcast"]
+    np.testing.assert_array_equal(bits(after), bits(graph))
+
+
+def test_constants_are_folded_before_they_are_broadcast():
+    graph = graph_of(lambda x: x + (x.builder.constant(1.0, "f32") + 2.0).broadcast("b"))
+    assert words(Cleanup()(graph)) == ["constant", "add", "broadcast"]
+
+
+def test_only_the_last_position_of_a_block_is_computed():
+    def block(x):
+        wide = ops.rms_norm(x.broadcast("b") * ops.iota(axis="b", dtype="f32"), over="a", eps=1e-6)
+        return ops.index(ops.tanh(wide + wide), axis="b", at=3)
+
+    graph = graph_of(block)
+    after = DropDead()(NarrowEarly()(graph))
+    verify(after)
+    assert all("b" not in n.output.axes for n in after.nodes if n.op.name in ("rms_norm", "tanh"))
+
+
+def test_a_value_that_is_read_whole_is_computed_whole():
+    def block(x):
+        wide = ops.tanh(x.broadcast("b"))
+        return ops.index(wide, axis="b", at=0) + wide.sum("b")
+
+    graph = graph_of(block)
+    assert words(NarrowEarly()(graph)) == words(graph)
