@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from graftwork.ir.array import NamedArray as NamedArray
     from graftwork.ir.errors import GraftworkError as GraftworkError
     from graftwork.ir.graph import Graph as Graph
-    from graftwork.ir.op import define as define_op
+    from graftwork.ir.op import define
     from graftwork.ir.select import Selector as Selector
     from graftwork.ir.storage import load as load
     from graftwork.ir.storage import save as save
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from graftwork.lower import to_torch as to_torch
     from graftwork.passes.recipe import load_recipe as load_recipe
     from graftwork.passes.recipe import save_recipe as save_recipe
+
+    define_op = define
 
 __version__ = "0.1.0"
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 from graftwork.backends.engine import Laid, Target, register_lowering
 from graftwork.backends.program import Program
@@ -22,7 +23,9 @@ _MODULES = {
 }
 
 
-def compile(graph: Graph, backend: str = "jax", device: str | None = None) -> Program:
+def compile(
+    graph: Graph, backend: str = "jax", device: str | None = None, **options: Any
+) -> Program:
     """Compile a graph for a backend and a device ("cpu", "cuda", "tpu"; None: the best present).
 
     Raises:
@@ -31,5 +34,5 @@ def compile(graph: Graph, backend: str = "jax", device: str | None = None) -> Pr
     if backend not in _MODULES:
         raise UnsupportedOpError(f"no backend {backend!r}{nearest(backend, _MODULES)}")
     module = importlib.import_module(_MODULES[backend])
-    program: Program = module.compile(graph, device)
+    program: Program = module.compile(graph, device, **options)
     return program
