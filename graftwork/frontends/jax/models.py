@@ -85,7 +85,6 @@ class Model:
         parameters: the arrays that it holds, or is given by the caller.
         arguments: the names of its arguments.
         trained: says of a parameter's name whether training changes it.
-        is_module: whether parameters' names are paths of modules.
         source: what the caller gave, in which closed-over arrays have names.
     """
 
@@ -94,7 +93,6 @@ class Model:
     arguments: tuple[str, ...]
     source: Any
     trained: Callable[[str], bool] = lambda name: not name.startswith("batch_stats.")
-    is_module: bool = False
 
 
 def read_model(model: Any, params: Any, count: int, training: bool) -> Model:
@@ -154,7 +152,6 @@ def _pytree(model: Any, count: int, training: bool) -> Model:
         tree.leaves,
         _names(model, count),
         model,
-        is_module=True,
     )
 
 
@@ -173,7 +170,7 @@ def _penzai(model: Any, count: int) -> Model:
     def call(arrays: Sequence[Any], *args: Any) -> Any:
         return variables.bind_variables(unbound, tree.restore(arrays).values())(*args)
 
-    return Model(call, tree.leaves, _names(model, count), model, is_module=True)
+    return Model(call, tree.leaves, _names(model, count), model)
 
 
 def _without_array(name: str) -> str:
@@ -200,7 +197,7 @@ def _nnx(model: Any, count: int, training: bool) -> Model:
         return restored(*args)
 
     names = _names(model, count)
-    return Model(call, tree.leaves, names, model, trained.__contains__, is_module=True)
+    return Model(call, tree.leaves, names, model, trained.__contains__)
 
 
 def _without_value(name: str) -> str:

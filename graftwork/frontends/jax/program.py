@@ -108,7 +108,7 @@ def _graph(
         if name is not None or value.size > _SMALL:
             leaf = Leaf(entries.unused(name or "constant"), value)
             entries.parameter(leaf, variable, name is not None)
-    owners = {v: name.rpartition(".")[0] for v, name in entries.names.items() if model.is_module}
+    owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
     translator = Translator(builder, traced.size, key, owners=owners)
     translator.bind(tuple(entries.arrays), tuple(entries.arrays.values()))
     for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):

@@ -53,7 +53,7 @@ class Translator:
         key: the axis of the two words of random keys; it rides along unseen by position.
         path: the names of modules and functions around the jaxpr.
         source: the line of the user's code that calls it, for equations that have none.
-        owners: variable of a parameter -> the module that has it, where scopes do not say.
+        owners: variable of a parameter -> the module that has it, for equations without scopes.
     """
 
     def __init__(
@@ -127,8 +127,8 @@ class Translator:
                 inside._exact[variable] = known
             if isinstance(atom, Literal) or atom in self._arrays:
                 inside._arrays[variable] = self.read(atom)
-            if isinstance(atom, Var) and atom in self.owners:
-                inside.owners[variable] = self.owners[atom]
+            if self._here == self.path and (owner := self._owner(atom)):
+                inside.owners[variable] = owner
         inside._bind_constants(jaxpr)
         return inside.run(inner)
 
@@ -216,15 +216,12 @@ class Translator:
                 f"{dtype.value}{list(shape)} (from {self._origin(equation)})"
             )
 
+    def _owner(self, atom: Atom) -> str:
+        return self.owners.get(atom, "") if isinstance(atom, Var) else ""
+
     def _origin(self, equation: JaxprEqn) -> Origin:
-        owner = next(
-            (
-                self.owners[atom]
-                for atom in equation.invars
-                if isinstance(atom, Var) and atom in self.owners
-            ),
-            "",
-        )
+        owners = filter(None, map(self._owner, equation.invars))
+        owner = next(owners, "") if self._here == self.path else ""
         source = _source(equation) or self.source
         return Origin(owner or ".".join(self._here), source, equation.primitive.name)
 

@@ -130,6 +130,15 @@ RULES: dict[str, Any] = {
     "bitcast_convert_type": _bitcast,
     "reduce_precision": _reduce_precision,
     **dict.fromkeys(
-        ("copy", "copy_p", "optimization_barrier", "sharding_constraint", "name", "pvary"), same
+        (
+            "copy",
+            "copy_p",
+            "device_put",
+            "optimization_barrier",
+            "sharding_constraint",
+            "name",
+            "pvary",
+        ),
+        same,
     ),
 }

@@ -139,7 +139,7 @@ def _gathered(tr: Translator, equation: JaxprEqn, x: Positional, indices: Positi
             strict=True)
     )  # fmt: skip
     gone = {*_ints(numbers.collapsed_slice_dims), *batching}
-    x, batch, starts = _meet(tr, x, _components(tr, indices), batching)
+    x, batch, starts = _meet(x, indices.dims[:-1], _components(tr, indices), batching)
     addresses: list[Address] = []
     window: list[str | None] = []
     for place, size in enumerate(sizes):
@@ -162,11 +162,14 @@ def _gathered(tr: Translator, equation: JaxprEqn, x: Positional, indices: Positi
 
 
 def _meet(
-    tr: Translator, x: Positional, starts: Sequence[Positional], batching: dict[int, int]
+    x: Positional,
+    batch: tuple[str | None, ...],
+    starts: Sequence[Positional],
+    batching: dict[int, int],
 ) -> tuple[Positional, tuple[str | None, ...], list[Term]]:
     """Array and indices, with one axis for the dimensions that both map over, and no other."""
     if not starts:
-        return x, (), []
+        starts = [Positional(x.term.builder.constant(0, DType.i32), batch)]
     terms, dims = aligned(*map(_signed, starts))
     labels = [("batch", batching[i]) if i in batching else ("own", i) for i in range(x.rank)]
     over = [("batch", i) for i in range(len(dims))]
@@ -292,6 +295,8 @@ def _written(
     tr: Translator, x: Positional, updates: Positional, addresses: Sequence[Address],
     over: Sequence[str], mode: GatherScatterMode, combine: str,
 ) -> Positional:  # fmt: skip
+    if not addresses and over:
+        raise UnsupportedOpError(f"a scatter that addresses nothing (from {tr.builder.origin})")
     if not addresses:
         return Positional(_COMBINED[combine](x.term, updates.term), x.dims)
     x = carrying(x, *(address.place for address in addresses))

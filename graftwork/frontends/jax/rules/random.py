@@ -69,6 +69,11 @@ def _fold_in(tr: Translator, equation: JaxprEqn, keys: Positional, data: Positio
     return Positional(ops.random_fold_in(key, number, key=tr.key), dims)
 
 
+def _threefry(tr: Translator, equation: JaxprEqn, *words: Positional) -> list[Positional]:
+    terms, dims = aligned(*words)
+    return [Positional(term, dims) for term in ops.threefry2x32.emit(*terms)]
+
+
 RULES: dict[str, Any] = {
     "random_seed": _seed,
     "random_wrap": _wrap,
@@ -77,4 +82,5 @@ RULES: dict[str, Any] = {
     "random_split": _split,
     "random_fold_in": _fold_in,
     "random_clone": same,
+    "threefry2x32": _threefry,
 }
