@@ -257,3 +257,45 @@ def test_a_dtype_without_a_kernel_is_refused_by_name_and_origin() -> None:
     x = emit.value("x", DType.f64, [3])
     with pytest.raises(UnsupportedOpError, match=r"no kernel for Gelu on f64.*gelu.*mine\.py:7"):
         emit.op("Gelu", x)
+
+
+# --- what is written ----------------------------------------------------------------------------
+
+
+def kinds(graph: Graph, path: Path) -> dict[str, int]:
+    """How often each kind of node is written."""
+    export(graph, path)
+    found = [node.op_type for node in onnx.load(path).graph.node]
+    return {kind: found.count(kind) for kind in found}
+
+
+def test_a_linear_layer_is_a_product_and_a_sum(tmp_path: Path) -> None:
+    graph = graph_of(
+        lambda x, w, b: {"y": ops.linear(x, w, b, over="c")},
+        {"x": ("a s c", normal(2, 3, 4))},
+        {"w": ("c o", normal(4, 5)), "b": ("o", normal(5))},
+        {"a": "n", "s": "m"},
+    )
+    assert kinds(graph, tmp_path / "model.onnx") == {"MatMul": 1, "Add": 1}
+
+
+def test_attention_moves_each_operand_once(tmp_path: Path) -> None:
+    def attend(q: Any, k: Any, v: Any, mask: Any) -> Any:
+        q, k, v = (x.split("e", h=2, d=4) for x in (q, k, v))
+        k, v = (x.rename(s="t") for x in (k, v))
+        return {"z": ops.attention(q, k, v, mask, over="d", key="t").merge("h", "d", into="e")}
+
+    x = normal(2, 3, 8)
+    inputs = {"q": ("a s e", x), "k": ("a s e", x), "v": ("a s e", x)}
+    masked = inputs | {"mask": ("s t", np.ones((3, 3), np.bool_))}
+    graph = graph_of(attend, masked, sizes={"a": "n", "s": "m", "t": "m"})
+    found = kinds(graph, tmp_path / "model.onnx")
+    assert found == {"Reshape": 4, "Transpose": 4, "MatMul": 2, "Where": 1, "Softmax": 1}
+
+
+def test_views_that_several_nodes_take_are_written_once(tmp_path: Path) -> None:
+    graph = graph_of(
+        lambda x, y: {"u": x + y, "v": x * y},
+        {"x": ("a b", normal(2, 3)), "y": ("a", normal(2))},
+    )
+    assert kinds(graph, tmp_path / "model.onnx")["Unsqueeze"] == 1

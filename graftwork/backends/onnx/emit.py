@@ -22,6 +22,9 @@ from graftwork.ir.origin import UNKNOWN, Origin
 
 Array = np.ndarray[Any, Any]
 
+# Ways to look at a value, which all that ask for the same one share.
+_VIEWS = frozenset({"Transpose", "Unsqueeze", "Squeeze", "Reshape", "Expand", "Cast"})
+
 
 def dtype_of_value(value: onnx.Value) -> DType:
     """The element type of a value that an emitter made."""
@@ -56,6 +59,7 @@ class Emitter:
         self.word = ""
         self._names: Counter[str] = Counter()
         self._constants: dict[object, onnx.Value] = {}
+        self._views: dict[object, tuple[onnx.Value, ...]] = {}
 
     # --- names and values -------------------------------------------------------------------
 
@@ -147,12 +151,26 @@ class Emitter:
              dtypes: Sequence[DType | None], attrs: dict[str, Any],
              ) -> tuple[onnx.Value, ...]:  # fmt: skip
         """A node as it stands, without regard to kernels."""
+        if kind not in _VIEWS:
+            return self._append(kind, inputs, dtypes, attrs)
+        key = (kind, *map(id, inputs), *dtypes, repr(attrs))
+        if key not in self._views:
+            self._views[key] = self._append(kind, inputs, dtypes, attrs)
+        return self._views[key]
+
+    def _append(
+        self,
+        kind: str,
+        inputs: Sequence[onnx.Value | None],
+        dtypes: Sequence[DType | None],
+        attrs: dict[str, Any],
+    ) -> tuple[onnx.Value, ...]:
         self.opset = max(self.opset, LATER.get(kind, OPSET))
         path = f"{self.origin.module}/" if self.origin.module else ""
         name = self.name(f"{path}{kind}")
         outputs = [
             onnx.Value(
-                name=self.name(name if len(dtypes) == 1 else f"{name}:{i}"),
+                name=name if len(dtypes) == 1 else f"{name}:{i}",
                 type=None if dtype is None else onnx.TensorType(ELEMENT[dtype]),
             )
             for i, dtype in enumerate(dtypes)
@@ -167,12 +185,12 @@ class Emitter:
 
     @contextmanager
     def aside(self, nodes: list[onnx.Node]) -> Iterator[list[onnx.Node]]:
-        """Write to another list of nodes for a while."""
-        outer, self.nodes = self.nodes, nodes
+        """Write to another list of nodes for a while; what is written there is shared there."""
+        outer, self.nodes, self._views = (self.nodes, self._views), nodes, {}
         try:
             yield nodes
         finally:
-            self.nodes = outer
+            self.nodes, self._views = outer
 
     def own(self, value: onnx.Value, taken: Sequence[onnx.Value]) -> onnx.Value:
         """The value as an output: made by a node that is written here, and given only once."""

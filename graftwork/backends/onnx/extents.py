@@ -33,12 +33,19 @@ class Extents:
         self._known: dict[SizeExpr, onnx.Value] = {}
         self._shapes: dict[tuple[Size, ...], onnx.Value] = {}
         self._symbols: dict[str, onnx.Value] = {}
-        with emitter.aside(emitter.prelude):
-            for reading in readings(graph):
-                self._symbols[reading.symbol] = self._read(reading, inputs[reading.port])
+        self._inputs = inputs
+        self._readings = {reading.symbol: reading for reading in readings(graph)}
 
-    def _read(self, reading: Reading, value: onnx.Value) -> onnx.Value:
+    def _symbol(self, name: str) -> onnx.Value:
+        """The extent of a symbol, read off when something first needs it."""
+        if name not in self._symbols:
+            with self._emit.aside(self._emit.prelude):
+                self._symbols[name] = self._read(self._readings[name])
+        return self._symbols[name]
+
+    def _read(self, reading: Reading) -> onnx.Value:
         op, place = self._emit.op, reading.place
+        value = self._inputs[reading.port]
         extent = op("Shape", value, dtype=DType.i64, start=place, end=place + 1)
         if reading.offset != 0:
             extent = op("Sub", extent, self.vector(reading.offset))
@@ -85,7 +92,7 @@ class Extents:
     def _atom(self, op: str, args: Sequence[Size], name: str) -> onnx.Value:
         emit = self._emit.op
         if op == "symbol":
-            return self._symbols[name]
+            return self._symbol(name)
         a, *rest = (self.vector(arg) for arg in args)
         if op in ("min", "max"):
             return emit(op.capitalize(), a, *rest)

@@ -58,7 +58,7 @@ _GROUPS = {
     "BitwiseAnd BitwiseOr BitwiseXor BitwiseNot": _NUMBERS - _FLOATS,
     "BitShift": _of("u64 u32 u8"),
     "Where": _of("f64 f32 f16 i64 i32 i8 u32 u8"),
-    "MatMul": _RING | _of("u64 u32"),
+    "MatMul": _RING,
     "ReduceSum ReduceProd ReduceMean CumSum": _RING,
     "ReduceMax ReduceMin": _RING | _of("i8 u8 bool"),
     "ArgMax ArgMin": _RING | _of("i8 u8"),

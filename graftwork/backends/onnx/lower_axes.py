@@ -60,16 +60,26 @@ def _split(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
 
 def _merge(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
     (x,), axes, into = operands, node.attrs["axes"], node.attrs["into"]
-    place = min((x.axes.index(a) for a in axes), default=len(x.axes))
-    lead = [a for a in x.axes[:place] if a not in axes]
-    tail = [a for a in x.axes[place:] if a not in axes]
-    array = target.lay(x, (*lead, *axes, *tail))
+    lead, tail = _around(x, node)
+    order = (*lead, *axes, *tail)
     total: Size = 1
     for axis in axes:
         total = total * target.typing.size(axis)
-    before = target.sizes((*lead, *axes, *tail))
     after = [*target.sizes(lead), total, *target.sizes(tail)]
-    return Laid(target.reshape(array, before, after), (*lead, into, *tail))
+    array = target.reshape(target.lay(x, order), target.sizes(order), after)
+    return Laid(array, (*lead, into, *tail))
+
+
+def _around(x: Laid, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The axes before and after those that merge: as they lie, or in the order that is hinted."""
+    axes, into = node.attrs["axes"], node.attrs["into"]
+    place = x.axes.index(axes[0]) if axes else len(x.axes)
+    end = place + len(axes)
+    if x.axes[place:end] == axes:
+        return x.axes[:place], x.axes[end:]
+    hint = node.output.type.axes
+    place = hint.index(into)
+    return hint[:place], hint[place + 1 :]
 
 
 def _broadcast(target: OnnxTarget, node: Node, operands: Operands) -> Laid:

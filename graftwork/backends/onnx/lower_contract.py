@@ -77,9 +77,12 @@ def _summed(a: Laid, b: Laid, over: Axes) -> Axes:
 def product_flat(
     target: OnnxTarget, a: Laid, b: Laid, rows: Axes, columns: Axes, summed: Axes
 ) -> Laid:
-    """Without batch: all rows stay as they are, against one matrix."""
+    """Without batch: all rows stay as they are, against one matrix.
+
+    The runtime refuses to multiply no rows by a vector.
+    """
     left = grouped(target, a, *((x,) for x in rows), summed)
-    if not columns:
+    if not columns and target.certain(rows):
         right = grouped(target, b, summed)
         return Laid(target.emit.op("MatMul", left, right), rows)
     right = grouped(target, b, summed, columns)
