@@ -151,7 +151,7 @@ class Sampler:
             self.scope.pool.append(x)
             return x
         if x.dtype not in allowed:
-            x = x.cast(self.choices.pick(*allowed))
+            x = _cast(x, self.choices.pick(*allowed))
         x = narrowed(x, _MOST_AXES - len(needed), keep=needed)
         clash = [a for a in x.axes if a in avoid]
         x = x.rename(**{a: self.new() for a in clash})
@@ -225,7 +225,14 @@ def narrowed(x: Term, most: int, keep: Collection[str] = ()) -> Term:
 def conformed(x: Term, of: Type) -> Term:
     """x made to have a type."""
     kept = narrowed(x, 0, keep=of.axes)
-    return kept.cast(of.dtype).broadcast(*of.axes)
+    return _cast(kept, of.dtype).broadcast(*of.axes)
+
+
+def _cast(x: Term, dtype: DType) -> Term:
+    """x as another dtype; only what integers can hold goes into them, since the rest differs."""
+    if x.dtype.is_float and dtype.is_int:
+        x = REGISTRY["select"](x > 0.0, REGISTRY["minimum"](x, 100.0), 0.0)
+    return x.cast(dtype)
 
 
 def typical(size: Size) -> int:
