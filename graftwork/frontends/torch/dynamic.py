@@ -1,8 +1,9 @@
-"""Recurrent layers that keep a dynamic sequence axis while a model is traced.
+"""Functions that torch can only trace at one size, replaced while a model is traced.
 
 Torch traces `nn.LSTM`, `nn.GRU` and `nn.RNN` by running every step, which fixes the length of the
 sequence. While a model is traced here, the functions that those layers call are operators of our
-own, which only know the shape of their results.
+own, which only know the shape of their results. A few other functions read sizes as numbers for no
+need of theirs; they are replaced by equal ones that do not.
 """
 
 from __future__ import annotations
@@ -53,8 +54,29 @@ def _operator(name: str) -> Callable[..., Any]:
     return operator
 
 
-class KeepingRecurrence(TorchFunctionMode):
-    """While active, recurrent layers are traced as single operators."""
+def _max_pool1d(
+    input: torch.Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> torch.Tensor:
+    """Pooling of a line as that of an image of one row."""
+    kernel, step, border, spread = (
+        each[0] if isinstance(each, list | tuple) and each else each
+        for each in (kernel_size, stride or kernel_size, padding, dilation)
+    )
+    rows = ((1, kernel), (1, step), (0, border), (1, spread))
+    return torch.max_pool2d(input.unsqueeze(-2), *rows, ceil_mode).squeeze(-2)
+
+
+_EQUALS: dict[str, Callable[..., Any]] = {"max_pool1d": _max_pool1d}
+
+
+class KeepingAxes(TorchFunctionMode):
+    """While active, functions that would fix a dynamic axis are traced as ones that do not."""
 
     def __torch_function__(
         self,
@@ -63,8 +85,10 @@ class KeepingRecurrence(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Replace a recurrent function over a padded sequence by our operator."""
+        """Call the replacement of a function, or else the function."""
         name = getattr(func, "__name__", "")
         if name in _SCHEMAS and len(args) == 9 and isinstance(args[3], bool):
             return _operator(name)(*args)
+        if name in _EQUALS:
+            return _EQUALS[name](*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))

@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 from attrs import evolve, frozen
+from torch._decomp import get_decompositions
 from torch.utils import _pytree as pytree
 
-from graftwork.frontends.torch.dynamic import KeepingRecurrence
+from graftwork.frontends.torch.dynamic import KeepingAxes
 from graftwork.frontends.torch.failures import explained
 from graftwork.ir.axis_spec import AxisWord, fixed_sizes, match_axes
 from graftwork.ir.errors import ConversionError, InputError
@@ -47,6 +48,13 @@ KEPT = {
     "tril",
     "triu",
 }
+# Operators that the default table leaves whole, but that have a decomposition.
+OPENED = (
+    torch.ops.aten.grid_sampler_2d,
+    torch.ops.aten.tril_indices,
+    torch.ops.aten.triu_indices,
+    torch.ops.aten.upsample_bilinear2d.vec,
+)
 ROOT = "model"  # where the traced wrapper holds the caller's model
 
 
@@ -89,7 +97,7 @@ class _Wrapper(torch.nn.Module):
 
     def forward(self, arguments: dict[str, Any]) -> Any:
         bound = inspect.BoundArguments(self.signature, dict(arguments))
-        with KeepingRecurrence():
+        with KeepingAxes():
             return _traceable(self.get_submodule(ROOT)(*bound.args, **bound.kwargs))
 
 
@@ -244,7 +252,9 @@ def _trace(
     wrapper: _Wrapper, sample: dict[str, Any], dims: dict[str, Any]
 ) -> torch.export.ExportedProgram:
     """The decomposed program."""
-    with torch.no_grad(), warnings.catch_warnings():
+    # opt_einsum would choose an order of contractions by sizes, and fix them.
+    einsum_in_order = torch.backends.opt_einsum.flags(enabled=False)
+    with torch.no_grad(), warnings.catch_warnings(), einsum_in_order:
         warnings.simplefilter("ignore")
         program = torch.export.export(
             wrapper, (sample,), dynamic_shapes={"arguments": dims}, strict=False
@@ -258,6 +268,8 @@ def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedPr
     for op in list(table):
         if str(op).split(".")[1] in KEPT:
             del table[op]
+    for op, decomposition in get_decompositions(OPENED).items():
+        table[op] = decomposition
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain: torch.export.ExportedProgram = program.run_decompositions(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graftwork.frontends.torch.dtypes import Operand
-from graftwork.frontends.torch.rules.elementwise import arithmetic, pointwise
+from graftwork.frontends.torch.rules.elementwise import pointwise
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.ir import ops
 from graftwork.ir.positional import Label, Positional, carrying, matched
@@ -83,7 +83,8 @@ def linear(
     out = [*x[:-1], *w[:-1]]
     if input.dims[-1] is None and weight.dims[-1] is None:
         product = contracted((input, x), (weight, w), out)
-        return product if bias is None else arithmetic(call, product, bias)
+        dtype = product.dtype
+        return product if bias is None else pointwise(call, ops.add, product, bias, dtype=dtype)
     operands: list[tuple[Positional, Sequence[Label]]] = [
         (carrying(input, input.rank - 1), x),
         (carrying(weight, weight.rank - 1), w),

@@ -168,6 +168,8 @@ _BITWISE = {
     "bitwise_left_shift": "shift_left",
     "bitwise_right_shift": "shift_right",
     "__and__": "and",
+    "__lshift__": "shift_left",
+    "__rshift__": "shift_right",
     "__or__": "or",
     "__xor__": "xor",
 }

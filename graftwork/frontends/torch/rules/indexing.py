@@ -9,8 +9,14 @@ from graftwork.frontends.torch.ranges import is_non_negative
 from graftwork.frontends.torch.rules.creation import position
 from graftwork.frontends.torch.rules.elementwise import as_bool, where
 from graftwork.frontends.torch.rules.registry import Call, rule
-from graftwork.frontends.torch.rules.views import expanded, sliced
-from graftwork.frontends.torch.values import place_of, settled
+from graftwork.frontends.torch.rules.views import (
+    expanded,
+    from_front,
+    joined,
+    slice_bounds,
+    sliced,
+)
+from graftwork.frontends.torch.values import extent_of, place_of, settled
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.positional import Label, Positional, aligned, carrying, matched
@@ -182,17 +188,13 @@ def index_put(
     places, given, dims = _broadcast_indices(call, indices)
     out = _result_order(places, self.rank, len(dims))
     extents = tuple(
-        _extent(self, label) if isinstance(label, int) else _extent(given[0], label[1])  # type: ignore[index]
+        extent_of(self, label) if isinstance(label, int) else extent_of(given[0], label[1])  # type: ignore[index]
         for label in out
     )
     updates = expanded(values, extents)
     labels: list[Label] = [("index", n) for n in range(len(dims))]
     at = [(place, (index, labels)) for place, index in zip(places, given, strict=True)]
     return scattered(call, self, (updates, out), at, "add" if accumulate else "set")
-
-
-def _extent(x: Positional, place: int) -> Size | None:
-    return None if x.dims[place] is None else x.size(place)
 
 
 def _masked_put(
@@ -234,8 +236,8 @@ def scatter(
     place = place_of(self, dim)
     for p in range(values.rank):
         if decide(values.size(p), index.size(p)) is not True:
-            values = sliced(values, p, 0, index.size(p), 1, _extent(index, p))
-    values = expanded(values, tuple(_extent(index, p) for p in range(index.rank)))
+            values = sliced(values, p, 0, index.size(p), 1, extent_of(index, p))
+    values = expanded(values, tuple(extent_of(index, p) for p in range(index.rank)))
     labels: list[Label] = []
     at: list[tuple[int, Labelled]] = []
     for p in range(self.rank):
@@ -260,3 +262,43 @@ def index_add(
     combine = "add" if "index_add" in call.op else "set"
     values = lifted(call.builder, source, self.dtype)
     return scattered(call, self, (values, labels), [(place, (index, line))], combine)
+
+
+@rule("aten.slice_scatter")
+def slice_scatter(
+    call: Call,
+    self: Positional,
+    src: Positional,
+    dim: int = 0,
+    start: Size | None = None,
+    end: Size | None = None,
+    step: int = 1,
+) -> Positional:
+    """The tensor with a slice of one dimension replaced."""
+    place = place_of(self, dim)
+    size, extent = self.size(place), extent_of(src, place)
+    first, last = slice_bounds(size, start, end, extent, step)
+    extents = [extent_of(self, p) for p in range(self.rank)]
+    extents[place] = extent
+    source = expanded(lifted(call.builder, src, self.dtype), tuple(extents))
+    if step != 1 and extent is not None:
+        labels: list[Label] = [p if p != place else ("step", 0) for p in range(self.rank)]
+        steps = position(call, source.dims[place])
+        at = Positional(steps.term * step + lifted(call.builder, first, DType.i64).term, steps.dims)
+        return scattered(call, self, (source, labels), [(place, (at, [("step", 0)]))], "set")
+    outer = [(0, first), (last, size)]
+    before, after = (
+        [] if decide(a, b) is True else [sliced(self, place, a, b, 1, b - a)] for a, b in outer
+    )
+    return joined([*before, source, *after], place)
+
+
+@rule("aten.select_scatter")
+def select_scatter(
+    call: Call, self: Positional, src: Positional, dim: int, index: Size
+) -> Positional:
+    """The tensor with one position of a dimension replaced."""
+    place = place_of(self, dim)
+    row = Positional(src.term, (*src.dims[:place], None, *src.dims[place:]))
+    at = from_front(index, self.size(place))
+    return slice_scatter(call, self, row, place, at, at + 1)

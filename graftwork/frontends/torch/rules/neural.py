@@ -133,7 +133,26 @@ def batch_norm_inference(
     return batch_norm(call, input, weight, bias, running_mean, running_var, False, momentum, eps)
 
 
-@rule("aten._native_batch_norm_legit_functional", "aten._native_batch_norm_legit")
+@rule("aten._native_batch_norm_legit.no_stats")
+def batch_norm_of_batch(
+    call: Call,
+    input: Positional,
+    weight: Positional | None,
+    bias: Positional | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Any:
+    """Normalisation by the statistics of the batch itself: instance norm, in torch's own terms."""
+    space = [place for place in range(input.rank) if place != 1]
+    x = carrying(input, *(place for place in space if input.dims[place] is not None))
+    over = [axis for place in space if (axis := x.dims[place]) is not None]
+    statistics = (ops.mean(x.term, over=over), ops.var(x.term, over=over))
+    mean, var = (Positional(term, (x.dims[1],)) for term in statistics)
+    return batch_norm(call, x, weight, bias, mean, var, False, momentum, eps)
+
+
+@rule("aten._native_batch_norm_legit_functional", "aten._native_batch_norm_legit.default")
 def batch_norm_training(call: Call, *_: object) -> Any:
     """Refused: inference mode uses gathered statistics."""
     raise call.refuse(

@@ -130,7 +130,7 @@ def taken(x: Positional, place: int, index: Size) -> Positional:
     axis = x.dims[place]
     if axis is None or not x.carries(place):
         return Positional(x.term, x.with_dim(place).dims)
-    at = _from_front(index, x.size(place))
+    at = from_front(index, x.size(place))
     return Positional(ops.index(x.term, axis=axis, at=at), x.with_dim(place).dims)
 
 
@@ -145,16 +145,16 @@ def slice_(
 ) -> Positional:
     """Every step-th position of a dimension, with Python's bounds."""
     place = place_of(self, dim)
-    first, last = bounds_of(self.size(place), start, end, call.shape[place], step)
+    first, last = slice_bounds(self.size(place), start, end, call.shape[place], step)
     return sliced(self, place, first, last, step, call.shape[place])
 
 
-def bounds_of(
+def slice_bounds(
     size: Size, start: Size | None, end: Size | None, extent: Size | None, step: int = 1
 ) -> tuple[Size, Size]:
     """Where a Python slice starts and stops, both in range, given its known extent."""
-    first = _from_front(0 if start is None else start, size)
-    last = _from_front(size if end is None else end, size)
+    first = from_front(0 if start is None else start, size)
+    last = from_front(size if end is None else end, size)
     if isinstance(last, int) and last >= UNBOUNDED:
         last = size
     known: Size = 1 if extent is None else extent
@@ -166,7 +166,7 @@ def bounds_of(
     return first, minimum(first + known * step, size) if step > 1 else first + known
 
 
-def _from_front(position: Size, size: Size) -> Size:
+def from_front(position: Size, size: Size) -> Size:
     """A position counted from the end, as negative ones are, counted from the front."""
     most = bounds(position)[1]
     from_end = position < 0 if isinstance(position, int) else most is not None and most <= 0
@@ -324,48 +324,6 @@ def padded(x: Positional, place: int, low: Size, high: Size, value: float) -> Po
     fill = lifted(x.term.builder, value, x.dtype)
     term = ops.pad(x.term, fill.term, axis=x.dims[place], low=low, high=high, into=into)
     return Positional(term, x.with_dim(place, into).dims)
-
-
-@rule("aten.slice_scatter")
-def slice_scatter(
-    call: Call,
-    self: Positional,
-    src: Positional,
-    dim: int = 0,
-    start: Size | None = None,
-    end: Size | None = None,
-    step: int = 1,
-) -> Positional:
-    """The tensor with a slice of one dimension replaced."""
-    place = place_of(self, dim)
-    if step != 1:
-        raise call.refuse(f"a step of {step} is not supported; assign slices of step 1")
-    size = self.size(place)
-    first, last = bounds_of(size, start, end, None if src.dims[place] is None else src.size(place))
-    source = expanded(lifted(call.builder, src, self.dtype), _extents(self, place, src))
-    outer = [(0, first), (last, size)]
-    before, after = (
-        [] if decide(a, b) is True else [sliced(self, place, a, b, 1, b - a)] for a, b in outer
-    )
-    return joined([*before, source, *after], place)
-
-
-def _extents(x: Positional, place: int, inner: Positional) -> Extents:
-    """The shape of `x` with the extent of `inner` at one dimension."""
-    shape = [None if a is None else x.size(p) for p, a in enumerate(x.dims)]
-    shape[place] = None if inner.dims[place] is None else inner.size(place)
-    return tuple(shape)
-
-
-@rule("aten.select_scatter")
-def select_scatter(
-    call: Call, self: Positional, src: Positional, dim: int, index: Size
-) -> Positional:
-    """The tensor with one position of a dimension replaced."""
-    place = place_of(self, dim)
-    row = Positional(src.term, (*src.dims[:place], None, *src.dims[place:]))
-    at = _from_front(index, self.size(place))
-    return slice_scatter(call, self, row, place, at, at + 1)
 
 
 @rule("aten.copy")

@@ -10,9 +10,11 @@ from attrs import asdict, frozen
 from graftwork.frontends.torch.rules.creation import positions
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.reshaping import reshaped
-from graftwork.frontends.torch.values import extent_of, settled
+from graftwork.frontends.torch.rules.views import expanded
+from graftwork.frontends.torch.values import Extents, extent_of, settled
 from graftwork.ir import ops
 from graftwork.ir.build import Term
+from graftwork.ir.dtypes import DType
 from graftwork.ir.positional import Label, Positional, carrying, matched
 from graftwork.ir.sizes import Size, exact_div
 
@@ -254,6 +256,61 @@ def adaptive_avg_pool(
     x = carrying(x, *bound)
     term = ops.mean(x.term, over=[x.dims[p] for p in bound]) if bound else x.term
     return Positional(term, tuple(a for place, a in enumerate(x.dims) if place not in over))
+
+
+# --- resizing -----------------------------------------------------------------------------------
+
+
+@rule("aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec")
+def upsample_nearest(
+    call: Call,
+    input: Positional,
+    output_size: Sequence[Size] | None,
+    scale_factors: Sequence[float] | None,
+) -> Positional:
+    """Each position of a larger grid from the nearest below."""
+    x = input
+    for place in range(2, input.rank):
+        new = 1 if call.shape[place] is None else call.shape[place]
+        assert new is not None
+        factor = exact_div(new, x.size(place))
+        if factor is not None:
+            extents = [extent_of(x, p) for p in range(x.rank)]
+            copies = Positional(x.term, (*x.dims[: place + 1], None, *x.dims[place + 1 :]))
+            wide = (*extents[: place + 1], None if factor == 1 else factor, *extents[place + 1 :])
+            x = reshaped(
+                expanded(copies, wide), (*extents[:place], call.shape[place], *extents[place + 1 :])
+            )
+        else:
+            scale = None if scale_factors is None else 1.0 / scale_factors[place - 2]
+            x = _resampled(call, x, place, new, scale)
+    return x
+
+
+def _resampled(
+    call: Call, x: Positional, place: int, new: Size, scale: float | None
+) -> Positional:
+    """Positions scaled as torch does, in 32-bit floats."""
+    x = carrying(x, place)
+    into = call.fresh(new)
+    grid = positions(call, into, DType.f32)
+    with call.builder:
+        last = ops.size(value=x.size(place) - 1)
+        if scale is None:
+            sizes = (ops.size(value=n, dtype=DType.f32) for n in (x.size(place), new))
+            ratio = ops.div(*sizes)
+        else:
+            ratio = call.builder.constant(scale, DType.f32)
+    at = ops.minimum(ops.floor(grid * ratio).cast(DType.i64), last)
+    term = ops.gather(x.term, at, axes=[x.dims[place]])
+    return settled(Positional(term, x.with_dim(place, into).dims), _at(x, place, call))
+
+
+def _at(x: Positional, place: int, call: Call) -> Extents:
+    """The shape of x with one dimension as in the result."""
+    shape = [extent_of(x, p) for p in range(x.rank)]
+    shape[place] = call.shape[place]
+    return tuple(shape)
 
 
 # --- borders ------------------------------------------------------------------------------------
