@@ -120,7 +120,9 @@ class Demo:
         sample = {n: torch.from_numpy(a) for n, a in self.encode([FRANCE, ITALY]).items()}
         before, start = peak_memory(), time.perf_counter()
         with step("converting with batch and seq dynamic"):
-            graph = gw.from_torch(self.model, kwargs=sample, axes=dict.fromkeys(sample, "batch seq"))
+            graph = gw.from_torch(
+                self.model, kwargs=sample, axes=dict.fromkeys(sample, "batch seq")
+            )
         took, added = time.perf_counter() - start, peak_memory() - before
         console.print(
             f"{len(graph.nodes)} nodes, {len(graph.parameters)} parameters, {len(graph.sites)} "
@@ -129,7 +131,7 @@ class Demo:
         )
         console.print("axes: " + ", ".join(f"{a}={s}" for a, s in graph.axes.items()))
         console.print("block 7 as text:")
-        console.print(gw.print_module(graph, "model.layers.7"), markup=False, highlight=False)
+        console.print(graph.text("model.layers.7"), markup=False, highlight=False)
         return graph
 
     def compare(self) -> None:
@@ -212,7 +214,9 @@ class Demo:
 
     def adapt(self) -> None:
         headline(4, "LoRA, trained through the torch module and through the JAX function")
-        graph = self.graph.apply(p.LoRA("model.layers.*.self_attn.q_proj", rank=4, key=0, scale=2.0))
+        graph = self.graph.apply(
+            p.LoRA("model.layers.*.self_attn.q_proj", rank=4, key=0, scale=2.0)
+        )
         inputs = self.encode("The capital of France is Lyon.")
         targets = inputs["input_ids"][:, 1:]
         adapters = [q.name for q in graph.parameters if ".lora_" in q.name]
@@ -288,7 +292,11 @@ class Demo:
             )
             return value + slope
 
-        attention = (block.self_attn, lambda _, args, out: (out[0] + scale * vector, *out[1:]), False)
+        attention = (
+            block.self_attn,
+            lambda _, args, out: (out[0] + scale * vector, *out[1:]),
+            False,
+        )
         with hooked(attention, (block.mlp, expansion, False)):
             expected = self.native(prompts)
         with hooked(attention):

@@ -271,6 +271,8 @@ class Rewriter:
             value, inner = place.value, place.inner
             while inner and value in self._opened:
                 value, inner = self._opened[value][inner[0]], inner[1:]
+            if inner:  # the composite defines the raw value now, if an edit stands behind it
+                value = level.raw(value)
             value = level.mapped(value)
             return Place(value, inner) if value in alive else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from attrs import evolve
 from small_model import VECTOR, X, Y, block, hooked, model, run
 
 from graftwork import passes as p
@@ -19,6 +20,7 @@ from graftwork.ir.errors import (
     UnreachableEditError,
 )
 from graftwork.ir.graph import Graph
+from graftwork.ir.sites import Place, Site
 from graftwork.passes.recipe import load_recipe, save_recipe
 
 
@@ -201,6 +203,15 @@ def p_selector(op: str):
     from graftwork.ir.select import Selector
 
     return Selector(op=op)
+
+
+def test_sites_inside_a_composite_survive_edits_of_what_it_gives() -> None:
+    graph = model()
+    place = graph.sites["blocks.0.mlp.post"].place
+    inner = Site(Place(place.value, ("0:0",)), {"mlp": "mlp"})
+    graph = graph.evolve(sites=evolve(graph.sites, table={**graph.sites.table, "inside": inner}))
+    edited = graph.apply(p.Scale("blocks.0.mlp.post", 2.0), p.Scale("inside", 1.0))
+    close(run(edited, x=X), hooked(X, {"post": lambda a: a * 2.0}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Every example in the README and in docs/ runs, and prints what the page says it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import re
+from itertools import zip_longest
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def examples(page: Path) -> list[tuple[str, str | None]]:
+    """Python blocks, each with the text block that follows it at once, if one does."""
+    text = page.read_text()
+    blocks = list(BLOCK.finditer(text))
+    found: list[tuple[str, str | None]] = []
+    for block, after in zip_longest(blocks, blocks[1:]):
+        if block[1] != "python":
+            continue
+        follows = after is not None and after[1] == "text"
+        next_to = follows and not text[block.end() : after.start()].strip()
+        found.append((block[2], after[2] if next_to else None))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_run_and_print_what_the_page_says(page: Path) -> None:
+    namespace: dict[str, object] = {"__name__": f"docs.{page.stem}"}
+    for source, expected in examples(page):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(source, str(page), "exec"), namespace)
+        if expected is not None:
+            assert printed.getvalue().strip() == expected.strip()
+
+
+def test_the_reference_of_ops_is_what_the_definitions_say() -> None:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    assert reference.PAGE.read_text() == reference.page(), "run python docs/reference.py"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
