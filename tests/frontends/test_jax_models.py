@@ -245,6 +245,27 @@ def test_linen_pictures() -> None:
     assert {p.name.split(".")[0] for p in graph.parameters if not p.trainable} == {"batch_stats"}
 
 
+def test_pictures_of_any_size() -> None:
+    """Padding that depends on a dynamic axis."""
+    kernel = normal(3, 3, 2, 4, dtype=np.float32)
+
+    def model(x: Any) -> Any:
+        for stride in (1, 2):
+            x = jax.lax.conv_general_dilated(
+                x,
+                kernel[:, :, : x.shape[-1]] if x.shape[-1] == 2 else kernel.transpose(0, 1, 3, 2),
+                (stride, stride),
+                "SAME",
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+        return nn.avg_pool(x, (2, 2), (2, 2), "SAME")
+
+    sizes = [(2, 8, 6), (1, 5, 7), (1, 1, 1)]
+    xs = [(normal(*size, 2, dtype=np.float32),) for size in sizes]
+    axes = {0: "batch height width _"}
+    check(model, *xs[0], axes=axes, others=xs[1:], tolerance=F32)
+
+
 def test_linen_scopes_are_module_paths() -> None:
     x = normal(2, 5, 8, dtype=np.float32)
     module = Block()

@@ -12,7 +12,6 @@ from graftwork.frontends.jax.translate import Translator
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.dtypes import dtype_of
-from graftwork.ir.errors import ConversionError
 from graftwork.ir.positional import (
     Label,
     Positional,
@@ -20,7 +19,7 @@ from graftwork.ir.positional import (
     matched,
     without_axis,
 )
-from graftwork.ir.sizes import Size, ceil_div
+from graftwork.ir.sizes import Size, ceil_div, maximum
 
 
 def _transpose(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
@@ -156,7 +155,7 @@ def padded(
     tr: Translator, x: Positional, value: Term, place: int, low: Size, high: Size, interior: int = 0
 ) -> Positional:
     """A dimension with a value before, after and between its positions; negative cuts off."""
-    (more_low, less_low), (more_high, less_high) = (_sides(tr, edge) for edge in (low, high))
+    (more_low, less_low), (more_high, less_high) = (_sides(edge) for edge in (low, high))
     extent = x.size(place)
     spread = extent + (extent - 1) * interior
     if (more_low, more_high) != (0, 0) or spread != extent:
@@ -169,14 +168,11 @@ def padded(
     return cut(tr, x, place, less_low, x.size(place) - less_high)
 
 
-def _sides(tr: Translator, edge: Size) -> tuple[Size, Size]:
+def _sides(edge: Size) -> tuple[Size, Size]:
     """How much to add at an edge, and how much to cut off."""
     verdict = at_least(edge, 0)
     if verdict is None:
-        raise ConversionError(
-            f"padding by {edge} may add or cut off, as sizes are (from {tr.builder.origin}); "
-            'fix the axis that it depends on (`"seq=128"` in axes=)'
-        )
+        return maximum(edge, 0), maximum(-edge, 0)
     return (edge, 0) if verdict else (0, -edge)
 
 

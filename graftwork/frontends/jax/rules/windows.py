@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import JaxprEqn
 from graftwork.frontends.jax.reshape import reshape
 from graftwork.frontends.jax.rules.shape import padded
@@ -14,22 +15,9 @@ from graftwork.frontends.jax.translate import Translator
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType, dtype_of
-from graftwork.ir.errors import ConversionError
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.positional import Label, Positional, carrying, matched, without_axis
 from graftwork.ir.sizes import Size, evaluate, symbols
-
-
-def _fixed(tr: Translator, sizes: Sequence[Size]) -> tuple[int, ...]:
-    """Sizes that may not depend on dynamic axes."""
-    for size in sizes:
-        if symbols(size):
-            raise ConversionError(
-                f"padding by {size} depends on a dynamic axis (from {tr.builder.origin}); "
-                'fix that axis (`"height=32"` in axes=), or pad with VALID'
-            )
-    return tuple(evaluate(size, {}) for size in sizes)
-
 
 # --- convolution --------------------------------------------------------------------------------
 
@@ -44,7 +32,8 @@ def _conv(tr: Translator, equation: JaxprEqn, x: Positional, weight: Positional)
     features, batches = int(p["feature_group_count"]), int(p["batch_group_count"])
     x = _grouped(_grouped(x, 1, features), 0, batches)
     weight = _grouped(weight, 0, features * batches)
-    out = _convolved(tr, p, x, weight)
+    shape = result_shape(tr, equation)
+    out = _convolved(tr, p, x, weight, [shape[place] for place in numbers.out_spec[2:]])
     batch, group, feature, *spatial = (out.size(i) for i in range(out.rank))
     merged = reshape(out, (batch, group * feature, *spatial))
     dims: list[str | None] = [None] * merged.rank
@@ -64,7 +53,9 @@ def _grouped(x: Positional, place: int, groups: int) -> Positional:
     return reshape(x, (*sizes[:place], groups, part, *sizes[place + 1 :]))
 
 
-def _convolved(tr: Translator, p: Any, x: Positional, weight: Positional) -> Positional:
+def _convolved(
+    tr: Translator, p: Any, x: Positional, weight: Positional, sizes: Sequence[Size]
+) -> Positional:
     """The product of (batch groups, batch, feature groups, in, ...) and (groups, out, in, ...).
 
     Gives (batch, group, out, ...); only one of the two counts of groups is not 1.
@@ -81,8 +72,8 @@ def _convolved(tr: Translator, p: Any, x: Positional, weight: Positional) -> Pos
     x = carrying(x, *(4 + i for i in spatial))
     weight = carrying(weight, *(3 + i for i in spatial))
     over = [axis for axis in (chosen["in"],) if axis is not None]
-    paddings = _fixed(tr, [tr.size(edge) for pair in p["padding"] for edge in pair])
-    into = [_window_axis(tr, p, i, x.size(4 + i), weight.size(3 + i), paddings) for i in spatial]
+    x, edges, spread = _margins(tr, p, x, 4)
+    into = [tr.fresh(size) for size in sizes]
     term = ops.conv(
         x.term.broadcast(*over),
         weight.term.broadcast(*over),
@@ -92,22 +83,34 @@ def _convolved(tr: Translator, p: Any, x: Positional, weight: Positional) -> Pos
         over=over,
         stride=_ints(p["window_strides"]),
         dilation=_ints(p["rhs_dilation"]),
-        base_dilation=_ints(p["lhs_dilation"]),
-        low=paddings[::2],
-        high=paddings[1::2],
+        base_dilation=spread,
+        low=[low for low, _ in edges],
+        high=[high for _, high in edges],
     )
     return Positional(term, (chosen["batch"], chosen["group"], chosen["out"], *into))
 
 
-def _window_axis(
-    tr: Translator, p: Any, i: int, extent: Size, kernel: Size, paddings: Sequence[int]
-) -> str:
-    spread = (extent - 1) * int(p["lhs_dilation"][i]) + 1 + paddings[2 * i] + paddings[2 * i + 1]
-    return tr.fresh(_window_count(spread, kernel, p["rhs_dilation"][i], p["window_strides"][i]))
+def _margins(
+    tr: Translator, p: Any, x: Positional, first: int
+) -> tuple[Positional, list[tuple[int, int]], tuple[int, ...]]:
+    """The padding and dilation of spatial dimensions, which begin at `first`, as numbers.
+
+    Padding that depends on a dynamic axis is done beforehand.
+    """
+    edges = [tr.size.shape(pair) for pair in p["padding"]]
+    spread = _ints(p["lhs_dilation"])
+    if not any(symbols(edge) for pair in edges for edge in pair):
+        return x, [(evaluate(low, {}), evaluate(high, {})) for low, high in edges], spread
+    zero = tr.constant(0, x.dtype)
+    for i, (low, high) in enumerate(edges):
+        place = first + i
+        x = carrying(padded(tr, x, zero, place, low, high, spread[i] - 1), place)
+    return x, [(0, 0)] * len(edges), (1,) * len(edges)
 
 
-def _window_count(extent: Size, kernel: Size, dilation: Any, stride: Any) -> Size:
-    return (extent - ((kernel - 1) * int(dilation) + 1)) // int(stride) + 1
+def result_shape(tr: Translator, equation: JaxprEqn) -> tuple[Size, ...]:
+    """The shape that JAX gives the result of an equation."""
+    return tr.size.shape(_jax.aval(equation.outvars[0]).shape)
 
 
 def _ints(numbers: Sequence[Any]) -> tuple[int, ...]:
@@ -117,8 +120,10 @@ def _ints(numbers: Sequence[Any]) -> tuple[int, ...]:
 # --- pooling ------------------------------------------------------------------------------------
 
 
-def _windows(tr: Translator, x: Positional, p: Any, fill: Any) -> tuple[Positional, list[str]]:
-    """The windows of an array, and the axes along them."""
+def _windows(
+    tr: Translator, x: Positional, p: Any, fill: Any, sizes: Sequence[Size]
+) -> tuple[Positional, list[str]]:
+    """The windows of an array, so many in each dimension, and the axes along them."""
     value = tr.constant(fill, x.dtype)
     dilations = p.get("base_dilation", (1,) * x.rank), p.get("window_dilation", (1,) * x.rank)
     kernels: list[str] = []
@@ -129,11 +134,11 @@ def _windows(tr: Translator, x: Positional, p: Any, fill: Any) -> tuple[Position
         if (kernel, stride, base, edges) == (1, 1, 1, (0, 0)):
             continue
         x = carrying(padded(tr, x, value, place, *edges, interior=base - 1), place)
-        into = tr.fresh(_window_count(x.size(place), kernel, dilation, stride))
-        kernels.append(tr.fresh(kernel))
-        attrs = {"into": into, "kernel": kernels[-1], "size": kernel}
+        into, inner = tr.fresh(sizes[place]), tr.fresh(kernel)
+        attrs = {"into": into, "kernel": inner, "size": kernel}
         term = ops.window(x.term, axis=x.dims[place], stride=stride, dilation=dilation, **attrs)
         x = Positional(term, x.with_dim(place, into).dims)
+        kernels.append(inner)
     return x, kernels
 
 
@@ -151,7 +156,8 @@ def _identity(word: str, dtype: DType) -> Any:
 
 def _reduce_window(word: str) -> Any:
     def rule(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
-        windows, kernels = _windows(tr, x, equation.params, _identity(word, x.dtype))
+        sizes = result_shape(tr, equation)
+        windows, kernels = _windows(tr, x, equation.params, _identity(word, x.dtype), sizes)
         return Positional(REGISTRY[word](windows.term, over=kernels), windows.dims)
 
     return rule
@@ -164,7 +170,9 @@ def _select_and_scatter_add(
     p = equation.params
     greatest = p["select_prim"].name == "ge"
     x = carrying(x, *range(x.rank))
-    windows, kernels = _windows(tr, x, p, _identity("max" if greatest else "min", x.dtype))
+    sizes = [source.size(i) for i in range(source.rank)]
+    fill = _identity("max" if greatest else "min", x.dtype)
+    windows, kernels = _windows(tr, x, p, fill, sizes)
     line = tr.fresh(_product(tr, kernels))
     merged = windows.term.merge(*kernels, into=line)
     hit = (ops.argmax if greatest else ops.argmin)(merged, axis=line)
@@ -206,9 +214,36 @@ def _positions(tr: Translator, p: Any, found: Positional) -> list[Term]:
     return positions
 
 
+def _max_pool(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
+    """Pooling as one op, where only the array itself and numbers are involved."""
+    p = equation.params
+    edges = [tr.size.shape(pair) for pair in p["padding"]]
+    known = not any(symbols(edge) for pair in edges for edge in pair)
+    if not known or not x.dtype.is_float or set(p["base_dilation"]) != {1}:
+        result: Positional = _reduce_window("max")(tr, equation, x)
+        return result
+    names = ("window_dimensions", "window_strides", "window_dilation")
+    size, stride, dilation = (_ints(p[name]) for name in names)
+    moving = [i for i in range(x.rank) if (size[i], stride[i], edges[i]) != (1, 1, (0, 0))]
+    x = carrying(x, *moving)
+    shape = result_shape(tr, equation)
+    into = {i: tr.fresh(shape[i]) for i in moving}
+    term = ops.max_pool(
+        x.term,
+        axes=[x.dims[i] for i in moving],
+        into=list(into.values()),
+        size=[size[i] for i in moving],
+        stride=[stride[i] for i in moving],
+        dilation=[dilation[i] for i in moving],
+        low=[evaluate(edges[i][0], {}) for i in moving],
+        high=[evaluate(edges[i][1], {}) for i in moving],
+    )
+    return Positional(term, tuple(into.get(i, axis) for i, axis in enumerate(x.dims)))
+
+
 RULES: dict[str, Any] = {
     "conv_general_dilated": _conv,
-    "reduce_window_max": _reduce_window("max"),
+    "reduce_window_max": _max_pool,
     "reduce_window_min": _reduce_window("min"),
     "reduce_window_sum": _reduce_window("sum"),
     "reduce_window_mul": _reduce_window("prod"),
