@@ -20,7 +20,7 @@ from graftwork.ir.errors import (
     UnreachableEditError,
 )
 from graftwork.ir.graph import Graph
-from graftwork.ir.sites import Place, Site
+from graftwork.ir.sites import Site
 from graftwork.passes.recipe import load_recipe, save_recipe
 
 
@@ -207,8 +207,7 @@ def p_selector(op: str):
 
 def test_sites_inside_a_composite_survive_edits_of_what_it_gives() -> None:
     graph = model()
-    place = graph.sites["blocks.0.mlp.post"].place
-    inner = Site(Place(place.value, ("0:0",)), {"mlp": "mlp"})
+    inner = Site(graph.select(op="erf").found[0].place, {"mlp": "mlp"})
     graph = graph.evolve(sites=evolve(graph.sites, table={**graph.sites.table, "inside": inner}))
     edited = graph.apply(p.Scale("blocks.0.mlp.post", 2.0), p.Scale("inside", 1.0))
     close(run(edited, x=X), hooked(X, {"post": lambda a: a * 2.0}))
