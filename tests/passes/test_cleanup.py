@@ -79,7 +79,7 @@ def bits(graph):
         lambda x: x + -0.0,
         lambda x: x - 0.0,
         lambda x: x / 1.0,
-        lambda x: -(-x),
+        lambda x: ops.neg(-x),
         lambda x: ops.maximum(x, x),
         lambda x: x.cast("f64").cast("f32"),
         lambda x: ops.select(x.builder.constant(True), x, x * 2.0),

@@ -1,0 +1,211 @@
+"""Rewriting by rules: what a pattern finds is replaced by what its other side builds.
+
+A rule is data: a left side (a pattern), pure conditions, and a right side that builds terms from
+what the variables stand for. The left side prints, and is its own smallest test case.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from attrs import evolve, field, frozen
+
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.errors import RewriteError
+from graftwork.ir.graph import Graph, Index, Node, Region, Value
+from graftwork.ir.pattern import Match, Pattern, Variables
+from graftwork.ir.sizes import Size
+from graftwork.ir.types import Typing
+from graftwork.passes.base import Pass
+from graftwork.passes.cleanup.dead import DropDead
+from graftwork.passes.cleanup.sweep import sited, sweep
+
+
+@frozen(eq=False)
+class Found:
+    """What the variables of a rule stand for, ready to build with."""
+
+    pattern: Pattern
+    match: Match
+    builder: Builder
+
+    def __getitem__(self, name: str) -> Term:
+        """A value variable."""
+        return Term(self.match.bound[self.pattern.values[name]], self.builder)
+
+    def number(self, name: str) -> float:
+        return float(self.match.numbers[name])
+
+    def axis(self, name: str) -> str:
+        return self.match.axes[name]
+
+    def size(self, name: str) -> Size:
+        return self.builder.typing.size(self.axis(name))
+
+
+@frozen
+class Rule:
+    """What is rewritten to what.
+
+    Attributes:
+        name: recorded in the origin of all that the rule makes.
+        write: writes the left side over variables.
+        build: builds the right side.
+        when: a condition on the match, beyond its structure.
+    """
+
+    name: str
+    write: Callable[[Variables], Term]
+    build: Callable[[Found], Term]
+    when: Callable[[Found], bool] = lambda found: True
+    pattern: Pattern = field(init=False, eq=False, repr=False)
+
+    @pattern.default
+    def _make_pattern(self) -> Pattern:
+        return Pattern.of(self.write)
+
+    def __str__(self) -> str:
+        return f"rule {self.name}\n{self.pattern}"
+
+
+@frozen
+class Firing:
+    """One application of a rule: where it was, and what it replaced."""
+
+    rule: str
+    root: Node
+    replaced: tuple[Node, ...]
+
+
+@frozen
+class Rewrite(Pass):
+    """Apply rules everywhere until none applies, `rounds` times at most.
+
+    Values that are read elsewhere, and sites, are not swallowed: a rule that would need to does
+    not apply.
+    """
+
+    promise: ClassVar[str] = "tolerance"
+
+    rules: tuple[Rule, ...] = field(converter=tuple)
+    rounds: int = 4
+
+    def __call__(self, graph: Graph) -> Graph:
+        return rewrite(graph, self.rules, self.rounds)[0]
+
+
+def rewrite(
+    graph: Graph, rules: Sequence[Rule], rounds: int = 4
+) -> tuple[Graph, tuple[Firing, ...]]:
+    """The rewritten graph, and every application of a rule in order.
+
+    Raises:
+        RewriteError: if a rule builds something of another type than it replaces.
+    """
+    by_root: defaultdict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        by_root[rule.pattern.makers[rule.pattern.root].op.name].append(rule)
+    fired: list[Firing] = []
+    for _ in range(rounds):
+        new, found = _round(graph, by_root)
+        if not found:
+            break
+        graph = DropDead()(new)
+        fired += found
+    return graph, tuple(fired)
+
+
+def _round(graph: Graph, rules: Mapping[str, Sequence[Rule]]) -> tuple[Graph, Sequence[Firing]]:
+    """Rules applied once at every level, and where."""
+    typing = Typing(graph.axes)
+    kept = sited(graph)
+    fired: list[Firing] = []
+    new = sweep(graph, lambda region: _Round(typing, region, rules, kept, fired).run())
+    return new.evolve(axes=typing.table), fired
+
+
+class _Round:
+    """One pass over one level, from its end, so that the widest match comes first."""
+
+    def __init__(
+        self,
+        typing: Typing,
+        region: Region,
+        rules: Mapping[str, Sequence[Rule]],
+        kept: frozenset[Value],
+        fired: list[Firing],
+    ) -> None:
+        self.typing = typing
+        self.region = region
+        self.rules = rules
+        self.kept = kept
+        self.fired = fired
+        self.index = Index.of(region.nodes, region.outputs)
+        self.used: set[Node] = set()
+        self.made: dict[Node, Sequence[Node]] = {}
+        self.aliases: dict[Value, Value] = {}
+
+    def run(self) -> tuple[Sequence[Node], Mapping[Value, Value]]:
+        for node in reversed(self.region.nodes):
+            if node not in self.used:
+                for rule in self.rules.get(node.op.name, ()):
+                    if self.apply(rule, node):
+                        break
+        if not self.made:
+            return self.region.nodes, {}
+        nodes = [n for node in self.region.nodes for n in self.made.get(node, (node,))]
+        return [_reading(node, self.aliases) for node in nodes], self.aliases
+
+    def apply(self, rule: Rule, root: Node) -> bool:
+        match = rule.pattern.match(self.index, self.typing.table, root)
+        if match is None:
+            return False
+        inside = self.inside(rule.pattern, match, root)
+        found = Found(rule.pattern, match, Builder(self.typing, root.origin.through(rule.name)))
+        if inside is None or not rule.when(found):
+            return False
+        with found.builder:
+            result = rule.build(found)
+        if not result.type.same(root.output.type):
+            raise RewriteError(f"{rule.name}: {result.type!r} in the place of {root.output!r}")
+        self.made[root] = self.define(root.output, result, found.builder.nodes)
+        self.used |= {root, *inside}
+        self.fired.append(Firing(rule.name, root, (root, *inside)))
+        return True
+
+    def inside(self, pattern: Pattern, match: Match, root: Node) -> tuple[Node, ...] | None:
+        """The nodes that the rule swallows, or None if something else needs one of them."""
+        nodes = {
+            self.index.producer[match.bound[ours]]
+            for ours in pattern.makers
+            if ours in match.bound and pattern.makers[ours].inputs
+        }
+        for node in nodes - {root}:
+            for value in node.outputs:
+                readers = self.index.users_of(value)
+                if (
+                    value in self.index.outputs
+                    or value in self.kept
+                    or not nodes.issuperset(readers)
+                ):
+                    return None
+        return None if nodes & self.used else tuple(nodes - {root})
+
+    def define(self, old: Value, result: Term, nodes: Sequence[Node]) -> Sequence[Node]:
+        """Let nodes define a value under its old identity."""
+        for place, node in enumerate(nodes):
+            if node.outputs == (result.value,):
+                return [
+                    *nodes[:place],
+                    evolve(node, outputs=(old,)),
+                    *(_reading(later, {result.value: old}) for later in nodes[place + 1 :]),
+                ]
+        self.aliases[old] = result.value
+        return nodes
+
+
+def _reading(node: Node, aliases: Mapping[Value, Value]) -> Node:
+    inputs = tuple([aliases.get(value, value) for value in node.inputs])
+    return node if inputs == node.inputs else evolve(node, inputs=inputs)
