@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from graftwork.backends import compile
+from graftwork.backends import Laid, compile, engine
 from graftwork.backends.onnx import export
 from graftwork.backends.onnx.emit import Emitter
 from graftwork.backends.onnx.session import _Weights
@@ -236,19 +236,33 @@ def test_what_fails_while_running_is_our_error() -> None:
 # --- refusals -----------------------------------------------------------------------------------
 
 
-def test_an_op_without_a_lowering_is_refused_by_name_and_origin() -> None:
-    alien = Op(
-        "alien", "x", "An op of somebody else.", attrs=(Spec("scale", FLOAT, 1.0),),
-        infer=lambda typing, x, scale: x,
-    )  # fmt: skip
+ALIEN = Op(
+    "alien", "x", "An op of somebody else.", attrs=(Spec("scale", FLOAT, 1.0),),
+    infer=lambda typing, x, scale: x,
+)  # fmt: skip
+
+
+def alien_graph() -> Graph:
     builder = Builder(origin=Origin("decoder.3", "mine.py:7"))
     builder.typing.make("a", 3)
     x = builder.input(DType.f32, "a", "x")
-    y = alien(x)
-    port = Port("x", x.value, ("a",)), Port("y", y.value, ("a",))
-    graph = Graph((port[0],), (), tuple(builder.nodes), (port[1],), dict(builder.typing.table))
+    y = ALIEN(x)
+    given, made = Port("x", x.value, ("a",)), Port("y", y.value, ("a",))
+    return Graph((given,), (), tuple(builder.nodes), (made,), dict(builder.typing.table))
+
+
+def test_an_op_without_a_lowering_is_refused_by_name_and_origin() -> None:
     with pytest.raises(UnsupportedOpError, match=r"alien.*decoder\.3.*mine\.py:7"):
-        compile(graph, "onnx")
+        compile(alien_graph(), "onnx")
+
+
+def test_a_lowering_that_the_runtime_refuses_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lower(target: Any, node: Any, operands: Any) -> Laid:
+        return Laid(target.emit.op("Alien", operands[0].array), operands[0].axes)
+
+    monkeypatch.setitem(engine._REGISTERED, ("onnx", ALIEN), lower)
+    with pytest.raises(UnsupportedOpError, match=r"ONNX Runtime refuses the model.*Alien"):
+        compile(alien_graph(), "onnx")
 
 
 def test_a_dtype_without_a_kernel_is_refused_by_name_and_origin() -> None:

@@ -15,7 +15,7 @@ from graftwork.backends.onnx.model import model_of
 from graftwork.backends.program import Program
 from graftwork.ir.binding import Binding
 from graftwork.ir.dtypes import DType, dtype_of
-from graftwork.ir.errors import DeviceError, InputError
+from graftwork.ir.errors import DeviceError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sizes import evaluate
 
@@ -75,13 +75,10 @@ def compile(graph: Graph, device: str | None = None) -> Program:
     def execute(binding: Binding) -> Mapping[str, Any]:
         try:
             return _run(session, graph, binding)
-        except RuntimeError as error:
+        except InputError:
             if 0 not in binding.symbols.values():
-                raise InputError(f"ONNX Runtime could not run these inputs: {error}") from error
-        try:
+                raise
             return _run(unfused(), graph, binding)
-        except RuntimeError as error:
-            raise InputError(f"ONNX Runtime could not run these inputs: {error}") from error
 
     return Program(graph, "onnx", execute, session)
 
@@ -95,11 +92,18 @@ def _session(
     values = [_value_of(array, dtype_of(array.dtype)) for array in weights.arrays.values()]
     if values:
         options.add_external_initializers(list(weights.arrays), values)
-    return ort.InferenceSession(model, options, providers=providers)
+    try:
+        return ort.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # the runtime's exceptions have no base of their own
+        raise UnsupportedOpError(f"ONNX Runtime refuses the model: {error}") from error
 
 
 def _run(session: ort.InferenceSession, graph: Graph, binding: Binding) -> dict[str, Array]:
-    """Run on the memory of the inputs, into new arrays of the sizes that are known beforehand."""
+    """Run on the memory of the inputs, into new arrays of the sizes that are known beforehand.
+
+    Raises:
+        InputError: if a kernel fails, such as at a position that is out of range.
+    """
     bound = session.io_binding()
     held = []
     for port, known in zip(graph.inputs, session.get_inputs(), strict=True):
@@ -111,7 +115,10 @@ def _run(session: ort.InferenceSession, graph: Graph, binding: Binding) -> dict[
         array = np.empty(_shape(graph, port, binding.symbols), port.value.type.dtype.numpy)
         bound.bind_output(known.name, "cpu", 0, _element(port), array.shape, array.ctypes.data)
         results[port.name] = array
-    session.run_with_iobinding(bound)
+    try:
+        session.run_with_iobinding(bound)
+    except RuntimeError as error:
+        raise InputError(f"ONNX Runtime could not run these inputs: {error}") from error
     return results
 
 
