@@ -90,6 +90,7 @@ def _on_many(
         database=None,
         derandomize=True,
         print_blob=False,
+        report_multiple_bugs=False,
         phases=(Phase.generate, Phase.shrink),
     )
     chosen(given(strategy)(check))()

@@ -72,7 +72,7 @@ class Steady(At):
         return Steady(table, self.symbols)
 
     def apply(self, node: Node, arrays: Sequence[NamedArray]) -> tuple[NamedArray, ...]:
-        arrays = [NamedArray(np.ascontiguousarray(x.array), x.axes) for x in arrays]
+        arrays = [NamedArray(np.asarray(x.array, order="C"), x.axes) for x in arrays]
         if node.op.name in ("contract", "sum", "prod") and is_float(arrays[0].array):
             return (_sorted_total(node, arrays),)
         return super().apply(node, arrays)
