@@ -1,0 +1,252 @@
+"""Rank and order in every group: who stands below whom, and who beside whom.
+
+A layered drawing in linear time. Ranks are longest paths in the order of the program; a wire that
+passes by ranks does so in a lane of its own, one for all its readers; the order within a rank
+settles by a fixed number of sweeps over averages of neighbours. So equal graphs give equal
+pictures, opening a group never reorders its siblings, and coordinates are left to whoever draws.
+
+A wire that would run too far, backwards, or to very many readers is not drawn as a line: its
+reader shows a row that names where it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+
+from attrs import define, field, frozen
+
+from graftwork.viz.cells import Cell, Wire
+
+FARTHEST = 40
+"""So many ranks a line may pass."""
+_MANY = 5
+_SWEEPS = 4
+_SWAPS = 3
+_SWAP_LIMIT = 600
+
+
+class What(IntEnum):
+    """What stands in a slot."""
+
+    CHILD = 0
+    LANE = 1  # a wire that passes by
+    ENTRY = 2  # a wire from outside of the group
+    EXIT = 3  # a wire to outside of the group
+
+
+@define(eq=False)
+class Slot:
+    """A place in a rank.
+
+    Attributes:
+        ref: the child's number among its siblings, or the net's.
+    """
+
+    what: What
+    ref: int
+    rank: int
+    place: float = 0.0
+    above: list[Slot] = field(factory=list)
+    below: list[Slot] = field(factory=list)
+
+
+Joint = tuple[Slot, Slot]
+
+
+@frozen(eq=False)
+class Net:
+    """A wire within one group: from a child or an entry to children or the exit.
+
+    Attributes:
+        source: the child that it comes from, None from outside.
+        targets: child, or None for outside -> the bits of what became of these readings.
+    """
+
+    wire: Wire
+    source: Cell | None
+    targets: dict[Cell | None, int]
+
+
+@frozen(eq=False)
+class Arrangement:
+    """One group arranged.
+
+    Attributes:
+        ranks: the slots of each rank, from left to right.
+        nets: the wires, in the order of the program.
+        rows: (net, child) pairs that are not drawn as lines.
+        joints: for each net, the pairs of slots, upper and lower, that its lines join.
+    """
+
+    ranks: Sequence[Sequence[Slot]]
+    nets: Sequence[Net]
+    rows: frozenset[tuple[int, Cell | None]]
+    joints: Sequence[Sequence[Joint]]
+
+
+def nets_of(cells: Iterable[Cell]) -> dict[Cell, dict[Wire, Net]]:
+    """For every group, the wires that run in it or through its border."""
+    found: dict[Cell, dict[Wire, Net]] = {}
+
+    def add(group: Cell, wire: Wire, source: Cell | None, target: Cell | None, bit: int) -> None:
+        nets = found.setdefault(group, {})
+        net = nets.get(wire)
+        if net is None:
+            net = nets[wire] = Net(wire, source, {})
+        net.targets[target] = net.targets.get(target, 0) | bit
+
+    for cell in cells:
+        for wire, change in cell.reads.items():
+            source, target, bit = wire.maker, cell, 1 << change
+            if source.kind.is_stub or cell.kind.is_stub:
+                continue
+            while source.parent is not target.parent:
+                if source.depth > target.depth:
+                    assert source.parent is not None
+                    add(source.parent, wire, source, None, bit)
+                    source = source.parent
+                else:
+                    assert target.parent is not None
+                    add(target.parent, wire, None, target, bit)
+                    target = target.parent
+            if source.parent is not None and source is not target:
+                add(source.parent, wire, source, target, bit)
+    return found
+
+
+def arrange(group: Cell, nets: Mapping[Wire, Net]) -> Arrangement:
+    """Rank and order of the children of a group."""
+    number = {child: i for i, child in enumerate(group.children)}
+    ordered = list(nets.values())
+    ranks = _ranks(number, ordered)
+    rows = frozenset(_rows(number, ranks, ordered))
+    slots, joints = _slots(ranks, number, ordered, rows)
+    _sweep(slots)
+    return Arrangement(slots, ordered, rows, joints)
+
+
+def _ranks(number: Mapping[Cell, int], nets: Sequence[Net]) -> list[int]:
+    """Longest paths; what reads nothing stands just above its first reader."""
+    before: list[list[int]] = [[] for _ in number]
+    after: list[list[int]] = [[] for _ in number]
+    for net in nets:
+        for target in net.targets:
+            if target is not None and net.source is not None:
+                start, end = number[net.source], number[target]
+                if start < end:
+                    before[end].append(start)
+                    after[start].append(end)
+    fed = {target for net in nets if net.source is None for target in net.targets}
+    ranks = [0] * len(number)
+    for child, i in number.items():
+        ranks[i] = 1 + max((ranks[j] for j in before[i]), default=0)
+    for child, i in reversed([*number.items()]):
+        if not before[i] and after[i] and child not in fed:
+            ranks[i] = min(ranks[j] for j in after[i]) - 1
+    return ranks
+
+
+def _rows(
+    number: Mapping[Cell, int], ranks: Sequence[int], nets: Sequence[Net]
+) -> Iterable[tuple[int, Cell | None]]:
+    last = max(ranks, default=0) + 1
+    for n, net in enumerate(nets):
+        start = 0 if net.source is None else ranks[number[net.source]]
+        ends = {t: last if t is None else ranks[number[t]] for t in net.targets}
+        many = len(ends) >= _MANY
+        for target, end in ends.items():
+            backwards = end <= start
+            if backwards or end - start > FARTHEST or (many and end - start > 1):
+                yield n, target
+
+
+def _slots(
+    ranks: Sequence[int],
+    number: Mapping[Cell, int],
+    nets: Sequence[Net],
+    rows: frozenset[tuple[int, Cell | None]],
+) -> tuple[list[list[Slot]], list[list[Joint]]]:
+    """The slots of each rank in the order of the program, and how the nets join them."""
+    last = max(ranks, default=0) + 1
+    layers: list[list[Slot]] = [[] for _ in range(last + 1)]
+    children = [Slot(What.CHILD, i, rank) for i, rank in enumerate(ranks)]
+    for slot in children:
+        layers[slot.rank].append(slot)
+    joints: list[list[Joint]] = []
+    for n, net in enumerate(nets):
+        exit_slot = None
+        if net.source is None:
+            source = Slot(What.ENTRY, n, 0)
+            layers[0].append(source)
+        else:
+            source = children[number[net.source]]
+        if None in net.targets:
+            exit_slot = Slot(What.EXIT, n, last)
+            layers[last].append(exit_slot)
+        ends = [
+            children[number[target]] if target is not None else exit_slot
+            for target in net.targets
+            if (n, target) not in rows
+        ]
+        reached = [end for end in ends if end is not None]
+        joints.append(list(_joints(source, reached, n, layers)))
+        for upper, lower in joints[-1]:
+            upper.below.append(lower)
+            lower.above.append(upper)
+    return layers, joints
+
+
+def _joints(
+    source: Slot, ends: Sequence[Slot], net: int, layers: list[list[Slot]]
+) -> Iterator[Joint]:
+    """One lane from a source down to the last of its readers, which all hang on it."""
+    lane = source
+    for rank in range(source.rank + 1, max((end.rank for end in ends), default=0) + 1):
+        yield from ((lane, end) for end in ends if end.rank == rank)
+        if any(end.rank > rank for end in ends):
+            passing = Slot(What.LANE, net, rank)
+            layers[rank].append(passing)
+            yield lane, passing
+            lane = passing
+
+
+def _sweep(layers: list[list[Slot]]) -> None:
+    """Order each rank by the average place of what it is joined to, down and up in turn."""
+    for layer in layers:
+        _number(layer)
+    for turn in range(_SWEEPS):
+        down = turn % 2 == 0
+        for layer in layers if down else reversed(layers):
+            if len(layer) > 1:
+                layer.sort(key=lambda slot: _average(slot, slot.above if down else slot.below))
+                _number(layer)
+    if sum(map(len, layers)) <= _SWAP_LIMIT:
+        for _ in range(_SWAPS):
+            for layer in layers:
+                _swap_neighbours(layer)
+
+
+def _number(layer: Sequence[Slot]) -> None:
+    middle = (len(layer) - 1) / 2
+    for i, slot in enumerate(layer):
+        slot.place = i - middle
+
+
+def _average(slot: Slot, joined: Sequence[Slot]) -> float:
+    return sum(other.place for other in joined) / len(joined) if joined else slot.place
+
+
+def _swap_neighbours(layer: list[Slot]) -> None:
+    """Swap neighbours where fewer lines cross."""
+    for i in range(len(layer) - 1):
+        left, right = layer[i], layer[i + 1]
+        if _crossings(left, right) > _crossings(right, left):
+            layer[i], layer[i + 1] = right, left
+            left.place, right.place = right.place, left.place
+
+
+def _crossings(left: Slot, right: Slot) -> int:
+    above = sum(a.place > b.place for a in left.above for b in right.above)
+    return above + sum(a.place > b.place for a in left.below for b in right.below)
+

@@ -1,0 +1,186 @@
+// Reading the data of the page: base64, deflate, columns of integers. See pack.py and encode.py.
+
+export const GROUP = 0, OP = 1, INPUT = 2, OUTPUT = 3, PARAMETER = 4, CONSTANT = 5;
+export const SAME = 0, ADDED = 1, REMOVED = 2, CHANGED = 3;
+export const SIGNS = ["", "+", "−", "~"];
+export const WORDS = ["", "added", "removed", "changed"];
+
+export async function unpack(text) {
+  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const size = new DataView(bytes.buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
+  const columns = {};
+  let at = 4 + size;
+  for (const [name, length] of head.columns) {
+    columns[name] = unplane(bytes, at, length);
+    at += 4 * length;
+  }
+  return makeModel(head.facts, columns);
+}
+
+function unplane(bytes, at, length) {
+  const column = new Int32Array(length);
+  let sum = 0;
+  for (let i = 0; i < length; i++) {
+    const a = at + i;
+    sum += bytes[a] | (bytes[a + length] << 8) | (bytes[a + 2 * length] << 16)
+      | (bytes[a + 3 * length] << 24);
+    column[i] = sum;
+  }
+  return column;
+}
+
+// The half-open range of row i in a column that is cut at `ends`.
+export function startOf(ends, i) {
+  return i ? ends[i - 1] : 0;
+}
+
+export function rowOf(column, ends, i) {
+  return column.subarray(startOf(ends, i), ends[i]);
+}
+
+function makeModel(facts, c) {
+  const count = c.kind.length;
+  let outline = c.kind.findIndex((kind) => kind >= PARAMETER);
+  if (outline < 0) outline = count;
+  const end = new Int32Array(count).map((_, i) => i + 1);
+  for (let i = outline - 1; i > 0; i--) end[c.parent[i]] = Math.max(end[c.parent[i]], end[i]);
+  const groupIndex = new Int32Array(count).fill(-1);
+  c.group.forEach((cell, i) => (groupIndex[cell] = i));
+  return {
+    ...facts, c, count, outline, end, groupIndex,
+    totals: sumsOf(c, outline, count),
+    readers: readersOf(c, count),
+  };
+}
+
+// Running sums over the outline, from which what is inside of a group is a difference.
+function sumsOf(c, outline, count) {
+  const ops = new Int32Array(outline + 1);
+  const changes = [0, 1, 2, 3].map(() => new Int32Array(outline + 1));
+  const stubs = new Map();
+  for (let i = outline; i < count; i++) {
+    if (!c.change[i] || c.parent[i] < 0) continue;
+    const home = c.parent[i];
+    stubs.set(home, [...(stubs.get(home) ?? []), c.change[i]]);
+  }
+  for (let i = 0; i < outline; i++) {
+    ops[i + 1] = ops[i] + (c.kind[i] === OP);
+    for (let k = 1; k < 4; k++) changes[k][i + 1] = changes[k][i] + (c.change[i] === k && c.kind[i] !== GROUP);
+    for (const k of stubs.get(i) ?? []) changes[k][i + 1]++;
+  }
+  return { ops, changes };
+}
+
+// Which cells read each wire, as rows.
+function readersOf(c, count) {
+  const ends = new Int32Array(c.wireMaker.length + 1);
+  for (const wire of c.reads) ends[wire + 1]++;
+  for (let i = 1; i < ends.length; i++) ends[i] += ends[i - 1];
+  const items = new Int32Array(c.reads.length);
+  const next = ends.slice();
+  for (let cell = 0; cell < count; cell++) {
+    for (const wire of rowOf(c.reads, c.readsEnds, cell)) items[next[wire]++] = cell;
+  }
+  return { of: (wire) => items.subarray(ends[wire], ends[wire + 1]) };
+}
+
+// --- questions about cells
+
+export function isStub(model, cell) {
+  return model.c.kind[cell] >= PARAMETER;
+}
+
+export function isGroup(model, cell) {
+  return model.groupIndex[cell] >= 0;
+}
+
+export function titleOf(model, cell) {
+  return model.strings[model.c.title[cell]];
+}
+
+export function opOf(model, cell) {
+  const op = model.c.op[cell];
+  return op < 0 ? null : model.ops[op];
+}
+
+export function originOf(model, cell) {
+  const [module, source, op, passes, quoted] = model.origins[model.c.origin[cell]];
+  return { module, source, op, passes, quoted };
+}
+
+export function attrsOf(model, cell) {
+  const row = rowOf(model.c.attrs, model.c.attrsEnds, cell);
+  const words = [];
+  for (let i = 0; i < row.length; i += 2) words.push([model.strings[row[i]], model.strings[row[i + 1]]]);
+  return words;
+}
+
+export function sitesOf(model, cell) {
+  return Array.from(rowOf(model.c.sites, model.c.sitesEnds, cell), (i) => model.strings[i]);
+}
+
+export function readsOf(model, cell) {
+  return rowOf(model.c.reads, model.c.readsEnds, cell);
+}
+
+export function readChangesOf(model, cell) {
+  return rowOf(model.c.readChange, model.c.readsEnds, cell);
+}
+
+// The wires that a cell makes are numbered in a row.
+export function makesOf(model, cell) {
+  model.firstWire ??= firstWires(model);
+  const wires = [];
+  for (let w = model.firstWire[cell]; w >= 0 && model.c.wireMaker[w] === cell; w++) wires.push(w);
+  return wires;
+}
+
+function firstWires(model) {
+  const first = new Int32Array(model.count).fill(-1);
+  for (let w = model.c.wireMaker.length - 1; w >= 0; w--) first[model.c.wireMaker[w]] = w;
+  return first;
+}
+
+export function typeOf(model, wire) {
+  const [dtype, axes] = model.types[model.c.wireType[wire]];
+  return { dtype, axes };
+}
+
+export function childrenOf(model, cell) {
+  const children = [];
+  for (let i = cell + 1; i < Math.min(model.end[cell], model.outline); i = model.end[i]) children.push(i);
+  return isStub(model, cell) ? [] : children;
+}
+
+export function opsInside(model, cell) {
+  return model.totals.ops[model.end[cell]] - model.totals.ops[cell];
+}
+
+export function changesInside(model, cell) {
+  return model.totals.changes.map((sums) => sums[model.end[cell]] - sums[cell]);
+}
+
+// The box that shows a cell: itself, or the first reader of a stub.
+export function boxOf(model, cell) {
+  return isStub(model, cell) ? model.c.parent[cell] : cell;
+}
+
+export function groupsAround(model, cell) {
+  const groups = [];
+  for (let g = model.c.parent[cell]; g >= 0; g = model.c.parent[g]) groups.push(g);
+  return groups;
+}
+
+export function lastWord(path) {
+  return path.slice(path.lastIndexOf(".") + 1);
+}
+
+// What a reader calls a stub: without the module that both are in.
+export function stubName(model, stub, reader) {
+  const title = titleOf(model, stub);
+  const { module } = originOf(model, reader);
+  return module && title.startsWith(module + ".") ? title.slice(module.length + 1) : title;
+}

@@ -1,0 +1,422 @@
+// The page: builds its parts, and joins keys, pointers and panels to the scene.
+
+import { boxOf, isGroup, isStub, originOf, titleOf, unpack, WORDS } from "./data.js";
+import { paletteOf } from "./palette.js";
+import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
+import { firstChild, firstMaker, firstReader, hitTest, makeScene, neighbour, rectOf, reveal, rootOf, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
+import { paint } from "./paint.js";
+import { find } from "./search.js";
+import { button, element, fill } from "./dom.js";
+import { makeOutline, refreshOutline, scrollOutlineTo } from "./outline.js";
+import { makeInspector, refreshInspector, typeWords } from "./inspector.js";
+import { countsOf, makeDifference, makeHelp, makeLegend, refreshLegend } from "./legend.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function start(model) {
+  const scene = makeScene(model);
+  const app = { model, scene, size: { width: 0, height: 0, ratio: 1 }, fitted: false, theme: null, pending: 0, at: -1 };
+  app.camera = makeCamera(() => redraw(app));
+  app.actions = {
+    select: (cell, show) => select(app, cell, show),
+    toggle: (cell) => toggle(app, cell),
+    follow: (axis) => follow(app, axis),
+  };
+  build(app);
+  listen(app);
+  refreshOutline(app.outline);
+  dark.addEventListener("change", () => redraw(app));
+  window.graftwork = { scene, camera: app.camera, frames: 0, app };
+}
+
+// --- parts
+
+function build(app) {
+  const { model, scene, actions } = app;
+  app.canvas = element("canvas", { "aria-hidden": "true" });
+  app.stage = element("div", {
+    class: "stage", tabindex: "0", role: "application", "aria-roledescription": "graph",
+    "aria-label": `${model.title}. Arrow keys walk along the graph, Enter opens, question mark helps.`,
+  }, app.canvas);
+  app.tip = element("div", { class: "tip", role: "presentation", hidden: true });
+  app.live = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
+  app.outline = makeOutline(scene, actions);
+  app.inspector = makeInspector(scene, actions);
+  app.legend = makeLegend(scene, actions);
+  app.help = makeHelp(() => app.help.close());
+  app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
+  app.drawer = model.difference ? element("div", { class: "drawer", hidden: true }, makeDifference(model)) : null;
+  const root = document.getElementById("app");
+  fill(root, header(app), element("div", { class: "main" }, app.side,
+    element("div", { class: "center" }, app.stage, zoomButtons(app), app.legend, app.tip, app.drawer), app.inspector.panel),
+    app.live, app.help);
+  document.getElementById("still").remove();
+  root.hidden = false;
+}
+
+function header(app) {
+  const { model } = app;
+  app.query = element("input", {
+    type: "search", placeholder: "Search  /", "aria-label": "Search", autocomplete: "off", spellcheck: "false",
+    role: "combobox", "aria-expanded": "false", "aria-controls": "hits",
+  });
+  app.count = element("span", { class: "count", "aria-live": "polite" });
+  app.hitList = element("div", { class: "hits", id: "hits", role: "listbox", "aria-label": "Hits", hidden: true });
+  return element("header", { class: "bar" },
+    button("☰", "Outline", () => { app.side.hidden = !app.side.hidden; }, { class: "icon" }),
+    element("h1", {}, model.title.split(":")[0]),
+    model.difference ? differenceBar(app) : null,
+    element("div", { class: "search" }, app.query, app.count, app.hitList),
+    element("div", { class: "tools" },
+      button("Open all", "Open all groups", () => everything(app, true)),
+      button("Close all", "Close all groups", () => everything(app, false)),
+      button("◐", "Light or dark", () => switchTheme(app), { class: "icon" }),
+      button("?", "Help", () => app.help.showModal(), { class: "icon" })));
+}
+
+function differenceBar(app) {
+  const show = button("Text", "Show the difference as text", () => { app.drawer.hidden = !app.drawer.hidden; });
+  return element("div", { class: "changes", role: "group", "aria-label": "Changes" }, countsOf(app.model),
+    button("‹", "Previous change (p)", () => step(app, -1), { class: "icon" }),
+    button("›", "Next change (n)", () => step(app, 1), { class: "icon" }), show);
+}
+
+function zoomButtons(app) {
+  const zoom = (factor) => zoomAt(app.camera, factor, app.size.width / 2, app.size.height / 2);
+  return element("div", { class: "zoom", role: "group", "aria-label": "Zoom" },
+    button("+", "Nearer (+)", () => zoom(1.3)), button("−", "Farther (−)", () => zoom(1 / 1.3)),
+    button("⤢", "Fit into sight (f)", () => fit(app)));
+}
+
+// --- drawing
+
+function isDark(app) {
+  return app.theme === null ? dark.matches : app.theme === "dark";
+}
+
+function switchTheme(app) {
+  app.theme = isDark(app) ? "light" : "dark";
+  document.documentElement.setAttribute("data-theme", app.theme);
+  redraw(app);
+}
+
+// Draws soon; in a frame that is not shown no animation frame comes, so a timer does as well.
+function redraw(app) {
+  if (app.pending) return;
+  const now = () => {
+    if (!app.pending) return;
+    cancelAnimationFrame(app.pending);
+    clearTimeout(app.timer);
+    app.pending = 0;
+    drawNow(app);
+  };
+  app.pending = requestAnimationFrame(now);
+  app.timer = setTimeout(now, 60);
+}
+
+function drawNow(app) {
+  if (!app.size.width || !app.size.height) return;
+  window.graftwork.boxes = paint(app.canvas.getContext("2d"), app.scene, app.camera, paletteOf(isDark(app)), app.size);
+  window.graftwork.frames++;
+}
+
+function resize(app) {
+  const { width, height } = app.stage.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
+  app.size = { width, height, ratio };
+  app.canvas.width = Math.round(width * ratio);
+  app.canvas.height = Math.round(height * ratio);
+  if (!width || !height) return;
+  if (!app.fitted) firstLook(app);
+  else drawNow(app);
+}
+
+// Whole if that can be read; else its beginning.
+function firstLook(app) {
+  app.fitted = true;
+  const whole = rectOf(app.scene, 0), goal = fitting(whole, app.size);
+  const scale = Math.max(goal.scale, Math.min(0.85, (app.size.width - 48) / whole.width));
+  const top = scale > goal.scale ? 16 : goal.y;
+  moveTo(app.camera, { scale, x: (app.size.width - whole.width * scale) / 2, y: top });
+  drawNow(app);
+}
+
+function fit(app) {
+  const { scene } = app;
+  const rect = scene.selected > 0 && isGroup(app.model, scene.selected) ? rectOf(scene, shownAs(scene, scene.selected)) : null;
+  easeTo(app.camera, fitting(rect ?? rectOf(scene, 0), app.size, 1.2));
+}
+
+// --- doing
+
+function refresh(app) {
+  refreshOutline(app.outline);
+  redraw(app);
+}
+
+function select(app, cell, show = false) {
+  const { scene, model } = app;
+  if (cell === 0) cell = -1;
+  scene.selected = cell;
+  if (cell >= 0 && show) {
+    if (reveal(scene, cell)) refreshOutline(app.outline);
+    lookAt(app, boxOf(model, cell));
+  }
+  refreshInspector(app.inspector);
+  refreshOutline(app.outline);
+  if (cell >= 0) {
+    scrollOutlineTo(app.outline, boxOf(model, cell));
+    say(app, cell);
+  }
+  redraw(app);
+}
+
+function lookAt(app, cell) {
+  const rect = rectOf(app.scene, cell);
+  if (rect && app.size.width) easeTo(app.camera, showing(app.camera, rect, app.size));
+}
+
+function say(app, cell) {
+  const { model, scene } = app, change = model.c.change[cell];
+  const state = isGroup(model, cell) ? (scene.open.has(cell) ? ", open" : ", closed") : "";
+  app.live.textContent = `${titleOf(model, cell)}${change ? `, ${WORDS[change]}` : ""}${state}, ${originOf(model, cell).module}`;
+}
+
+// Opens or closes a group, and keeps it where it was on the screen.
+function toggle(app, cell, all = false) {
+  const { scene } = app;
+  if (!isGroup(app.model, cell) || cell === 0) return;
+  const before = rectOf(scene, cell), open = !scene.open.has(cell);
+  if (all) setOpenAll(scene, cell, open);
+  else setOpen(scene, cell, open);
+  keepPlace(app, cell, before);
+  refresh(app);
+  say(app, cell);
+}
+
+function keepPlace(app, cell, before) {
+  const after = rectOf(app.scene, cell), { camera } = app;
+  if (!before || !after) return;
+  const middle = (rect) => rect.x + rect.width / 2;
+  moveTo(camera, {
+    x: camera.x + (middle(before) - middle(after)) * camera.scale,
+    y: camera.y + (before.y - after.y) * camera.scale,
+  });
+}
+
+function everything(app, open) {
+  setOpenAll(app.scene, 0, open);
+  refresh(app);
+  fit(app);
+}
+
+function follow(app, axis) {
+  app.scene.axis = app.scene.axis === axis ? -1 : axis;
+  refreshLegend(app.legend, app.scene);
+  redraw(app);
+}
+
+// To the next hit of the search; without a search, to the next change.
+function step(app, by) {
+  const { scene, model } = app;
+  const cells = scene.hits.length ? scene.hits : changedCells(model);
+  if (!cells.length) return;
+  const found = cells.indexOf(scene.selected), at = found >= 0 ? found : by > 0 ? -1 : 0;
+  select(app, cells[(at + by + cells.length) % cells.length], true);
+}
+
+function changedCells(model) {
+  model.changed ??= Array.from({ length: model.count }, (_, cell) => cell)
+    .filter((cell) => model.c.change[cell] && model.c.kind[cell] !== 0)
+    .sort((a, b) => boxOf(model, a) - boxOf(model, b));
+  return model.changed;
+}
+
+// --- search
+
+function search(app) {
+  const { scene, model } = app;
+  scene.hits = find(model, app.query.value);
+  scene.hitSet = new Set(scene.hits.slice(0, 2000).map((cell) => shownAs(scene, cell)));
+  app.at = -1;
+  app.count.textContent = app.query.value.trim() ? scene.hits.length.toLocaleString("en") : "";
+  listHits(app);
+  redraw(app);
+}
+
+function listHits(app) {
+  const { scene, model, hitList, query } = app, shown = scene.hits.slice(0, 30);
+  hitList.hidden = !shown.length || document.activeElement !== query;
+  query.setAttribute("aria-expanded", String(!hitList.hidden));
+  fill(hitList, shown.map((cell, i) => element("div", {
+    class: "hit", role: "option", id: `hit-${i}`, "aria-selected": String(i === app.at),
+    onmousedown: (event) => { event.preventDefault(); select(app, cell, true); hitList.hidden = true; },
+  }, element("span", { class: "name" }, titleOf(model, cell)),
+    element("span", { class: "soft" }, originOf(model, cell).module))));
+  if (app.at >= 0) query.setAttribute("aria-activedescendant", `hit-${app.at}`);
+  else query.removeAttribute("aria-activedescendant");
+}
+
+function onQueryKey(app, event) {
+  const { scene } = app;
+  const last = Math.min(scene.hits.length, 30) - 1;
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    app.at = Math.max(0, Math.min(last, app.at + (event.key === "ArrowDown" ? 1 : -1)));
+    listHits(app);
+    event.preventDefault();
+  } else if (event.key === "Enter" && scene.hits.length) {
+    select(app, scene.hits[Math.max(0, app.at)], true);
+    app.hitList.hidden = true;
+    app.stage.focus();
+  } else if (event.key === "Escape") {
+    app.query.value = "";
+    search(app);
+    app.stage.focus();
+  }
+}
+
+// --- keys and pointers
+
+function listen(app) {
+  const { stage, query } = app;
+  new ResizeObserver(() => resize(app)).observe(stage);
+  stage.addEventListener("wheel", (event) => onWheel(app, event), { passive: false });
+  stage.addEventListener("pointerdown", (event) => onPress(app, event));
+  stage.addEventListener("pointermove", (event) => onMove(app, event));
+  stage.addEventListener("pointerleave", () => hover(app, -1, -1));
+  stage.addEventListener("dblclick", (event) => onDouble(app, event));
+  query.addEventListener("input", () => search(app));
+  query.addEventListener("focus", () => listHits(app));
+  query.addEventListener("blur", () => { app.hitList.hidden = true; });
+  query.addEventListener("keydown", (event) => onQueryKey(app, event));
+  document.addEventListener("keydown", (event) => onKey(app, event));
+}
+
+function worldPoint(app, event) {
+  const { left, top } = app.stage.getBoundingClientRect(), { camera } = app;
+  return { x: (event.clientX - left - camera.x) / camera.scale, y: (event.clientY - top - camera.y) / camera.scale };
+}
+
+function onWheel(app, event) {
+  event.preventDefault();
+  const { left, top } = app.stage.getBoundingClientRect();
+  const unit = event.deltaMode === 1 ? 24 : 1;
+  if (event.ctrlKey || event.metaKey) zoomAt(app.camera, Math.exp(-event.deltaY * unit * 0.004), event.clientX - left, event.clientY - top);
+  else if (event.shiftKey && !event.deltaX) panBy(app.camera, -event.deltaY * unit, 0);
+  else panBy(app.camera, -event.deltaX * unit, -event.deltaY * unit);
+}
+
+function onPress(app, event) {
+  if (event.button > 1) return;
+  app.press = { x: event.clientX, y: event.clientY, moved: false };
+  app.stage.setPointerCapture(event.pointerId);
+  const release = () => {
+    app.stage.removeEventListener("pointerup", release);
+    app.stage.removeEventListener("pointercancel", release);
+    const { moved } = app.press;
+    app.press = null;
+    app.stage.classList.remove("dragging");
+    if (!moved) onClick(app, event);
+  };
+  app.stage.addEventListener("pointerup", release);
+  app.stage.addEventListener("pointercancel", release);
+}
+
+function onMove(app, event) {
+  const { press } = app;
+  if (!press) return onHover(app, event);
+  const dx = event.clientX - press.x, dy = event.clientY - press.y;
+  if (!press.moved && Math.hypot(dx, dy) < 4) return;
+  app.stage.classList.add("dragging");
+  app.press = { x: event.clientX, y: event.clientY, moved: true };
+  panBy(app.camera, dx, dy);
+}
+
+function onClick(app, event) {
+  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
+  if (found?.toggle) return toggle(app, found.cell);
+  select(app, found ? (found.row ? found.row.cell : found.cell) : -1);
+  if (found?.row && !isStub(app.model, found.row.cell)) lookAt(app, shownAs(app.scene, found.row.cell));
+}
+
+function onDouble(app, event) {
+  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
+  if (found && !found.toggle) toggle(app, found.cell, event.shiftKey);
+}
+
+function onHover(app, event) {
+  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
+  const wire = found && !found.box.inner ? (found.row?.wire ?? -1) : wireAt(app.scene, x, y, 6 / app.camera.scale);
+  const cell = found && !found.box.inner ? found.cell : -1;
+  app.stage.classList.toggle("pointing", Boolean(found && (!found.box.inner || found.toggle)));
+  hover(app, cell, wire, event);
+}
+
+function hover(app, cell, wire, event) {
+  const { scene } = app;
+  showTip(app, wire, event);
+  if (scene.hovered === cell && scene.hoveredWire === wire) return;
+  scene.hovered = cell;
+  scene.hoveredWire = wire;
+  redraw(app);
+}
+
+function showTip(app, wire, event) {
+  const { tip, model } = app;
+  tip.hidden = wire < 0 || !event;
+  if (tip.hidden) return;
+  const maker = model.c.wireMaker[wire], name = model.strings[model.c.wireName[wire]];
+  fill(tip, element("b", {}, titleOf(model, maker)), name && name !== titleOf(model, maker) ? element("span", { class: "soft" }, ` %${name}`) : null,
+    element("br"), typeWords(model, wire, app.actions));
+  const { left, top } = app.stage.getBoundingClientRect();
+  tip.style.left = `${Math.min(event.clientX - left + 14, app.size.width - 280)}px`;
+  tip.style.top = `${event.clientY - top + 16}px`;
+}
+
+function onKey(app, event) {
+  const typing = event.target.closest?.("input, textarea, dialog[open]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const onButton = event.target.closest?.("button");
+  if (onButton && (event.key === "Enter" || event.key === " ")) return;
+  const act = keyActions(app, event)[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+function keyActions(app, event) {
+  const { scene, model, camera, size } = app, cell = scene.selected;
+  const from = cell < 0 ? -1 : shownAs(scene, cell);
+  const go = (to) => to >= 0 && select(app, to, true);
+  const begin = () => go(firstChild(scene, 0));
+  const zoom = (factor) => zoomAt(camera, factor, size.width / 2, size.height / 2);
+  const open = () => from >= 0 && toggle(app, from, event.shiftKey);
+  return {
+    ArrowDown: () => (from < 0 ? begin() : go(scene.open.has(from) ? firstChild(scene, from) : firstReader(scene, from))),
+    ArrowUp: () => (from < 0 ? begin() : go(firstMaker(scene, from))),
+    ArrowLeft: () => (from < 0 ? begin() : go(neighbour(scene, from, -1))),
+    ArrowRight: () => (from < 0 ? begin() : go(neighbour(scene, from, 1))),
+    Enter: open, " ": open,
+    Backspace: () => from >= 0 && go(model.c.parent[from]),
+    "/": () => { app.query.focus(); app.query.select(); },
+    n: () => step(app, 1), p: () => step(app, -1), f: () => fit(app),
+    0: () => easeTo(camera, { scale: 1, x: size.width / 2 - (size.width / 2 - camera.x) / camera.scale, y: size.height / 2 - (size.height / 2 - camera.y) / camera.scale }),
+    "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
+    a: () => follow(app, scene.axis + 1 < model.axes.length ? scene.axis + 1 : scene.axis),
+    "?": () => app.help.showModal(),
+    Escape: () => escape(app),
+  };
+}
+
+function escape(app) {
+  const { scene } = app;
+  if (scene.axis >= 0) follow(app, scene.axis);
+  else if (scene.hits.length) {
+    app.query.value = "";
+    search(app);
+  } else select(app, -1);
+}
+
+unpack(document.getElementById("data").textContent).then((model) => {
+  start(model);
+  document.body.setAttribute("data-ready", "");
+});

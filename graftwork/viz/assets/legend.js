@@ -1,0 +1,52 @@
+// The axes of the graph with their sizes and colours, and what a rewrite did, in words.
+
+import { button, element, fill } from "./dom.js";
+import { SIGNS } from "./data.js";
+import { axisWord } from "./inspector.js";
+
+export function makeLegend(scene, actions) {
+  const list = element("div", { class: "legend", role: "group", "aria-label": "Axes" });
+  fill(list, scene.model.axes.slice(0, 60).map((_, axis) => axisWord(scene.model, axis, actions)));
+  return list;
+}
+
+export function refreshLegend(legend, scene) {
+  Array.from(legend.children).forEach((word, axis) => {
+    word.setAttribute("aria-pressed", String(scene.axis === axis));
+  });
+}
+
+export function makeDifference(model) {
+  const { counts, axes, lines } = model.difference;
+  const text = element("pre", { class: "lines" }, lines.map(([sign, line]) =>
+    element("span", { class: `line sign-${"+-~@ ".indexOf(sign)}` }, sign === "@" ? `⋯ ${line}\n` : `${sign} ${line}\n`)));
+  const none = lines.length ? null : element("p", { class: "soft" }, "The nodes are the same.");
+  return element("div", { class: "difference" },
+    element("p", {}, `${counts[0]} added, ${counts[1]} removed, ${counts[2]} changed`),
+    axes.length ? element("pre", { class: "lines" }, axes.map(([sign, line]) =>
+      element("span", { class: `line sign-${"+-~".indexOf(sign)}` }, `${sign} axis ${line}\n`))) : null,
+    none, text);
+}
+
+export function countsOf(model) {
+  return model.difference.counts.map((count, i) => element("span", { class: `change-${i + 1}` }, SIGNS[i + 1] + count.toLocaleString("en")));
+}
+
+const KEYS = [
+  ["↓ ↑", "first reader, first maker"], ["← →", "neighbours in the rank"],
+  ["Enter", "open or close"], ["Shift+Enter", "open or close all inside"], ["Backspace", "to the group around"],
+  ["/", "search"], ["n p", "next and previous hit or change"], ["f", "fit into sight"], ["0", "life size"],
+  ["+ −", "nearer, farther"], ["a", "follow the next axis"], ["Esc", "clear"], ["?", "this help"],
+];
+const WORDS_TO_SEARCH = [
+  ["attn q_proj", "paths, ops, sites, names"], ["op:softmax", "an op"], ["axis:kv_seq", "an axis of the result"],
+  ["site:resid", "canonical sites"], ["param:weight", "parameters"], ["shape:768", "an extent"], ["changed:", "what a rewrite changed"],
+];
+
+export function makeHelp(close) {
+  const list = (rows) => element("dl", {}, rows.flatMap(([key, what]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, what)]));
+  return element("dialog", { class: "help", "aria-label": "Help" },
+    button("×", "Close", close, { class: "close" }),
+    element("h2", {}, "Keys"), list(KEYS), element("h2", {}, "Search"), list(WORDS_TO_SEARCH),
+    element("p", { class: "soft" }, "Drag or scroll to move; Ctrl+scroll or pinch to zoom; double-click opens a group."));
+}

@@ -1,0 +1,117 @@
+// How large things are: widths of text, each string measured once, and sizes of boxes.
+
+import { GROUP, INPUT, OP, OUTPUT, SIGNS, attrsOf, changesInside, makesOf, opOf, opsInside, readsOf, sitesOf, stubName, titleOf, typeOf } from "./data.js";
+
+export const SANS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","DejaVu Sans",sans-serif';
+export const MONO = 'ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace';
+export const FONTS = {
+  title: `600 13px ${SANS}`, soft: `11px ${SANS}`, code: `11px ${MONO}`, chip: `10.5px ${MONO}`,
+};
+const ROW = 17, PAD = 12;
+
+const ruler = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+export function widthOf(text, font) {
+  const key = font + text;
+  let width = widths.get(key);
+  if (width === undefined) {
+    ruler.font = font;
+    width = ruler.measureText(text).width;
+    widths.set(key, width);
+  }
+  return width;
+}
+
+export function shorten(text, limit) {
+  return text.length <= limit ? text : text.slice(0, limit - 1) + "…";
+}
+
+// The axes of a type as coloured words.
+export function axisWords(model, type) {
+  if (!type.axes.length) return [{ text: type.dtype, axis: -1 }];
+  return type.axes.map((axis) => ({ text: axis < 0 ? "?" : shorten(model.axes[axis][1], 40), axis }));
+}
+
+export function wordsWidth(words, font) {
+  return words.reduce((sum, word) => sum + widthOf(word.text, font) + 7, -7);
+}
+
+// What is written in the box of a cell that is closed.
+export function contentOf(model, cell, rows) {
+  const kind = model.c.kind[cell], op = opOf(model, cell);
+  const title = shorten(titleOf(model, cell), 44);
+  const sites = sitesOf(model, cell);
+  const content = { title, sign: SIGNS[model.c.change[cell]], site: "", soft: "", rows: [] };
+  if (kind === GROUP) {
+    content.site = sites[0] && sites[0] !== title ? shorten(sites[0], 30) : "";
+    const ops = opsInside(model, cell);
+    content.soft = `${ops.toLocaleString("en")} op${ops === 1 ? "" : "s"}`;
+    content.badge = changesInside(model, cell);
+  } else if (kind === OP) {
+    content.site = sites[0] ? shorten(sites[0], 30) : "";
+    const words = attrsOf(model, cell).map(([name, value]) => `${name} ${value}`);
+    if (op[0] !== titleOf(model, cell)) words.unshift(op[0]);
+    content.soft = shorten(words.join("  "), 42);
+    if (model.groupIndex[cell] >= 0) content.badge = changesInside(model, cell);
+  } else {
+    content.soft = kind === INPUT ? "input" : "output";
+  }
+  content.rows = [...stubRows(model, cell), ...rows.map((wire) => wireRow(model, wire))];
+  return sized(content);
+}
+
+function stubRows(model, cell) {
+  if (model.c.kind[cell] === GROUP) return [];
+  const rows = [], changes = model.c.readChange.subarray(model.c.readsEnds[cell] - readsOf(model, cell).length);
+  readsOf(model, cell).forEach((wire, i) => {
+    const stub = model.c.wireMaker[wire];
+    if (stub < model.outline) return;
+    const constant = model.c.kind[stub] === 5;
+    const type = typeOf(model, wire);
+    rows.push({
+      cell: stub, wire, mark: constant ? "=" : "◆", name: shorten(stubName(model, stub, cell), 34),
+      words: constant && !type.axes.length ? [] : axisWords(model, type), change: model.c.change[stub] || changes[i],
+    });
+  });
+  return rows;
+}
+
+function wireRow(model, wire) {
+  const cell = model.c.wireMaker[wire];
+  return {
+    cell, wire, mark: "↖", name: shorten(titleOf(model, cell), 26),
+    words: axisWords(model, typeOf(model, wire)), change: 0,
+  };
+}
+
+function sized(content) {
+  let width = widthOf(content.title, FONTS.title) + (content.sign ? 14 : 0);
+  if (content.site) width += widthOf(content.site, FONTS.chip) + 22;
+  if (content.soft) width = Math.max(width, widthOf(content.soft, FONTS.code) + badgeWidth(content));
+  for (const row of content.rows) {
+    row.nameWidth = widthOf(row.name, FONTS.code);
+    width = Math.max(width, 18 + row.nameWidth + (row.words.length ? 10 + wordsWidth(row.words, FONTS.chip) : 0));
+  }
+  content.width = Math.ceil(Math.max(width, 34) + 2 * PAD + 4);
+  content.height = 26 + (content.soft ? 16 : 0) + (content.rows.length ? content.rows.length * ROW + 5 : 0) + 4;
+  content.rowsTop = 26 + (content.soft ? 16 : 0) + 5;
+  content.rowHeight = ROW;
+  return content;
+}
+
+function badgeWidth(content) {
+  const badge = badgeText(content.badge);
+  return badge ? widthOf(badge, FONTS.code) + 24 : 0;
+}
+
+export function badgeText(counts) {
+  if (!counts) return "";
+  return [1, 2, 3].filter((k) => counts[k]).map((k) => SIGNS[k] + counts[k]).join(" ");
+}
+
+// The axes written on the wires that a cell sends on.
+export function labelOf(model, wire) {
+  const words = axisWords(model, typeOf(model, wire));
+  return { words, width: wordsWidth(words, FONTS.chip) + 12 };
+}

@@ -1,0 +1,101 @@
+"""What a picture is made of, before anything in it has a place.
+
+*Cells* are boxes: ops, groups of them, inputs and outputs; *stubs* (parameters, constants) are
+rows in the boxes of their readers. *Wires* are values. A cell reads wires and makes wires. Cells
+are filled in step by step while a scene is built, hence they are mutable, and nobody outside of
+this room sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from attrs import define, field, frozen
+
+from graftwork.ir.graph import Node
+from graftwork.ir.origin import UNKNOWN, Origin
+from graftwork.ir.types import Type
+from graftwork.viz.merge import Change
+
+
+class Kind(IntEnum):
+    """What a cell stands for."""
+
+    GROUP = 0
+    OP = 1
+    INPUT = 2
+    OUTPUT = 3
+    PARAMETER = 4
+    CONSTANT = 5
+
+    @property
+    def is_stub(self) -> bool:
+        return self >= Kind.PARAMETER
+
+
+@frozen(eq=False)
+class Wire:
+    """A value, and the cell that makes it."""
+
+    maker: Cell
+    type: Type
+    name: str
+
+
+@define(eq=False)
+class Cell:
+    """A box of the picture.
+
+    Attributes:
+        kind: what it stands for.
+        title: what is written on it.
+        origin: where it came from; the path of a module for its group.
+        change: what a rewrite did to it.
+        node: the op as it is now, or as it was if it is gone.
+        old: the op as it was, where that differs.
+        address: how Python reaches the node, `graph.nodes[3]`.
+        parent: the group around it; the first reader of a stub.
+        children: the cells of a group, in the order of the program.
+        reads: wire -> what became of this reading; in the order of operands.
+        operands: the wires that it reads now, in order, a wire once for each use.
+        makes: the wires that it defines.
+        sites: the canonical sites that it makes, then those inside of it.
+        inner_sites: how many of them are inside of it.
+        number: its place in the outline of the whole, groups before what they hold.
+        depth: how many groups are around it.
+    """
+
+    kind: Kind
+    title: str
+    origin: Origin = UNKNOWN
+    change: Change = Change.SAME
+    node: Node | None = None
+    old: Node | None = None
+    address: str = ""
+    parent: Cell | None = None
+    children: list[Cell] = field(factory=list)
+    reads: dict[Wire, Change] = field(factory=dict)
+    operands: list[Wire] = field(factory=list)
+    makes: list[Wire] = field(factory=list)
+    sites: list[str] = field(factory=list)
+    inner_sites: int = 0
+    number: int = -1
+    depth: int = 0
+
+    def walk(self) -> Iterator[Cell]:
+        """This cell and all inside of it, in order."""
+        todo = [self]
+        while todo:
+            cell = todo.pop()
+            yield cell
+            todo.extend(reversed(cell.children))
+
+
+def number_cells(root: Cell) -> list[Cell]:
+    """All cells of a tree, numbered in order."""
+    cells = list(root.walk())
+    for number, cell in enumerate(cells):
+        cell.number = number
+        cell.depth = 0 if cell.parent is None else cell.parent.depth + 1
+    return cells

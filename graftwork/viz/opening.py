@@ -1,0 +1,39 @@
+"""Which groups are open at first."""
+
+from __future__ import annotations
+
+from graftwork.viz.cells import Cell
+from graftwork.viz.merge import Change
+
+
+def first_open(root: Cell, budget: int = 40, for_changes: int = 90) -> list[Cell]:
+    """Whole generations of groups while few boxes are to be seen.
+
+    In a difference also those around changes, while they fit.
+    """
+    opened, seen, generation = [root], len(root.children), [root]
+    while generation:
+        groups = [c for parent in generation for c in parent.children if c.children]
+        more = sum(len(group.children) for group in groups)
+        if not groups or seen + more > budget:
+            break
+        opened += groups
+        seen += more
+        generation = groups
+    known = set(opened)
+    for cell in root.walk():
+        around = [group for group in _around(cell) if group not in known]
+        more = sum(len(group.children) for group in around)
+        if cell.change is not Change.SAME and seen + more <= for_changes:
+            opened += around
+            known.update(around)
+            seen += more
+    return opened
+
+
+def _around(cell: Cell) -> list[Cell]:
+    groups = []
+    while cell.parent is not None:
+        cell = cell.parent
+        groups.append(cell)
+    return groups

@@ -1,0 +1,86 @@
+"""What every picture is: an object that saves itself, and shows itself in notebooks."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from graftwork.ir.errors import StorageError
+
+
+@frozen(eq=False, repr=False)
+class View:
+    """One page, which needs nothing but itself.
+
+    Attributes:
+        title: what it shows.
+        html: the page.
+        svg: a picture of it that stands still, for where no page can be.
+        source: what it is of; its text stands where no picture can be.
+        height: the height of the page in a notebook, in pixels.
+    """
+
+    title: str
+    html: str
+    svg: str
+    source: object
+    height: int = 640
+
+    def __repr__(self) -> str:
+        return f"<View of {self.source!r}>"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file: beside it first, and then renamed.
+
+        Raises:
+            StorageError: if the path cannot be written; an older file is then untouched.
+        """
+        target = Path(path)
+        beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}") if target.name else None
+        try:
+            if beside is None or target.is_dir():
+                raise IsADirectoryError(0, "it is a folder")
+            try:
+                beside.write_bytes(self.html.encode())
+                beside.replace(target)
+            finally:
+                beside.unlink(missing_ok=True)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StorageError(f"cannot save the view to {target}: {reason}") from error
+
+    def to_svg(self) -> str:
+        """The picture that stands still, as SVG without scripts."""
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        """A sandboxed frame over the still picture, which untrusted notebooks show alone."""
+        picture = base64.b64encode(self.svg.encode()).decode()
+        fill = "position:absolute;inset:0;width:100%;height:100%;border:0"
+        return (
+            f'<div style="position:relative;width:100%;height:{self.height}px">'
+            f'<img alt="{html.escape(self.title)}" src="data:image/svg+xml;base64,{picture}"'
+            ' style="width:100%;height:100%;object-fit:contain;object-position:top left">'
+            f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(self.title)}"'
+            f' srcdoc="{html.escape(self.html)}" style="{fill}"></iframe></div>'
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": str(self.source)}
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        """The same in a treescope rendering; its text where that is text."""
+        from treescope import rendering_parts
+
+        return rendering_parts.embedded_iframe(
+            embedded_html=self.html,
+            fallback_in_text_mode=rendering_parts.text(repr(self)),
+            virtual_width=1000,
+            virtual_height=self.height,
+        )
