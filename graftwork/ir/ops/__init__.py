@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graftwork.ir.errors import UnsupportedOpError
 from graftwork.ir.op import REGISTRY, Op
 from graftwork.ir.ops import (
     axes,
@@ -30,7 +31,10 @@ else:
     def __getattr__(name: str) -> Op:
         if name.startswith("__"):
             raise AttributeError(name)
-        return REGISTRY[name.rstrip("_")]
+        try:
+            return REGISTRY[name.rstrip("_")]
+        except UnsupportedOpError as error:  # hasattr and pickle know AttributeError alone
+            raise AttributeError(str(error)) from error
 
 
 def __dir__() -> list[str]:
