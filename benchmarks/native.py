@@ -34,7 +34,9 @@ def gpt2(**config: Any) -> nn.Module:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(0)
-    model: nn.Module = GPT2LMHeadModel(GPT2Config(use_cache=False, **config))
+    model: nn.Module = GPT2LMHeadModel(
+        GPT2Config(use_cache=False, bos_token_id=None, eos_token_id=None, **config)
+    )
     model.requires_grad_(False).train(False)
     for parameter in model.parameters():
         parameter.add_(torch.randn_like(parameter), alpha=0.02)
