@@ -103,6 +103,14 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     ),
     "nested scans and branches": (nested, (W, X)),
     "fori_loop": (lambda x: lax.fori_loop(0, 3, lambda i, c: c * 0.9 + i, x), (X,)),
+    "a cache filled in a loop": (
+        lambda x: lax.scan(
+            lambda c, i: (lax.dynamic_update_index_in_dim(c, jnp.sin(c[i]), i, 0), i),
+            x,
+            jnp.arange(3),
+        ),
+        (X,),
+    ),
     "fori_loop to a computed end": (
         lambda x, n: lax.fori_loop(0, n[0], lambda i, c: c * 0.9 + i, x),
         (X, np.array([4])),

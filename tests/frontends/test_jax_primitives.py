@@ -189,6 +189,18 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     ),
     "median": (lambda x: jnp.median(x, axis=1), (X,)),
     "top_k": (lambda x: lax.top_k(x, 2), (X,)),
+    "product of bools": (lambda b: jnp.dot(b, b.T), (BOOLS,)),
+    "searchsorted": (
+        lambda x: jnp.searchsorted(jnp.sort(x[:, 0]), jnp.array([0.0, -0.0, jnp.nan, -jnp.inf])),
+        (X,),
+    ),
+    "total order": (
+        lambda x: [
+            compare(x[:, None], x[None])
+            for compare in (lax.lt_to_p.bind, lax.le_to_p.bind, lax.eq_to_p.bind)
+        ],
+        (np.array([0.0, -0.0, np.nan, -np.nan, np.inf, -np.inf, 1.0, -1.0]),),
+    ),
     "softmax": (lambda x: (jax.nn.softmax(x), jax.nn.log_softmax(x, 0), jax.nn.logsumexp(x)), (X,)),
     "variance": (lambda x: (x.var(0), x.std(1, ddof=1)), (X,)),
     "norm": (lambda x: jnp.linalg.norm(x, axis=1), (X,)),

@@ -110,6 +110,19 @@ def _cube_root(x: Term) -> Term:
     return ops.sign(x) * ops.pow(abs_(x), 1 / 3)
 
 
+def _in_total_order(name: str) -> Rule:
+    """A comparison in which -0 is below 0, and NaNs lie beyond the infinities."""
+    return pointwise(lambda a, b: REGISTRY[name](_rank(a), _rank(b)))
+
+
+def _rank(x: Term) -> Term:
+    """Integers in the order of floats: the bits, those of negative numbers reversed."""
+    if not x.dtype.is_float:
+        return x
+    bits = ops.bitcast(x, dtype=DType(f"i{x.dtype.bits}"))
+    return ops.select(bits < 0, bits ^ ((1 << (x.dtype.bits - 1)) - 1), bits)
+
+
 RULES: dict[str, Any] = {
     **{name: pointwise(REGISTRY[name]) for name in _SAME_NAMES.split()},
     "shift_right_arithmetic": pointwise(REGISTRY["shift_right"]),
@@ -118,6 +131,9 @@ RULES: dict[str, Any] = {
     "mul": by_dtype("mul", "and"),
     "max": by_dtype("maximum", "or"),
     "min": by_dtype("minimum", "and"),
+    "eq_to": _in_total_order("eq"),
+    "le_to": _in_total_order("le"),
+    "lt_to": _in_total_order("lt"),
     "pow": pointwise(_power),
     "square": pointwise(lambda x: _raised(x, 2)),
     "integer_pow": _integer_pow,

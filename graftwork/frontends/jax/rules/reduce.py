@@ -33,11 +33,12 @@ def _dot_general(tr: Translator, equation: JaxprEqn, a: Positional, b: Positiona
     (a, b), chosen = matched((a, labels[0]), (b, labels[1]))
     over = [chosen["over", n] for n in range(len(contracting[0]))]
     axes = tuple(axis for axis in over if axis is not None)
-    terms = (x.term.cast(dtype).broadcast(*axes) for x in (a, b))
+    summed = DType.i32 if dtype is DType.boolean else dtype  # of bools, whether any pair holds
+    terms = (x.term.cast(summed).broadcast(*axes) for x in (a, b))
     pairs: list[Label] = [("batch", n) for n in range(len(batch[0]))]
     free = [label for group in labels for label in group if label[0] in sides]  # type: ignore[index]
     dims = tuple(chosen[label] for label in (*pairs, *free))
-    return Positional(ops.contract(*terms, over=axes), dims)
+    return Positional(ops.contract(*terms, over=axes).cast(dtype), dims)
 
 
 def _reduction(numbers: str, bools: str | None = None) -> Reduction:
