@@ -105,7 +105,8 @@ def acosh(x: Term) -> Term:
     """log(x + sqrt(x^2 - 1)), exact near one."""
     small = ops.minimum(x, 1e8) - 1.0
     inner = log1p(small + ops.sqrt(small + small + small * small))
-    return where(x > 1e8, ops.log(x) + math.log(2.0), inner)
+    inside = where(x < 1.0, math.nan, inner)
+    return where(x > 1e8, ops.log(x) + math.log(2.0), inside)
 
 
 def atanh(x: Term) -> Term:
