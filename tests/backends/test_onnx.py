@@ -113,8 +113,9 @@ def test_what_the_runtime_lacks_in_f64_is_exact(name: str) -> None:
         wide = np.concatenate([wide, np.geomspace(30, 1e300, 100)])
     poles = name in ("digamma", "lgamma")  # near which the reference itself is not exact
     x = np.concatenate([wide, [-7.3, -2.5, -0.5, -0.1] if poles else -wide])
-    if name == "tan":
-        x = x[~(np.abs(np.tan(x)) > 1e3)]  # where the last bit of x decides
+    if name == "tan":  # near its poles the last bit of x decides
+        x = x[np.isfinite(x)]
+        x = x[np.abs(np.cos(x)) > 1e-3]
     graph = graph_of(lambda x: {"y": ops.__getattr__(name)(x)}, {"x": ("a", x)})
     found, wanted = (compile(graph, b)(x=x)["y"].array for b in ("onnx", "numpy"))
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
