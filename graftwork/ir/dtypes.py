@@ -58,7 +58,7 @@ class DType(enum.Enum):
 
 
 _FLOATS = frozenset({DType.f64, DType.f32, DType.f16, DType.bf16})
-_NUMPY = {
+_NUMPY: dict[DType, np.dtype[Any]] = {
     DType.f64: np.dtype(np.float64),
     DType.f32: np.dtype(np.float32),
     DType.f16: np.dtype(np.float16),

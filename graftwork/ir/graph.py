@@ -155,7 +155,7 @@ class Graph:
     @cached_property
     def region(self) -> Region:
         """The graph as a region whose inputs are its inputs and then its parameters."""
-        entries = (*self.inputs, *self.parameters)
+        entries: tuple[Port | Parameter, ...] = (*self.inputs, *self.parameters)
         return Region(
             tuple(entry.value for entry in entries),
             self.nodes,

@@ -52,9 +52,9 @@ class Step:
 
 def name_of(applied: AnyPass) -> str:
     """How messages call a pass: its repr where that says more than the address."""
-    if type(applied).__repr__ is not object.__repr__ and not hasattr(applied, "__name__"):
-        return repr(applied)
-    return str(getattr(applied, "__name__", type(applied).__name__))
+    plain = getattr(type(applied), "__repr__", None) is object.__repr__
+    named = getattr(applied, "__name__", type(applied).__name__ if plain else None)
+    return repr(applied) if named is None else str(named)
 
 
 def apply(graph: Graph, passes: Sequence[AnyPass]) -> tuple[Graph, tuple[Step, ...]]:

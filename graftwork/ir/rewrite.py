@@ -183,7 +183,8 @@ class Rewriter:
             RewriteError: if edits need each other's results in a circle.
         """
         level = Level(self.edits)
-        for entry in (*self.inputs, *self.parameters):
+        entering: tuple[Port | Parameter, ...] = (*self.inputs, *self.parameters)
+        for entry in entering:
             level.enter(entry.value)
         entries = set(level.entered)
         nodes = level.run(self._ordered())
@@ -212,6 +213,7 @@ class Rewriter:
 
     def _define(self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]) -> None:
         """Make `nodes` define the outputs of `node`, as the same values where types agree."""
+        renamed: tuple[Node, ...]
         if len(nodes) == 1 and nodes[0].outputs == results and _same(results, node.outputs):
             (made,) = nodes
             origin, outputs = made.origin, node.outputs

@@ -22,6 +22,10 @@ from graftwork.ir.sites import Place
 from graftwork.ir.types import Type, Typing
 
 
+def _names(axes: str | Iterable[str]) -> tuple[str, ...]:
+    return (axes,) if isinstance(axes, str) else tuple(axes)
+
+
 @frozen
 class Selector:
     """What to look for. All that is given must hold.
@@ -39,9 +43,7 @@ class Selector:
     site: str | None = None
     module: str | None = None
     op: str | None = None
-    axes: tuple[str, ...] = field(
-        default=(), converter=lambda a: (a,) if isinstance(a, str) else tuple(a)
-    )
+    axes: tuple[str, ...] = field(default=(), converter=_names)
     count: int | None = None
 
     def __str__(self) -> str:
@@ -339,8 +341,8 @@ def _of_values(graph: Graph, values: Iterable[Value]) -> Selection:
 
 def _values(graph: Graph) -> Iterator[Value]:
     """Every value of the top level, source runs left out."""
-    for entry in (*graph.inputs, *graph.parameters):
-        yield entry.value
+    yield from (port.value for port in graph.inputs)
+    yield from (parameter.value for parameter in graph.parameters)
     for node in graph.nodes:
         if "/" not in node.origin.module:
             yield from node.outputs

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from attrs.validators import instance_of
 
 from graftwork.ir.dtypes import dtype_of
 from graftwork.ir.errors import DTypeError, StorageError, TextError
+from graftwork.ir.folders import replaced, write_bytes
 from graftwork.ir.graph import Graph, Parameter
 from graftwork.ir.store import Lazy, Store, as_numpy
 from graftwork.ir.tensors import METADATA, read_tensors, write_tensors
@@ -50,22 +49,9 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
         VerificationError: if the graph is ill-formed.
     """
     verify(graph)
-    folder = Path(path).resolve()
-    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    try:
-        _require_ours(folder)
-        beside.mkdir()
-        try:
-            _write(graph, beside)
-            load(beside, hash_arrays=False)
-            _put_in_place(beside, folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(f"cannot save to {folder}: {error.strerror or error}") from error
-    except StorageError as error:
-        reason = str(error).replace(str(beside), str(folder))
-        raise StorageError(f"cannot save to {folder}: {reason}") from error
+    with replaced(path, (GRAPH, PARAMS, MANIFEST)) as folder:
+        _write(graph, folder)
+        load(folder, hash_arrays=False)
 
 
 def load(path: str | os.PathLike[str], *, hash_arrays: bool = True) -> Graph:
@@ -99,20 +85,9 @@ def load(path: str | os.PathLike[str], *, hash_arrays: bool = True) -> Graph:
 # Writing
 
 
-def _require_ours(folder: Path) -> None:
-    """Refuse a place whose contents a save would destroy."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise StorageError("it is a file, and a saved graph is a folder")
-    foreign = sorted({entry.name for entry in folder.iterdir()} - {GRAPH, PARAMS, MANIFEST})
-    if foreign:
-        raise StorageError(f"it also holds {', '.join(foreign[:3])}; choose another folder")
-
-
 def _write(graph: Graph, folder: Path) -> None:
     text = print_graph(graph).encode()
-    _write_bytes(folder / GRAPH, text)
+    write_bytes(folder / GRAPH, text)
     lazy = {_key(p.name): Lazy(partial(_array, graph, p)) for p in graph.parameters}
     sha256 = write_tensors(folder / PARAMS, Store((lazy,)))
     files = {
@@ -124,7 +99,7 @@ def _write(graph: Graph, folder: Path) -> None:
         "version": _VERSION,
         "files": {name: asdict(file) for name, file in files.items()},
     }
-    _write_bytes(folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
+    write_bytes(folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
 
 
 def _array(graph: Graph, parameter: Parameter) -> Any:
@@ -136,28 +111,6 @@ def _array(graph: Graph, parameter: Parameter) -> Any:
     except (DTypeError, RuntimeError, TypeError, ValueError) as error:
         raise StorageError(f"the array of {parameter.name!r} is unreadable: {error}") from error
     return array
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _put_in_place(beside: Path, folder: Path) -> None:
-    """Rename the new folder to its place, and the old one out of it; back again on failure."""
-    old = beside.with_name(f"{beside.name}.old")
-    if not folder.exists():
-        beside.rename(folder)
-        return
-    folder.rename(old)
-    try:
-        beside.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _key(name: str) -> str:

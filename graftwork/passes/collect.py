@@ -23,7 +23,7 @@ class Collect(Pass):
     sites: tuple[str | Selector, ...]
 
     def __init__(self, *sites: str | Selector) -> None:
-        self.__attrs_init__(tuple(sites))  # type: ignore[attr-defined]
+        self.__attrs_init__(tuple(sites))
 
     def __call__(self, graph: Graph) -> Graph:
         rewriter = Rewriter(graph, "Collect")

@@ -6,18 +6,16 @@ Nothing is pickled: a function inside a pass is saved as the graph that it build
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import numpy as np
 
 from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import GraftworkError, StorageError, nearest
+from graftwork.ir.folders import replaced, write_bytes
 from graftwork.ir.graph import Graph
 from graftwork.ir.select import Selector
 from graftwork.ir.text import parse
@@ -25,6 +23,7 @@ from graftwork.passes.base import Pass
 from graftwork.passes.trace import trace_anywhere
 
 FORMAT = 1
+RECIPE, TENSORS = "recipe.json", "tensors.safetensors"
 
 
 def save_recipe(passes: Sequence[Pass], path: str | Path) -> None:
@@ -38,35 +37,10 @@ def save_recipe(passes: Sequence[Pass], path: str | Path) -> None:
 
     tensors: dict[str, np.ndarray[Any, Any]] = {}
     steps = [_encode_pass(step, f"{i}", tensors) for i, step in enumerate(passes)]
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            text = json.dumps({"format": FORMAT, "passes": steps}, indent=2)
-            (beside / "recipe.json").write_text(text)
-            save_file(tensors, beside / "tensors.safetensors")
-            _swap(beside, target)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(f"cannot write the recipe {str(path)!r}: {error}") from error
-
-
-def _swap(beside: Path, target: Path) -> None:
-    """Put a finished folder in its place; the old one stays until the new one is there."""
-    if not target.exists():
-        os.replace(beside, target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)) / "old"
-    os.replace(target, old)
-    try:
-        os.replace(beside, target)
-    except OSError:
-        os.replace(old, target)
-        raise
-    finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+    document = json.dumps({"format": FORMAT, "passes": steps}, indent=2)
+    with replaced(path, (RECIPE, TENSORS)) as folder:
+        write_bytes(folder / RECIPE, document.encode())
+        save_file(tensors, folder / TENSORS)
 
 
 def load_recipe(path: str | Path) -> list[Pass]:
@@ -80,8 +54,8 @@ def load_recipe(path: str | Path) -> list[Pass]:
 
     folder = Path(path)
     try:
-        document = json.loads((folder / "recipe.json").read_text())
-        tensors = load_file(folder / "tensors.safetensors")
+        document = json.loads((folder / RECIPE).read_text())
+        tensors = load_file(folder / TENSORS)
         if document["format"] != FORMAT:
             raise StorageError(f"{str(path)!r} has format {document['format']}, not {FORMAT}")
         return [_decode_pass(step, tensors) for step in document["passes"]]
@@ -93,7 +67,7 @@ def _encode_pass(step: Pass, where: str, tensors: dict[str, Any]) -> dict[str, A
     if not isinstance(step, Pass) or not attrs.has(type(step)):
         raise StorageError(f"{step!r} is not a Pass, so a recipe cannot hold it")
     arguments = {}
-    for field in attrs.fields(type(step)):
+    for field in attrs.fields(cast("Any", type(step))):
         value = getattr(step, field.name)
         if callable(value) and not isinstance(value, Pass):
             value = trace_anywhere(value, getattr(step, "site", ""))
@@ -127,7 +101,7 @@ def _encode(value: Any, where: str, tensors: dict[str, Any]) -> Any:
 
 
 def _decode_pass(step: Mapping[str, Any], tensors: Mapping[str, Any]) -> Pass:
-    known = {cls.name(): cls for cls in _subclasses(Pass)}
+    known = {cls.name(): cls for cls in _subclasses(cast("Any", Pass))}
     if step["pass"] not in known:
         raise StorageError(f"no pass {step['pass']!r} here{nearest(step['pass'], known)}")
     cls = known[step["pass"]]

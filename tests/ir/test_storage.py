@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import ml_dtypes
@@ -14,7 +15,7 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftwork.ir import storage
+from graftwork.ir import folders, storage
 from graftwork.ir.digest import equal
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import StorageError, VerificationError
@@ -166,12 +167,15 @@ def _no_space(*_: Any, **__: Any) -> Any:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["write_tensors", "_write_bytes", "_put_in_place"])
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(storage, "write_tensors"), (storage, "write_bytes"), (folders, "_put_in_place")],
+)
 def test_an_old_save_stays_whole_when_a_new_one_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
 ) -> None:
     save(example(), tmp_path / "model")
-    monkeypatch.setattr(storage, step, _no_space)
+    monkeypatch.setattr(module, step, _no_space)
     with pytest.raises(StorageError, match=r"cannot save to .*model: No space left on device"):
         save(example().evolve(guards=()), tmp_path / "model")
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
