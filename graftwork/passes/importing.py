@@ -9,26 +9,20 @@ from graftwork.ir.graph import Graph
 from graftwork.ir.pipeline import AnyPass, apply
 from graftwork.ir.verify import verify
 from graftwork.passes.axes import Name, Unify, Unmerge
-from graftwork.passes.cleanup.common import ShareCommon
-from graftwork.passes.cleanup.dead import DropDead
-from graftwork.passes.cleanup.fold import Fold
-from graftwork.passes.cleanup.identities import DropIdentities
-from graftwork.passes.cleanup.views import CancelViews
+from graftwork.passes.cleanup import Cleanup
+from graftwork.passes.composites import Recover
 from graftwork.passes.sites import FindSites
 
 IMPORTING: tuple[AnyPass, ...] = (
     Unify(),
-    DropDead(),
-    DropIdentities(),
-    CancelViews(),
-    Fold(),
-    ShareCommon(),
+    Cleanup(),
     Unmerge(),
-    CancelViews(),
     Unify(),
+    Cleanup(),
+    Recover(),
     FindSites(),
     Name(),
-    DropDead(),
+    Cleanup(),
 )
 
 

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from graftwork.ir.graph import Graph
 from graftwork.ir.pipeline import AnyPass, apply
-from graftwork.passes.cleanup.common import ShareCommon
-from graftwork.passes.cleanup.dead import DropDead
-from graftwork.passes.cleanup.fold import Fold
-from graftwork.passes.cleanup.identities import DropIdentities
-from graftwork.passes.cleanup.views import CancelViews
+from graftwork.passes.cleanup import Cleanup, NarrowEarly
 
+# Nobody edits a lowered graph, so its sites need not stay apart.
 LOWERING: tuple[AnyPass, ...] = (
-    DropDead(),
-    DropIdentities(),
-    CancelViews(),
-    Fold(),
-    ShareCommon(),
-    DropDead(),
+    Cleanup(merge_sites=True),
+    NarrowEarly(merge_sites=True),
+    Cleanup(merge_sites=True),
 )
 
 
