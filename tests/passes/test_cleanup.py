@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
@@ -8,6 +9,7 @@ from graftwork.ir.build import Builder
 from graftwork.ir.evaluate import run
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sites import Place, Site, Sites
+from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
 from graftwork.ir.verify import verify
 from graftwork.passes.axes import Unify
@@ -189,3 +191,110 @@ def test_a_value_that_is_read_whole_is_computed_whole():
 
     graph = graph_of(block)
     assert words(NarrowEarly()(graph)) == words(graph)
+
+
+# --- positions ----------------------------------------------------------------------------------
+
+AXES = {"a": 4, "b": 4, "c": 3, "d": 8, "n": symbol("n"), "m": symbol("n")}
+
+
+@st.composite
+def numberings(draw):
+    """A graph that computes with positions in roundabout ways."""
+    builder = Builder(Typing(AXES))
+    with builder:
+        x = builder.input("i64", "a", "x")
+        pool = [x, *(ops.iota(axis=axis) for axis in AXES)]
+        for _ in range(draw(st.integers(1, 10))):
+            made = draw(st.sampled_from(_STEPS))(draw, pool, builder.typing)
+            pool += [] if made is None or len(made.axes) > 4 else [made]
+        low, high = draw(st.sampled_from(pool)), draw(st.sampled_from(pool))
+        compare = draw(st.sampled_from([ops.lt, ops.le, ops.gt, ops.ge, ops.eq, ops.ne]))
+        results = (pool[-1], compare(low, high))
+    outputs = tuple(Port(f"y{i}", term.value, term.axes) for i, term in enumerate(results))
+    inputs = (Port("x", x.value, x.axes),)
+    return Graph(inputs, (), tuple(builder.nodes), outputs, builder.typing.table)
+
+
+def _arithmetic(draw, pool, typing):
+    x, y = draw(st.sampled_from(pool)), draw(st.sampled_from([*pool, -1, 0, 1, 3]))
+    return draw(st.sampled_from([ops.add, ops.sub, ops.mul]))(x, y)
+
+
+def _axis(draw, x):
+    return draw(st.sampled_from(x.axes)) if x.axes else None
+
+
+def _part(draw, pool, typing):
+    x = draw(st.sampled_from(pool))
+    axis = _axis(draw, x)
+    if axis is None or axis == "n":
+        return None
+    if draw(st.booleans()):
+        return ops.index(x, axis=axis, at=draw(st.integers(0, 1)))
+    step, into = draw(st.integers(1, 2)), typing.fresh("part")
+    return ops.slice_(x, axis=axis, start=1, stop=x.size(axis), step=step, into=into)
+
+
+def _join(draw, pool, typing):
+    x, y = draw(st.sampled_from(pool)), draw(st.sampled_from(pool))
+    axes = [_axis(draw, x), _axis(draw, y)]
+    lone = typing.fresh("lone")
+    return ops.concat(x, y, axes=[axis or lone for axis in axes], into=typing.fresh("joined"))
+
+
+def _gather(draw, pool, typing):
+    x = draw(st.sampled_from(pool))
+    axis = _axis(draw, x)
+    if axis is None:
+        return None
+    along = draw(st.sampled_from([a for a in AXES if AXES[a] == x.size(axis)] or [axis]))
+    if along in x.axes and along != axis:
+        return None
+    flipped = ops.sub(ops.size(value=x.size(axis)) - 1, ops.iota(axis=along))
+    ids = draw(st.sampled_from([ops.iota(axis=along), flipped]))
+    return ops.gather(x, ids, axes=(axis,))
+
+
+def _running(draw, pool, typing):
+    x = draw(st.sampled_from(pool))
+    return ops.cumsum(x.broadcast("c"), axis="c", reverse=draw(st.booleans()))
+
+
+_STEPS = [_arithmetic, _arithmetic, _part, _join, _gather, _running]
+
+
+@given(numberings())
+@settings(max_examples=300)
+def test_positions_are_worked_out_right(graph):
+    verify(graph)
+    after = Cleanup()(graph)
+    verify(after)
+    x = NamedArray(np.array([5, -7, 0, 2]), ("a",))
+    for n in (2, 5):
+        before, now = (run(g, {"x": x}, {"n": n}) for g in (graph, after))
+        for name in before:
+            np.testing.assert_array_equal(np.asarray(before[name]), np.asarray(now[name]))
+
+
+def test_a_mask_that_models_compute_in_a_roundabout_way_is_a_comparison():
+    builder = Builder(Typing({"q": symbol("n"), "k": symbol("n"), "whole": symbol("n")}))
+    with builder:
+        numbers = ops.iota(axis="whole") + 0
+        before = ops.concat(
+            numbers[{"whole": 0}] - 1, numbers, axes=["one", "whole"], into="longer"
+        )
+        later, sooner = (
+            ops.slice_(before, axis="longer", start=at, stop=symbol("n") + at, into="step")
+            for at in (1, 0)
+        )
+        jumps = ops.ne(later - sooner, 1)
+        part = ops.cumsum(jumps.cast("i64"), axis="step")
+        rows, columns = (ops.iota(axis=axis) for axis in "qk")
+        same = ops.eq(*(ops.gather(part, i, axes=part.axes) for i in (rows, columns)))
+        mask = same & ops.le(columns, ops.gather(numbers, rows, axes=["whole"]))
+    out = (Port("mask", mask.value, mask.axes),)
+    graph = Graph((), (), tuple(builder.nodes), out, builder.typing.table)
+    after = Cleanup()(graph)
+    verify(after)
+    assert words(after) == ["iota", "iota", "le"]

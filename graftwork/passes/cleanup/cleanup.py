@@ -12,10 +12,11 @@ from graftwork.passes.cleanup.common import ShareCommon
 from graftwork.passes.cleanup.dead import DropDead
 from graftwork.passes.cleanup.fold import fold_rules
 from graftwork.passes.cleanup.identities import IDENTITIES
+from graftwork.passes.cleanup.positions import POSITIONS
 from graftwork.passes.cleanup.simplify import simplify, together
 from graftwork.passes.cleanup.views import VIEWS
 
-_RULES = together(VIEWS, IDENTITIES, fold_rules())
+_RULES = together(VIEWS, IDENTITIES, POSITIONS, fold_rules())
 
 
 @frozen
