@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from graftwork.frontends.torch.export import adopt, export
+from graftwork.frontends.torch.export import adopt, trace
 from graftwork.frontends.torch.program import translate
 from graftwork.frontends.torch.rules import find_rule
 from graftwork.ir.errors import InputError
@@ -49,4 +49,4 @@ def convert(
             f"from_torch takes a torch.nn.Module or a torch.export.ExportedProgram, "
             f"not {type(model).__name__}"
         )
-    return translate(export(model, args, kwargs or {}, axes or {}, training))
+    return translate(trace(model, args, kwargs or {}, axes or {}, training))

@@ -120,7 +120,7 @@ class _Plan:
     guess: bool
 
 
-def export(
+def trace(
     model: torch.nn.Module,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
@@ -149,7 +149,7 @@ def export(
         sample, dims = _sample(arguments, paths, words, fixed, plan)
         try:
             with _as_found(model, training):
-                program = _trace(wrapper, sample, dims)
+                program = _run_export(wrapper, sample, dims)
         except Exception as error:
             failures.append(explained(error, words))
             continue
@@ -248,7 +248,7 @@ def _sample(
     return pytree.tree_unflatten(leaves, spec), pytree.tree_unflatten(dims, spec)
 
 
-def _trace(
+def _run_export(
     wrapper: _Wrapper, sample: dict[str, Any], dims: dict[str, Any]
 ) -> torch.export.ExportedProgram:
     """The decomposed program."""

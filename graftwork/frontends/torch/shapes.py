@@ -7,13 +7,24 @@ symbol of the axis that the caller named, or the size that the sample has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import gcd
 from typing import Any
 
 from attrs import frozen
 
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Guard
-from graftwork.ir.sizes import Size, SizeExpr, bounds, exact_div, maximum, minimum, symbols
+from graftwork.ir.sizes import (
+    Size,
+    SizeExpr,
+    bounds,
+    exact_div,
+    maximum,
+    minimum,
+    substitute,
+    symbol,
+    symbols,
+)
 
 
 @frozen
@@ -79,14 +90,31 @@ def _power(base: Size, exponent: Size) -> Size:
     return _multiply(*[base] * exponent)
 
 
+def _reduced(a: Size, b: Size) -> tuple[Size, Size, Size]:
+    """A common factor of two sizes taken out of both: what remains of them, and the factor."""
+    factor: Size = 1
+    for name in symbols(b):
+        one = symbol(name)
+        while (p := exact_div(a, one)) is not None and (q := exact_div(b, one)) is not None:
+            a, b, factor = p, q, factor * one
+    common = gcd(*_coefficients(a), *_coefficients(b))
+    return a // common, b // common, factor * common
+
+
+def _coefficients(size: Size) -> list[int]:
+    return [size] if isinstance(size, int) else [number for _, number in size.terms]
+
+
 def floor_div(a: Size, b: Size) -> Size:
-    """`a // b`; sizes that are divided are never 0 in a traced program, so symbols cancel."""
+    """`a // b`; what a traced program divides by is never 0, so that common factors cancel."""
+    a, b, _ = _reduced(a, b)
     exact = exact_div(a, b)
     return a // b if exact is None else exact
 
 
 def _modulo(a: Size, b: Size) -> Size:
-    return a % b if exact_div(a, b) is None else 0
+    a, b, factor = _reduced(a, b)
+    return factor * (a % b) if exact_div(a, b) is None else 0
 
 
 _OPERATIONS: dict[str, Callable[..., Size]] = {
@@ -110,10 +138,31 @@ def read_guards(conditions: Iterable[Any], reader: SizeReader) -> tuple[Guard, .
         reader: reads their two sides.
 
     That two sizes differ, or that a size is not 1, only says how torch specialises programs: the
-    translation to named axes does not depend on it.
+    translation to named axes does not depend on it. What follows from a size being a multiple of
+    a number is left out where that is a condition of its own.
     """
-    found = (_guard(condition, reader) for condition in conditions)
-    return tuple(dict.fromkeys(guard for guard in found if guard is not None))
+    listed = list(conditions)
+    multiples = [found for each in listed if (found := _multiple(each, reader)) is not None]
+    times = {name: symbol(name) * number for name, number in multiples}
+    scaled = SizeReader({name: substitute(n, times) for name, n in reader.symbols.items()})
+    guards = [guard_between(symbol(name) % number, 0, 0) for name, number in multiples]
+    guards += [_guard(each, reader) for each in listed if _guard(each, scaled) is not None]
+    return tuple(dict.fromkeys(guard for guard in guards if guard is not None))
+
+
+def _multiple(condition: Any, reader: SizeReader) -> tuple[str, int] | None:
+    """The symbol and the number in a condition that one is a multiple of the other."""
+    if type(condition).__name__ == "Equality" and condition.args[1] == 0:
+        left = condition.args[0]
+        if type(left).__name__ in ("Mod", "PythonMod"):
+            try:
+                size, number, _ = _reduced(*map(reader, left.args))
+            except ConversionError:
+                return None
+            for name in symbols(size):
+                if size == symbol(name) and isinstance(number, int):
+                    return name, number
+    return None
 
 
 # SymPy's relation -> the least and greatest difference of its sides that it allows; where it is
