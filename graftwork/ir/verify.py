@@ -109,8 +109,10 @@ class _Checker:
         """Check one level; the regions of its nodes that are to be checked next."""
         defined = set(region.inputs)
         count = len(region.inputs)
-        for value in region.inputs:
-            self.type(value.type)
+        top = region is self.graph.region
+        parts = (*self.graph.inputs, *self.graph.parameters) if top else region.inputs
+        for value, part in zip(region.inputs, parts, strict=True):
+            self.type(value.type, part)
         inner: list[Region] = []
         for node in region.nodes:
             if not defined.issuperset(node.inputs):

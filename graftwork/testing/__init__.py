@@ -12,6 +12,7 @@ An op is covered once its definition has `sample=` (see `graftwork.ir.draw`): `c
 samples, and `graphs()` mixes it with all other ops.
 """
 
+from graftwork.testing.motifs import motif_of as motif_of
 from graftwork.testing.equivalence import assert_equivalent as assert_equivalent
 from graftwork.testing.strategies import graphs as graphs
 from graftwork.testing.strategies import inputs_for as inputs_for

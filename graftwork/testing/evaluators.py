@@ -85,7 +85,8 @@ def _sorted_total(node: Node, arrays: Sequence[NamedArray]) -> NamedArray:
     wide = [x.astype(np.float32) if dtype.itemsize == 2 else x
             for x in aligned((*kept, *over), *arrays)]  # fmt: skip
     terms = math.prod(wide[1:], start=wide[0])
-    flat = np.sort(np.reshape(terms, (*terms.shape[: len(kept)], -1)), axis=-1)
+    count = math.prod(terms.shape[len(kept) :])
+    flat = np.sort(np.reshape(terms, (*terms.shape[: len(kept)], count)), axis=-1)
     total = (np.prod if node.op.name == "prod" else np.sum)(flat, axis=-1)
     return NamedArray(np.asarray(total).astype(dtype), kept)
 
@@ -97,14 +98,22 @@ class Perturbed(At):
     """Rounds otherwise, and fills in what is undefined at random."""
 
     def __init__(
-        self, table: AxisTable, symbols: Mapping[str, int], rng: np.random.Generator, flush: bool
+        self,
+        table: AxisTable,
+        symbols: Mapping[str, int],
+        rng: np.random.Generator,
+        *,
+        flush: bool = False,
+        constants: float = 0.0,
     ) -> None:
         super().__init__(table, symbols)
         self.rng = rng
         self.flush = flush
+        self.constants = constants
 
     def inside(self, table: AxisTable) -> At:
-        return Perturbed(table, self.symbols, self.rng, self.flush)
+        flush, constants = self.flush, self.constants
+        return Perturbed(table, self.symbols, self.rng, flush=flush, constants=constants)
 
     def run(self, region: Region, arrays: Sequence[NamedArray]) -> tuple[NamedArray, ...]:
         return super().run(region, [self._on(self._flushed, x) for x in arrays])
@@ -115,6 +124,8 @@ class Perturbed(At):
             return super().apply(node, arrays)
         fed = [self._on(self._nudged, x) for x in arrays] if name in _SENSITIVE else list(arrays)
         results = super().apply(node, fed)
+        if name == "constant" and self.constants:
+            return (self._on(self._inexact, results[0]),)
         if name in ("cast", "bitcast"):
             return (self._scrambled(name, arrays[0], results[0]),)
         if name in _SIGNLESS:
@@ -131,6 +142,11 @@ class Perturbed(At):
         eps = float(ml_dtypes.finfo(array.dtype).eps)
         steps = self.rng.integers(-_NUDGE, _NUDGE + 1, array.shape)
         return self._signless(array * (1 + steps * eps).astype(array.dtype))
+
+    def _inexact(self, array: Array) -> Array:
+        """Numbers that narrower dtypes round are off by as much."""
+        steps = self.rng.uniform(-self.constants, self.constants, array.shape)
+        return np.where(array * 1024 == np.rint(array * 1024), array, array * (1 + steps))
 
     def _signless(self, array: Array) -> Array:
         """Zeros of either sign."""
@@ -221,3 +237,10 @@ def _wide_node(builder: Builder, node: Node, operands: list[Term]) -> tuple[Term
     return builder.emit(node.op, operands, attrs, regions)
 
 
+
+
+def coarsest(graph: Graph) -> float:
+    """The distance from 1 to the next number in the narrowest float of a graph; 0 for float64."""
+    values = [value for node in graph.walk() for value in (*node.inputs, *node.outputs)]
+    found = {v.type.dtype for v in values if v.type.dtype.is_float} - {DType.f64}
+    return max((float(ml_dtypes.finfo(dtype.numpy).eps) for dtype in found), default=0.0)

@@ -22,7 +22,7 @@ from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import Size, SizeExpr, symbol, symbols
 from graftwork.ir.store import Store
 from graftwork.testing.choices import Choices
-from graftwork.testing.sampler import Range, Sampler, Scope, grow
+from graftwork.testing.sampler import Range, Sampler, Scope, attempt, grow
 from graftwork.testing.values import KINDS, array_of
 
 Instruction = Sequence[int]
@@ -168,8 +168,7 @@ def _follow(scope: Scope, step: Choices, ops: Sequence[Op], motifs: Sequence[Mot
         _echo(scope, step)
     elif kind > 5:
         motif = step.pick(*motifs)
-        pseudo = Op("motif", "*xs", "", sample=lambda draw: motif(draw))  # type: ignore[arg-type, return-value]
-        grow(scope, pseudo, step, ops)
+        attempt(scope, lambda: (motif(Sampler(scope, step, ops)),))
     else:
         grow(scope, step.pick(*ops), step, ops)
 
@@ -235,8 +234,7 @@ def sample_of(
     found = grow(scope, op, choices, inner)
     if found is None:
         return None
-    call, outputs = found
-    graph = entries.close(builder.nodes, outputs, scope)
+    graph = entries.close(builder.nodes, found, scope)
     names = {port.value: port.name for port in graph.inputs}
     within = {names[value]: limits for value, limits in scope.hints.items() if value in names}
     return Sample(graph, builder.nodes[-1], within)

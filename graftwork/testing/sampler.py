@@ -12,7 +12,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from graftwork.ir.build import Builder, Term
-from graftwork.ir.draw import INTS, Call
+from graftwork.ir.draw import INTS
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, GraftworkError
 from graftwork.ir.graph import Region, Value
@@ -242,19 +242,29 @@ def typical(size: Size) -> int:
 
 def grow(
     scope: Scope, op: Op, choices: Choices, ops: Sequence[Op] = ()
-) -> tuple[Call, tuple[Term, ...]] | None:
+) -> tuple[Term, ...] | None:
     """Add a sample of an op to a level; None, and nothing has changed, if the op refuses."""
+    assert op.sample is not None, f"{op!r} has no sampler: define it with sample="
+    draw = op.sample
+
+    def build() -> tuple[Term, ...]:
+        call = draw(Sampler(scope, choices, ops))
+        return scope.builder.emit(op, call.operands, call.attrs, call.regions)
+
+    return attempt(scope, build)
+
+
+def attempt(scope: Scope, build: Callable[[], tuple[Term, ...]]) -> tuple[Term, ...] | None:
+    """Add nodes to a level; None, and nothing has changed, if an op refuses or all grows large."""
     builder, typing = scope.builder, scope.builder.typing
     nodes, table, pool = len(builder.nodes), dict(typing.table), len(scope.pool)
     least, unproven = dict(scope.least), len(typing.unproven)
     try:
-        assert op.sample is not None, f"{op!r} has no sampler: define it with sample="
         with builder:
-            call = op.sample(Sampler(scope, choices, ops))
-            outputs = builder.emit(op, call.operands, call.attrs, call.regions)
+            outputs = build()
         if len(typing.unproven) == unproven and all(map(_small, outputs)):
             scope.pool.extend(outputs)
-            return call, outputs
+            return outputs
     except GraftworkError:
         pass
     del builder.nodes[nodes:], scope.pool[pool:], typing.unproven[unproven:]
