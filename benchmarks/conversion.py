@@ -29,9 +29,11 @@ def _export(model: nn.Module) -> ExportedProgram:
     """The same by torch alone."""
     import torch
 
-    return torch.export.export(
-        model, (), _sample(), dynamic_shapes={"input_ids": {0: "batch", 1: "seq"}}
-    )
+    free = torch.export.Dim.DYNAMIC
+    with torch.no_grad():
+        return torch.export.export(
+            model, (), _sample(), dynamic_shapes={"input_ids": {0: free, 1: free}}
+        )
 
 
 def _sample() -> dict[str, Any]:
