@@ -73,21 +73,9 @@ def test_axes_have_the_names_that_people_use(name: str, attention: str) -> None:
 def test_every_block_has_its_sites(name: str, attention: str) -> None:
     _, graph = converted(name, attention)
     assert not graph.sites.unrecognised
-    words = [
-        "resid_pre",
-        "resid_mid",
-        "resid_post",
-        "attn.q",
-        "attn.k",
-        "attn.v",
-        "attn.scores",
-        "attn.pattern",
-        "attn.z",
-        "attn.out",
-        "mlp.pre",
-        "mlp.post",
-        "mlp.out",
-    ]
+    words = [f"resid_{word}" for word in ("pre", "mid", "post")]
+    words += [f"attn.{word}" for word in ("q", "k", "v", "scores", "pattern", "z", "out")]
+    words += [f"mlp.{word}" for word in ("pre", "post", "out")]
     parallel = name == "gpt_neox"  # attention and MLP are added at once
     for stack in FAMILIES[name].stacks:
         for block in range(2):
