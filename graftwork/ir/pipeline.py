@@ -82,7 +82,8 @@ def _apply_one(graph: Graph, applied: AnyPass, steps: Sequence[Step]) -> Graph:
         after = applied(graph)
         if not isinstance(after, Graph):
             raise PassError(f"gave {type(after).__name__}, not a graph")
-        verify(after, since=graph)
+        if after is not graph:
+            verify(after, since=graph)
     except GraftworkError as error:
         before = f", after {', '.join(step.name for step in steps)}" if steps else ""
         message = f"{error} (in pass {name_of(applied)}{before})"

@@ -94,14 +94,14 @@ class Rewriter:
         """
         builder = self.builder(node.origin)
         with builder:
-            made = make(*(Term(value, builder) for value in node.inputs))
+            made = make(*[Term(value, builder) for value in node.inputs])
         results = (made,) if isinstance(made, Term) else tuple(made)
         if len(results) != len(node.outputs):
             raise RewriteError(f"{self.by}: {len(results)} outputs for those of {node.op.name}")
         for old, new in zip(node.outputs, results, strict=True):
             if old.type.dtype is not new.dtype:
                 raise RewriteError(f"{self.by}: {new.type!r} in the place of {old!r}")
-        self._define(node, self._signed(builder.nodes), tuple(term.value for term in results))
+        self._define(node, self._signed(builder.nodes), tuple([term.value for term in results]))
 
     def substitute(self, old: Value, new: Value) -> None:
         """Let everything that reads `old` read `new`."""
@@ -205,7 +205,7 @@ class Rewriter:
         return tuple(
             [
                 node
-                if node.origin.passes[-1:] == (self.by,)
+                if node.origin.passes and node.origin.passes[-1] == self.by
                 else evolve(node, origin=node.origin.through(self.by))
                 for node in nodes
             ]

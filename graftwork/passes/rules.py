@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from attrs import evolve, field, frozen
@@ -60,10 +61,10 @@ class Rule:
     write: Callable[[Variables], Term]
     build: Callable[[Found], Term]
     when: Callable[[Found], bool] = lambda found: True
-    pattern: Pattern = field(init=False, eq=False, repr=False)
 
-    @pattern.default
-    def _make_pattern(self) -> Pattern:
+    @cached_property
+    def pattern(self) -> Pattern:
+        """The left side."""
         return Pattern.of(self.write)
 
     def __str__(self) -> str:

@@ -32,9 +32,11 @@ else:
         if name.startswith("__"):
             raise AttributeError(name)
         try:
-            return REGISTRY[name.rstrip("_")]
+            found = REGISTRY[name.rstrip("_")]
         except UnsupportedOpError as error:  # hasattr and pickle know AttributeError alone
             raise AttributeError(str(error)) from error
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

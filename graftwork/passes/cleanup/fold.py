@@ -21,16 +21,16 @@ def folding(limit: int) -> Rule:
 
     def fold(sight: Sight, node: Node) -> Value | None:
         """f(constants) is a constant."""
-        if not node.inputs or node.regions or len(node.outputs) != 1 or node.op.name == "broadcast":
+        env: dict[Value, NamedArray] = {}
+        for value in node.inputs:
+            maker = sight.maker(value, "constant")
+            if maker is None:
+                return None
+            env[value] = NamedArray(maker.attrs["value"].array, maker.attrs["axes"])
+        if not env or node.op.name == "broadcast" or node.regions or len(node.outputs) != 1:
             return None
-        makers = [sight.maker(value, "constant") for value in node.inputs]
-        if None in makers or not _is_small(sight, node.output, limit):
+        if not _is_small(sight, node.output, limit):
             return None
-        env = {
-            value: NamedArray(maker.attrs["value"].array, maker.attrs["axes"])
-            for value, maker in zip(node.inputs, makers, strict=True)
-            if maker is not None
-        }
         try:
             with np.errstate(all="ignore"):
                 (result,) = At(sight.typing.table, {}).node(node, env)

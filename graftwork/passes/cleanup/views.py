@@ -151,6 +151,8 @@ def _outside(sight: Sight, x: Value, bound: frozenset[str]) -> tuple[Value, froz
 
 def broadcast_behind(sight: Sight, node: Node) -> Value | None:
     """op(broadcast(x, a), y) = broadcast(op(x, y), a) where the op does not bind a."""
+    if not any(sight.maker(x, "broadcast") for x in node.inputs):
+        return None
     if node.regions or len(node.outputs) != 1 or node.op.name == "broadcast":
         return None
     bound = frozenset(node.op.named_axes(node.attrs))
