@@ -137,12 +137,17 @@ def boundary_axes(layout: Sequence[str | None]) -> tuple[str, ...]:
 
 
 def widest(operands: Sequence[Laid], axes: Iterable[str]) -> tuple[str, ...]:
-    """An order of `axes` in which the operand of most dimensions need not move."""
-    lead = max(operands, key=lambda x: len(x.axes))
+    """An order of `axes` in which the operand of most dimensions need not move.
+
+    Of several such operands, one that lies as `axes` are given.
+    """
     wanted = tuple(axes)
+
+    def merit(x: Laid) -> tuple[int, bool]:
+        return len(x.axes), x.axes == tuple(axis for axis in wanted if axis in x.axes)
+
+    lead = max(operands, key=merit)
     missing = [axis for axis in wanted if axis not in lead.axes]
-    if not missing:
-        return tuple(axis for axis in lead.axes if axis in wanted)
     return _interleave([axis for axis in lead.axes if axis in wanted], wanted, missing)
 
 
@@ -158,12 +163,19 @@ def _interleave(
     return tuple(order)
 
 
-def adjacent(axes: Sequence[str], group: Sequence[str]) -> tuple[tuple[str, ...], int]:
-    """An order in which the axes of a group follow each other as given, and where they start."""
-    place = min((axes.index(axis) for axis in group), default=len(axes))
-    before = [axis for axis in axes[:place] if axis not in group]
-    after = [axis for axis in axes[place:] if axis not in group]
-    return (*before, *group, *after), place
+def adjacent(
+    axes: Sequence[str], group: Sequence[str], into: str, hint: Sequence[str]
+) -> tuple[tuple[str, ...], int]:
+    """An order in which a group of axes lies as one run, and where the run starts.
+
+    The order of `axes` if it is one; else the run goes where the hint has `into`.
+    """
+    place = axes.index(group[0]) if group else len(axes)
+    if tuple(axes[place : place + len(group)]) == tuple(group):
+        return tuple(axes), place
+    kept = _interleave([axis for axis in axes if axis not in group], hint, [into])
+    place = kept.index(into)
+    return (*kept[:place], *group, *kept[place + 1 :]), place
 
 
 def product_order(operands: Sequence[Laid], hint: Sequence[str]) -> Sequence[Laid]:

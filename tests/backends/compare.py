@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from graftwork.backends import compile
+from graftwork.ir.graph import Graph
 from tests.backends.build import Sample
+from tests.backends.dynamic import Dynamic
 
 EPSILON = {"f64": 1e-12, "f32": 2e-6, "f16": 2e-3, "bf16": 1.6e-2}
 
@@ -17,9 +19,15 @@ def reference(sample: Sample) -> dict[str, Any]:
     return compile(sample.graph, "numpy")(**sample.inputs)
 
 
+def at_sizes(case: Dynamic, graph: Graph, symbols: Mapping[str, int]) -> Sample:
+    """A graph of symbolic sizes at some; those that round to f32 inside may differ by as much."""
+    rounded = case.name in ("conv", "layer_norm")
+    return Sample(case.name, graph, case.arrays(symbols), 5e6 if rounded else 1.0)
+
+
 def assert_same(found: Mapping[str, Any], wanted: Mapping[str, Any], sample: Sample) -> None:
     """Equal dtypes, axes and numbers: integers exactly, floats to the rounding of their width."""
-    assert list(found) == list(wanted)
+    assert set(found) == set(wanted)
     for port in sample.graph.outputs:
         got, expected = found[port.name], wanted[port.name]
         assert tuple(got.shape) == expected.shape, f"{sample.name}.{port.name}"

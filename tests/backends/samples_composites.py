@@ -222,6 +222,7 @@ def _attentions() -> list[Sample]:
         "worlds-q": {"build": _attend, **plain, "q": ("w b s h d", normal(2, 2, 5, 3, 4))},
         "worlds-k": {"build": _attend, **plain, "k": ("w b t h d", normal(2, 2, 6, 3, 4))},
         "worlds-v": {"build": _attend, **plain, "v": ("w b t h e", normal(2, 2, 6, 3, 4))},
+        "values-same-name": {"build": _attend, **plain, "v": ("b t h d", v)},
         "values-shared": {"build": _attend, **plain, "v": ("t e", v[0, :, 0])},
         "values-two": {"build": _attend, **plain, "v": ("b t h e f", normal(2, 6, 3, 2, 2))},
         "values-none": {"build": _attend, **plain, "v": ("b t h", v[..., 0])},

@@ -50,8 +50,8 @@ def compile(
         device: "cpu", "gpu" or "cuda", "tpu"; None for the best present.
         shard: role or name of an axis -> axis of the device mesh. An axis whose extent the mesh
             does not divide stays whole.
-        mesh: devices with named axes; None for all devices of the platform, shared out evenly
-            over the mesh axes that `shard` names.
+        mesh: devices with named axes of type Auto; None for all devices of the platform, shared
+            out evenly over the mesh axes that `shard` names.
 
     Raises:
         DeviceError: if there is no such device.

@@ -47,7 +47,7 @@ def _split(target: JaxTarget, node: Node, operands: Operands) -> Laid:
 
 def _merge(target: JaxTarget, node: Node, operands: Operands) -> Laid:
     (x,), axes, into = operands, node.attrs["axes"], node.attrs["into"]
-    order, place = adjacent(x.axes, axes)
+    order, place = adjacent(x.axes, axes, into, node.output.axes)
     kept = (*order[:place], into, *order[place + len(axes) :])
     sizes = [target.size(axis) for axis in kept]
     return Laid(lax.reshape(target.lay(x, order), sizes), kept)

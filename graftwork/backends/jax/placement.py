@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 from attrs import frozen
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from graftwork.backends.engine import Laid
 from graftwork.ir.errors import AxisError, DeviceError, nearest
@@ -96,7 +96,8 @@ def _mesh(devices: Sequence[Any], names: Sequence[str]) -> Mesh:
     extents = dict.fromkeys(names, 1)
     for factor in _prime_factors(len(devices)):
         extents[min(extents, key=extents.__getitem__)] *= factor
-    return jax.make_mesh(tuple(extents.values()), tuple(names), devices=devices)
+    automatic = (AxisType.Auto,) * len(names)
+    return jax.make_mesh(tuple(extents.values()), tuple(names), automatic, devices=devices)
 
 
 def _prime_factors(number: int) -> list[int]:

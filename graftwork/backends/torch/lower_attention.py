@@ -43,10 +43,11 @@ def _plan(node: Node, operands: Operands) -> _Plan | None:
     """None if the operands have more axes than the kernel can tell apart."""
     q, k, v, *masks = operands
     over, key = node.attrs["over"], node.attrs["key"]
-    out = tuple(a for a in v.axes if a != key and a not in q.axes and a not in k.axes)
+    scored = {axis for x in (q, k, *masks) for axis in x.axes} - {over}
+    out = tuple(a for a in v.axes if a != key and a not in scored)
     masked = {axis for mask in masks for axis in mask.axes}
     bound = {over, key, *out}
-    if len(out) != 1 or over in v.axes or over in masked or out[0] in masked:
+    if len(out) != 1 or over in masked:
         return None
     own = [a for a in q.axes if a not in bound and a not in k.axes and a not in v.axes]
     row = [a for a in own if a in masked] or own

@@ -64,7 +64,7 @@ def _split(target: TorchTarget, node: Node, operands: Operands) -> Laid:
 
 def _merge(target: TorchTarget, node: Node, operands: Operands) -> Laid:
     (x,), axes, into = operands, node.attrs["axes"], node.attrs["into"]
-    order, place = adjacent(x.axes, axes)
+    order, place = adjacent(x.axes, axes, into, node.output.axes)
     array = target.lay(x, order)
     if not axes:
         array = array.unsqueeze(place)

@@ -69,17 +69,14 @@ def _over(function: Callable[..., Any]) -> Lowering:
 
 
 def _linear(target: TorchTarget, node: Node, operands: Operands) -> Laid | Sequence[Laid]:
-    """With the bias inside where it lies along the output axis of the weight."""
+    """With the bias inside where it lies along the output axes of the weight."""
     x, weight, *rest = operands
-    if not rest:
-        return target.open_body(node, operands)
-    (bias,) = rest
-    own = tuple(a for a in weight.axes if a not in node.attrs["over"])
-    inside = bias.array if bias.axes == own else None
-    found = product(target, x, weight, node.attrs["over"], inside)
-    if found is None or inside is None:
-        return target.open_body(node, operands)
-    return found
+    over = node.attrs["over"]
+    own = {axis for axis in weight.axes if axis not in over}
+    found = None
+    if rest and set(rest[0].axes) == own and node.output.type.dtype.is_float:
+        found = product(target, x, weight, over, rest[0])
+    return target.open_body(node, operands) if found is None else found
 
 
 def _embedding(target: TorchTarget, node: Node, operands: Operands) -> Laid | Sequence[Laid]:

@@ -23,23 +23,25 @@ Operands = Sequence[Laid]
 
 
 def product(
-    target: TorchTarget, a: Laid, b: Laid, over: Sequence[str], bias: Any = None
+    target: TorchTarget, a: Laid, b: Laid, over: Sequence[str], bias: Laid | None = None
 ) -> Laid | None:
-    """The product as torch's `linear`, where the second operand is a matrix; with its bias."""
-    own = [axis for axis in b.axes if axis not in over]
-    if len(own) != 1 or own[0] in a.axes or set(over) != set(b.axes) - set(own):
-        return None
-    left = [axis for axis in a.axes if axis not in over]
+    """The product as torch's `linear`, where the second operand is a matrix of runs of axes."""
     inner = [axis for axis in b.axes if axis in over]
-    x, weight = target.lay(a, (*left, *inner)), b.array
-    if b.axes.index(own[0]) not in (0, len(inner)) or not inner:
+    own = [axis for axis in b.axes if axis not in over]
+    upright = b.axes == (*own, *inner)
+    if not inner or not own or set(own) & set(a.axes):
         return None
-    if len(inner) > 1:
-        x = x.flatten(len(left))
-        weight = weight.flatten(1) if b.axes[0] == own[0] else weight.flatten(0, -2)
-    if b.axes[0] != own[0]:
-        weight = weight.t()
-    return Laid(target.call(F.linear, x, weight, bias), (*left, *own))
+    if not upright and b.axes != (*inner, *own):
+        return None
+    left = [[axis] for axis in a.axes if axis not in over]
+    weight = target.grouped(b, (own, inner) if upright else (inner, own))
+    found = target.call(
+        F.linear,
+        target.grouped(a, (*left, inner)),
+        weight if upright else weight.t(),
+        None if bias is None else target.grouped(bias, (own,)),
+    )
+    return target.ungrouped(found, (*left, own))
 
 
 def contract(target: TorchTarget, node: Node, operands: Operands) -> Laid:
