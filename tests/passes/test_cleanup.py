@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 
 from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
-from graftwork.ir.build import Builder
+from graftwork.ir.build import Builder, Term
 from graftwork.ir.evaluate import run
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sites import Place, Site, Sites
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
 from graftwork.ir.verify import verify
-from graftwork.passes.axes import Unify
+from graftwork.passes.axes import Name, Unify, Unmerge
 from graftwork.passes.cleanup import (
     CancelViews,
     Cleanup,
@@ -22,7 +22,9 @@ from graftwork.passes.cleanup import (
     NarrowEarly,
     ShareCommon,
 )
+from graftwork.passes.composites import Recover
 from tests.passes.programs import assert_close, assert_same, outputs, programs
+from tests.passes.raw_decoder import raw_decoder
 
 EXACT = [DropDead(), ShareCommon(), Fold(), DropIdentities(), CancelViews(), Cleanup()]
 
@@ -191,6 +193,23 @@ def test_a_value_that_is_read_whole_is_computed_whole():
 
     graph = graph_of(block)
     assert words(NarrowEarly()(graph)) == words(graph)
+
+
+def test_the_last_token_of_a_decoder_needs_the_last_block_at_the_last_token():
+    graph = raw_decoder(layers=2)
+    for step in (Unify(), Cleanup(), Unmerge(), Unify(), Cleanup(), Recover(), Name()):
+        graph = step(graph)
+    builder = Builder(Typing(graph.axes))
+    logits = Term(graph.outputs[0].value, builder)
+    last = ops.index(logits, axis="seq", at=symbol("seq") - 1)
+    graph = graph.evolve(
+        nodes=(*graph.nodes, *builder.nodes), outputs=(Port("logits", last.value, last.axes),)
+    )
+    after = DropDead()(NarrowEarly()(graph))
+    verify(after)
+    assert "seq" not in after.nodes[-1].output.axes
+    silus = [node.output.axes for node in after.nodes if node.op.name == "silu"]
+    assert silus == [("batch", "seq", "mlp"), ("batch", "mlp")]
 
 
 # --- positions ----------------------------------------------------------------------------------
