@@ -28,8 +28,8 @@ class Family:
 
     Attributes:
         make: builds it, given `attn_implementation`.
-        tolerance: 1e-9 where the model's own code computes all in float64. Where it casts to float32
-            itself, the model is in float32, and compared to 1e-5.
+        tolerance: 1e-9 where the model's own code computes all in float64. Where it casts to
+            float32 itself, the model is in float32, and compared to 1e-5.
         renames: the renames that its graph keeps, and how often: keys and values of both layers
             from `seq` to `kv_seq`, the padding mask once, and square weights.
         stacks: prefixes of its stacks of blocks.

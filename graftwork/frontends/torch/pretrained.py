@@ -61,7 +61,7 @@ def samples_for(model: Any) -> Samples:
     if main == "input_ids":
         ids = torch.arange(14).reshape(2, 7) % config.get_text_config().vocab_size
         arrays = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        axes: dict[str | int, str] = {name: "batch seq" for name in arrays}
+        axes: dict[str | int, str] = dict.fromkeys(arrays, "batch seq")
         if getattr(config, "is_encoder_decoder", False):
             arrays["decoder_input_ids"] = ids[:, :5].clone()
             axes["decoder_input_ids"] = "batch decoder_seq"
@@ -70,8 +70,8 @@ def samples_for(model: Any) -> Samples:
         size = config.image_size
         height, width = (size, size) if isinstance(size, int) else size
         pixels = torch.zeros(2, config.num_channels, height, width, dtype=dtype)
-        return Samples({main: pixels}, {main: "batch channels=%d height=%d width=%d" % (
-            config.num_channels, height, width)})  # fmt: skip
+        words = f"batch channels={config.num_channels} height={height} width={width}"
+        return Samples({main: pixels}, {main: words})
     raise ConversionError(
         f"{type(model).__name__} takes {main!r}; give the model and a sample of that to from_torch"
     )
