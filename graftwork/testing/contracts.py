@@ -158,9 +158,7 @@ def check_rule(
 
     planted = random_graphs(motifs=[motif], max_nodes=4)
     kept = promise or getattr(applied, "promise", "tolerance")
-    _on_many(
-        planted, lambda graph: _check_once(watched, graph, kept, False, ()), max_examples
-    )
+    _on_many(planted, lambda graph: _check_once(watched, graph, kept, False, ()), max_examples)
     assert any(seen), f"{name_of(applied)} never changes a graph that has this pattern"
 
 
@@ -255,7 +253,9 @@ class Law:
             values.append(Value(value.type.with_axes(axes), f"x{place}"))
         terms = [Term(value, builder) for value in values]
         with builder:
-            outputs = builder.emit(self.node.op, terms, self.node.attrs.as_dict(), self.node.regions)
+            outputs = builder.emit(
+                self.node.op, terms, self.node.attrs.as_dict(), self.node.regions
+            )
         ports = [Port(value.name, value, value.type.axes) for value in values]
         for name in self.symbols:
             axis = next(a for a, size in self.graph.axes.items() if size == symbol(name))

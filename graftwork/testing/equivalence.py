@@ -61,8 +61,8 @@ class Expected:
         wide = evaluated(widened(graph), widened_inputs(inputs))
         return Expected(evaluated(graph, inputs), (wide, *nudged))
 
-    def check(self, found: Ports, whose: str) -> None:
-        """Compare what somebody else gives.
+    def check(self, found: Ports, whose: str, *, rounding: float = 0.0) -> None:
+        """Compare what somebody else gives, whose own numbers may be rounded by so much.
 
         Raises:
             AssertionError: names the output, and shows the elements that differ.
@@ -73,7 +73,7 @@ class Expected:
             same = array.dtype == base.dtype and array.shape == base.shape
             form = f"{array.dtype}{array.shape}, not {base.dtype}{base.shape}"
             assert same, f"{whose}: output {name!r} is {form}"
-            wrong = _wrong(array, base, [run[name] for run in self.runs])
+            wrong = _wrong(array, base, [run[name] for run in self.runs], rounding)
             if wrong.any():
                 first = _first(wrong)
                 spread = [run[name][first].item() for run in self.runs]
@@ -88,7 +88,7 @@ def _first(wrong: Array) -> tuple[int, ...]:
     return tuple(int(place[0]) for place in np.nonzero(wrong)) if wrong.ndim else ()
 
 
-def _wrong(found: Array, base: Array, runs: Sequence[Array]) -> Array:
+def _wrong(found: Array, base: Array, runs: Sequence[Array], rounding: float) -> Array:
     """Where an array is not what the runs agree on."""
     if not is_float(base):
         settled = np.all([run == base for run in runs], axis=0)
@@ -100,7 +100,8 @@ def _wrong(found: Array, base: Array, runs: Sequence[Array]) -> Array:
         absent = np.isnan(every)
         low, high = every.min(axis=0), every.max(axis=0)
         size = np.maximum(np.abs(low), np.abs(high))
-        slack = 4 * (high - low) + _ULPS * float(limits.eps) * size + float(limits.smallest_normal)
+        relative = _ULPS * float(limits.eps) + 4 * rounding
+        slack = 4 * (high - low) + relative * size + float(limits.smallest_normal)
         near = (wide >= low - slack) & (wide <= high + slack)
         settled = np.isfinite(low) & np.isfinite(high) & ~absent.any(axis=0)
         endless = (low == high) & np.isinf(low)
@@ -189,7 +190,7 @@ def _compare(a: Graph, b: Graph, inputs: Inputs, promise: str) -> None:
         return
     wide = widened_inputs(inputs)
     exact = Expected.of(widened(a), wide, constants=rounding)
-    exact.check(evaluated(widened(b), wide), "the new graph in float64")
+    exact.check(evaluated(widened(b), wide), "the new graph in float64", rounding=rounding)
 
 
 def told(inputs: Inputs) -> str:

@@ -72,9 +72,7 @@ def run_on_jax(cases: Sequence[tuple[Graph, Inputs]]) -> list[Outputs | Refusal]
         arguments.append((params, dict(inputs)))
 
     def everything(given: list[Any]) -> list[Any]:
-        return [
-            function(*pair) for function, pair in zip(functions, given, strict=True)
-        ]
+        return [function(*pair) for function, pair in zip(functions, given, strict=True)]
 
     with jax.enable_x64(True):
         found = iter(jax.jit(everything)(arguments))

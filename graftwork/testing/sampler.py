@@ -101,9 +101,7 @@ class Sampler:
         found = [a for a, size in table.items() if a not in taken and typical(size) <= 8]
         return self.choices.pick(*found) if found else self.make(2)
 
-    def axis(
-        self, x: Term, *, least: int = 0, multiple: int = 1, but: Collection[str] = ()
-    ) -> str:
+    def axis(self, x: Term, *, least: int = 0, multiple: int = 1, but: Collection[str] = ()) -> str:
         fitting = self._fitting(x.axes, least, multiple, but)
         if not fitting:
             raise AxisError(f"{x!r} has no such axis")
@@ -206,9 +204,9 @@ def _constant(builder: Builder) -> Source:
 
     def source(dtype: DType, axes: tuple[str, ...], choices: Choices) -> Term:
         number = choices.pick(1, 0, 2)
-        return builder.constant(bool(number) if dtype is DType.boolean else number, dtype).broadcast(
-            *axes
-        )
+        return builder.constant(
+            bool(number) if dtype is DType.boolean else number, dtype
+        ).broadcast(*axes)
 
     return source
 
@@ -240,9 +238,7 @@ def typical(size: Size) -> int:
     return evaluate(size, dict.fromkeys(symbols(size), _TYPICAL))
 
 
-def grow(
-    scope: Scope, op: Op, choices: Choices, ops: Sequence[Op] = ()
-) -> tuple[Term, ...] | None:
+def grow(scope: Scope, op: Op, choices: Choices, ops: Sequence[Op] = ()) -> tuple[Term, ...] | None:
     """Add a sample of an op to a level; None, and nothing has changed, if the op refuses."""
     assert op.sample is not None, f"{op!r} has no sampler: define it with sample="
     draw = op.sample

@@ -87,7 +87,5 @@ def inputs_for(
     return st.builds(
         build,
         st.lists(st.integers(0, 4), min_size=len(graph.symbols), max_size=len(graph.symbols)),
-        st.lists(
-            st.tuples(st.sampled_from(list(kinds)), _SMALL), min_size=count, max_size=count
-        ),
+        st.lists(st.tuples(st.sampled_from(list(kinds)), _SMALL), min_size=count, max_size=count),
     )

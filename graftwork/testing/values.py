@@ -45,7 +45,7 @@ def array_of(
     if kind != SPECIAL:
         return whole
     chosen = rng.choice(special(dtype), shape).astype(dtype.numpy)
-    return np.where(rng.integers(0, 3, shape) == 0, chosen, whole)
+    return np.where(rng.integers(0, 2, shape) == 0, chosen, whole)
 
 
 def special(dtype: DType) -> Array:
@@ -56,7 +56,17 @@ def special(dtype: DType) -> Array:
     finfo = ml_dtypes.finfo(dtype.numpy)
     ties = [0.5, 1.5, 2.5, -0.5, -2.5]
     edges = [finfo.max, finfo.smallest_normal, finfo.smallest_subnormal, finfo.eps]
-    values = [0.0, -0.0, np.inf, -np.inf, np.nan, *ties, *map(float, edges), -float(finfo.max)]
+    values = [
+        -0.0,
+        0.0,
+        -0.0,
+        np.inf,
+        -np.inf,
+        np.nan,
+        *ties,
+        *map(float, edges),
+        -float(finfo.max),
+    ]
     return np.array(values).astype(dtype.numpy)
 
 

@@ -124,7 +124,7 @@ def test_what_is_broken_is_refused_or_is_a_graph_still(
     assert equal(parse(str(broken), broken.store), broken, origins=True)
 
 
-@given(graphs(max_nodes=4), st.integers(0, 10**6), st.sampled_from("{}():,=%@1 \n\"\\x"))
+@given(graphs(max_nodes=4), st.integers(0, 10**6), st.sampled_from('{}():,=%@1 \n"\\x'))
 def test_text_with_another_character_is_refused_or_means_what_it_says(
     graph: Graph, at: int, character: str
 ) -> None:

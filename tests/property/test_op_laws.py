@@ -45,5 +45,7 @@ def test_attributes_of_samples_take_every_word() -> None:
 
 
 def _drawn(op: Op, attribute: str) -> set[object]:
-    found = (sample_of(op, [(seed * 37 + i * i * 11) % 256 for i in range(40)]) for seed in range(99))
+    found = (
+        sample_of(op, [(seed * 37 + i * i * 11) % 256 for i in range(40)]) for seed in range(99)
+    )
     return {sample.node.attrs[attribute] for sample in found if sample is not None}

@@ -79,12 +79,10 @@ def product_flat(
 ) -> Laid:
     """Without batch: all rows stay as they are, against one matrix.
 
-    The runtime refuses to multiply no rows by a vector.
+    A vector is a matrix of one column, since the runtime refuses to multiply no rows by a vector,
+    and gets a transposed matrix times a vector wrong.
     """
     left = grouped(target, a, *((x,) for x in rows), summed)
-    if not columns and target.certain(rows):
-        right = grouped(target, b, summed)
-        return Laid(target.emit.op("MatMul", left, right), rows)
     right = grouped(target, b, summed, columns)
     result = target.emit.op("MatMul", left, right)
     return ungrouped(target, result, *((x,) for x in rows), columns)
