@@ -27,7 +27,10 @@ def to_torch(graph: Graph) -> nn.Module:
 def compile(
     graph: Graph, device: str | None = None, mode: Literal["inductor", "eager"] = "inductor"
 ) -> Program:
-    """A program without gradients, compiled by TorchInductor for every size at once.
+    """A program without gradients, compiled by TorchInductor.
+
+    It is compiled for the sizes of its first run, and for all sizes when others come. Conditions
+    and loops that depend on data run in Python, around compiled pieces.
 
     Args:
         graph: what to compile.
