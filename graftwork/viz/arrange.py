@@ -139,7 +139,7 @@ def _ranks(number: Mapping[Cell, int], nets: Sequence[Net]) -> list[int]:
                     after[start].append(end)
     fed = {target for net in nets if net.source is None for target in net.targets}
     ranks = [0] * len(number)
-    for child, i in number.items():
+    for i in range(len(ranks)):
         ranks[i] = 1 + max((ranks[j] for j in before[i]), default=0)
     for child, i in reversed([*number.items()]):
         if not before[i] and after[i] and child not in fed:
@@ -249,4 +249,3 @@ def _swap_neighbours(layer: list[Slot]) -> None:
 def _crossings(left: Slot, right: Slot) -> int:
     above = sum(a.place > b.place for a in left.above for b in right.above)
     return above + sum(a.place > b.place for a in left.below for b in right.below)
-

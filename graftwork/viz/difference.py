@@ -9,7 +9,7 @@ from attrs import frozen
 
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.text.spelling import word
-from graftwork.viz.cells import Cell, Kind
+from graftwork.viz.cells import Kind
 from graftwork.viz.merge import Change
 from graftwork.viz.names import attribute_words, sized, visible
 from graftwork.viz.scene import Scene
@@ -69,15 +69,15 @@ def _lines(scene: Scene, before: Graph) -> Iterator[Line]:
     names = _Names(scene, before)
     cells = {cell.node: cell for cell in scene.cells if cell.node is not None}
     for pair in scene.pairs:
-        change = cells[pair.shown].change
-        if change is Change.SAME:
-            if pair.before is None or names.of(pair.before.outputs) == names.of(pair.shown.outputs):
-                yield " ", names.line(pair.shown)
-                continue
-        if pair.before is not None:
-            yield "-", names.line(pair.before)
-        if pair.after is not None:
-            yield "+", names.line(pair.after)
+        old = names.line(pair.before) if pair.before else ""
+        new = names.line(pair.after) if pair.after else ""
+        if old == new or (old and new and cells[pair.shown].change is Change.SAME):
+            yield " ", new
+            continue
+        if old:
+            yield "-", old
+        if new:
+            yield "+", new
 
 
 class _Names:
@@ -139,5 +139,3 @@ def _around_changes(lines: Sequence[Line]) -> list[Line]:
     if shown and last + 1 < len(lines):
         shown.append(("@", f"{len(lines) - last - 1} lines are the same"))
     return shown
-
-

@@ -42,8 +42,7 @@ class _Encoder:
         self.sizes = sizes = {**then, **scene.graph.axes}
         self.axes = {axis: i for i, axis in enumerate(sizes)}
         self.wires: dict[Wire, int] = {
-            wire: i
-            for i, wire in enumerate(w for cell in scene.cells for w in cell.makes)
+            wire: i for i, wire in enumerate(w for cell in scene.cells for w in cell.makes)
         }
 
     def encode(

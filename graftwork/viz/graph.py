@@ -33,4 +33,5 @@ def graph(graph: Graph, diff: Graph | None = None) -> View:
         added, removed, changed = changes.counts
         title = f"Graph of {len(graph.nodes):,} nodes: +{added} −{removed} ~{changed}"
     svg = to_svg(shown, arranged, opened, title)
-    return View(title, page(title, encode(shown, arranged, opened, changes, title), svg), svg, graph)
+    data = encode(shown, arranged, opened, changes, title)
+    return View(title, page(title, data, svg), svg, graph)

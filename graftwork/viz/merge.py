@@ -97,9 +97,7 @@ def _partners(before: Sequence[Node], after: Sequence[Node], same: Same) -> dict
     return partner
 
 
-def _queues(
-    nodes: Sequence[Node], key: Callable[[Node], Hashable]
-) -> dict[Hashable, deque[Node]]:
+def _queues(nodes: Sequence[Node], key: Callable[[Node], Hashable]) -> dict[Hashable, deque[Node]]:
     queues: dict[Hashable, deque[Node]] = defaultdict(deque)
     for node in nodes:
         queues[key(node)].append(node)
@@ -136,19 +134,20 @@ def renamed_axes(pairs: Sequence[Pair]) -> dict[str, str]:
     return {o: n for o, n in votes if o != n and olds[o] == 1 and news[n] == 1}
 
 
-def change_of(pair: Pair, same: Mapping[Value, Value], renamed: Mapping[str, str]) -> Change:
-    """What became of a node; another name of an axis alone is no change."""
+def change_of(pair: Pair, renamed: Mapping[str, str]) -> Change:
+    """What became of a node in itself: what it reads is a change of wires, not of nodes.
+
+    Another name of an axis alone is no change either.
+    """
     old, new = pair.before, pair.after
     if old is None:
         return Change.ADDED
     if new is None:
         return Change.REMOVED
-    return Change.SAME if old is new or _alike(old, new, same, renamed) else Change.CHANGED
+    return Change.SAME if old is new or _alike(old, new, renamed) else Change.CHANGED
 
 
-def _alike(
-    old: Node, new: Node, same: Mapping[Value, Value], renamed: Mapping[str, str]
-) -> bool:
+def _alike(old: Node, new: Node, renamed: Mapping[str, str]) -> bool:
     attrs = old.attrs
     if renamed:
         attrs = old.op.rename_axes(attrs, lambda axis: renamed.get(axis, axis))
@@ -156,7 +155,6 @@ def _alike(
     return (
         attrs == new.attrs
         and types == [value.type for value in new.outputs]
-        and list(old.inputs) == [same.get(value, value) for value in new.inputs]
         and [*map(region_key, old.regions)] == [*map(region_key, new.regions)]
     )
 

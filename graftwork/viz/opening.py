@@ -22,6 +22,8 @@ def first_open(root: Cell, budget: int = 40, for_changes: int = 90) -> list[Cell
         generation = groups
     known = set(opened)
     for cell in root.walk():
+        if cell.parent is None or cell.parent.change is not Change.SAME:
+            continue
         around = [group for group in _around(cell) if group not in known]
         more = sum(len(group.children) for group in around)
         if cell.change is not Change.SAME and seen + more <= for_changes:

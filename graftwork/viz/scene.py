@@ -13,7 +13,7 @@ from graftwork.ir.origin import Origin
 from graftwork.viz.cells import Cell, Kind, Wire, number_cells
 from graftwork.viz.merge import Change, Pair, Same, change_of, merged, renamed_axes
 from graftwork.viz.names import literal_word, visible
-from graftwork.viz.tree import cut_long_groups, hang, name_groups, tidy
+from graftwork.viz.tree import change_groups, cut_long_groups, hang, name_groups, tidy
 
 Entry = tuple[str, Value | None, Value | None]
 """An input or output of a level: its name, its value now, its value before."""
@@ -53,6 +53,7 @@ def scene(graph: Graph, before: Graph | None = None) -> Scene:
     cells = number_cells(root)
     builder.mark_sites(graph)
     name_groups(cells)
+    change_groups(cells)
     builder.house_stubs(root)
     for number, stub in enumerate(builder.stubs, len(cells)):
         stub.number = number
@@ -94,9 +95,7 @@ def _top(root: Cell, graph: Graph, before: Graph | None) -> _Level:
     )
 
 
-def _by_name(
-    now: Sequence[Port | Parameter], then: Sequence[Port | Parameter]
-) -> list[Entry]:
+def _by_name(now: Sequence[Port | Parameter], then: Sequence[Port | Parameter]) -> list[Entry]:
     """Ports of equal name are the same one, whichever objects they are."""
     old = {port.name: port.value for port in then}
     entries: list[Entry] = [(port.name, port.value, old.pop(port.name, None)) for port in now]
@@ -208,7 +207,7 @@ class _Builder:
         node = pair.shown
         constant = None if kept.intersection(node.outputs) else _constant(node)
         title = visible(node.op.name, 200) if constant is None else literal_word(constant)
-        change = change_of(pair, self.same, self.renamed) if self.differs else Change.SAME
+        change = change_of(pair, self.renamed) if self.differs else Change.SAME
         kind = Kind.OP if constant is None else Kind.CONSTANT
         cell = Cell(kind, title, node.origin, change, node)
         if change is Change.CHANGED:

@@ -31,8 +31,13 @@ def to_svg(
 ) -> str:
     """The picture of a scene with the groups in `opened` open."""
     root = scene.cells[0]
-    notes = {cell: _note(cell, scene) for cell in scene.cells if not cell.kind.is_stub}
-    placed = place(root, arranged, frozenset(opened), lambda cell: _size(cell, notes[cell]))
+    notes: dict[Cell, str] = {}
+
+    def size(cell: Cell) -> Size:
+        notes[cell] = _note(cell, scene)
+        return _size(cell, notes[cell])
+
+    placed = place(root, arranged, frozenset(opened), size)
     width, height = round(placed.width), round(placed.height)
     body = "".join(_group(placed, arranged[root], arranged, notes))
     return (
@@ -92,4 +97,3 @@ def _short(text: str, limit: int = 30) -> str:
 
 def _text(text: str) -> str:
     return escape(text)
-

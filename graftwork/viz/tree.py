@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from graftwork.ir.origin import Origin
 from graftwork.viz.cells import Cell, Kind
+from graftwork.viz.merge import Change
 from graftwork.viz.names import visible
 
 DEEPEST = 40
@@ -84,7 +85,8 @@ def _only(cell: Cell) -> Cell:
         child.title = cell.title
         return child
     if child.kind is Kind.GROUP and child.origin.module != cell.origin.module:
-        child.title = visible(f"{cell.title}.{child.title.rpartition('.')[2]}", 200)
+        stop = "" if cell.title.endswith("/") else "."
+        child.title = visible(f"{cell.title}{stop}{child.title.rpartition('.')[2]}", 200)
         return child
     return cell
 
@@ -157,8 +159,12 @@ def name_groups(cells: Sequence[Cell]) -> None:
         elif cell.sites:
             words = tuple(cell.sites[0].split("."))
         if words is not None and cell.parent is not None:
+            words = words if cell.kind is Kind.GROUP else words[:-1]
             known = shared.get(cell.parent)
-            shared[cell.parent] = words[:-1] if known is None else _common(known, words)
+            shared[cell.parent] = words if known is None else _common(known, words)
+    for cell in reversed(cells):
+        if cell.kind is Kind.GROUP and cell.parent is not None and cell.sites == cell.parent.sites:
+            cell.sites = []
 
 
 def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
@@ -166,3 +172,12 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
     while size < min(len(a), len(b)) and a[size] == b[size]:
         size += 1
     return a[:size]
+
+
+def change_groups(cells: Sequence[Cell]) -> None:
+    """A group is added or removed if all that it holds is."""
+    for cell in reversed(cells):
+        if cell.kind is Kind.GROUP and cell.parent is not None:
+            changes = {child.change for child in cell.children}
+            if len(changes) == 1 and changes <= {Change.ADDED, Change.REMOVED}:
+                cell.change = changes.pop()

@@ -181,6 +181,6 @@ export function lastWord(path) {
 // What a reader calls a stub: without the module that both are in.
 export function stubName(model, stub, reader) {
   const title = titleOf(model, stub);
-  const { module } = originOf(model, reader);
+  const module = originOf(model, reader).module.replace(/^.*\//, "");
   return module && title.startsWith(module + ".") ? title.slice(module.length + 1) : title;
 }

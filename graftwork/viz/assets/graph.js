@@ -1,6 +1,7 @@
 // The page: builds its parts, and joins keys, pointers and panels to the scene.
 
 import { boxOf, isGroup, isStub, originOf, titleOf, unpack, WORDS } from "./data.js";
+import { shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
 import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
 import { firstChild, firstMaker, firstReader, hitTest, makeScene, neighbour, rectOf, reveal, rootOf, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
@@ -134,7 +135,7 @@ function resize(app) {
 function firstLook(app) {
   app.fitted = true;
   const whole = rectOf(app.scene, 0), goal = fitting(whole, app.size);
-  const scale = Math.max(goal.scale, Math.min(0.85, (app.size.width - 48) / whole.width));
+  const scale = Math.max(goal.scale, Math.min(1, (app.size.width - 48) / whole.width));
   const top = scale > goal.scale ? 16 : goal.y;
   moveTo(app.camera, { scale, x: (app.size.width - whole.width * scale) / 2, y: top });
   drawNow(app);
@@ -157,11 +158,11 @@ function select(app, cell, show = false) {
   const { scene, model } = app;
   if (cell === 0) cell = -1;
   scene.selected = cell;
+  refreshInspector(app.inspector);
   if (cell >= 0 && show) {
-    if (reveal(scene, cell)) refreshOutline(app.outline);
+    reveal(scene, cell);
     lookAt(app, boxOf(model, cell));
   }
-  refreshInspector(app.inspector);
   refreshOutline(app.outline);
   if (cell >= 0) {
     scrollOutlineTo(app.outline, boxOf(model, cell));
@@ -172,6 +173,7 @@ function select(app, cell, show = false) {
 
 function lookAt(app, cell) {
   const rect = rectOf(app.scene, cell);
+  app.size.width = app.stage.clientWidth;
   if (rect && app.size.width) easeTo(app.camera, showing(app.camera, rect, app.size));
 }
 
@@ -206,7 +208,7 @@ function keepPlace(app, cell, before) {
 function everything(app, open) {
   setOpenAll(app.scene, 0, open);
   refresh(app);
-  fit(app);
+  firstLook(app);
 }
 
 function follow(app, axis) {
@@ -226,7 +228,7 @@ function step(app, by) {
 
 function changedCells(model) {
   model.changed ??= Array.from({ length: model.count }, (_, cell) => cell)
-    .filter((cell) => model.c.change[cell] && model.c.kind[cell] !== 0)
+    .filter((cell) => model.c.change[cell] && !model.c.change[model.c.parent[cell]])
     .sort((a, b) => boxOf(model, a) - boxOf(model, b));
   return model.changed;
 }
@@ -250,8 +252,8 @@ function listHits(app) {
   fill(hitList, shown.map((cell, i) => element("div", {
     class: "hit", role: "option", id: `hit-${i}`, "aria-selected": String(i === app.at),
     onmousedown: (event) => { event.preventDefault(); select(app, cell, true); hitList.hidden = true; },
-  }, element("span", { class: "name" }, titleOf(model, cell)),
-    element("span", { class: "soft" }, originOf(model, cell).module))));
+  }, element("span", { class: "name" }, shorten(titleOf(model, cell), 120)),
+    element("span", { class: "soft" }, shorten(originOf(model, cell).module, 120)))));
   if (app.at >= 0) query.setAttribute("aria-activedescendant", `hit-${app.at}`);
   else query.removeAttribute("aria-activedescendant");
 }

@@ -58,7 +58,7 @@ export function contentOf(model, cell, rows) {
     content.soft = kind === INPUT ? "input" : "output";
   }
   content.rows = [...stubRows(model, cell), ...rows.map((wire) => wireRow(model, wire))];
-  return sized(content);
+  return sized(content, model.groupIndex[cell] >= 0 ? 24 : 0);
 }
 
 function stubRows(model, cell) {
@@ -85,8 +85,8 @@ function wireRow(model, wire) {
   };
 }
 
-function sized(content) {
-  let width = widthOf(content.title, FONTS.title) + (content.sign ? 14 : 0);
+function sized(content, toggle) {
+  let width = widthOf(content.title, FONTS.title) + (content.sign ? 14 : 0) + toggle;
   if (content.site) width += widthOf(content.site, FONTS.chip) + 22;
   if (content.soft) width = Math.max(width, widthOf(content.soft, FONTS.code) + badgeWidth(content));
   for (const row of content.rows) {

@@ -3,6 +3,7 @@
 
 import { GROUP, SIGNS, WORDS, childrenOf, isGroup, opOf, opsInside, titleOf } from "./data.js";
 import { element, fill } from "./dom.js";
+import { shorten } from "./measure.js";
 
 const HEIGHT = 26;
 
@@ -71,7 +72,7 @@ function draw(outline) {
 function row(outline, [cell, level, place, size], i) {
   const { scene, actions } = outline, { model } = scene;
   const group = isGroup(model, cell), open = scene.open.has(cell), op = opOf(model, cell);
-  const change = model.c.change[cell], title = titleOf(model, cell);
+  const change = model.c.change[cell], title = shorten(titleOf(model, cell), 120);
   const soft = group && model.c.kind[cell] === GROUP ? String(opsInside(model, cell)) : op && op[0] !== title ? op[0] : "";
   const made = element("div", {
     class: `row change-${change}`, role: "treeitem", id: `row-${cell}`, "aria-level": level,

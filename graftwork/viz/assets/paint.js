@@ -6,7 +6,7 @@ import { FONTS, SANS, badgeText, shorten, widthOf } from "./measure.js";
 import { cellHasAxis, rootOf } from "./scene.js";
 import { typeOf } from "./data.js";
 
-const RADIUS = 8, FAR = 0.22, MIDDLE = 0.5;
+const RADIUS = 8, MIDDLE = 0.45;
 
 export function paint(context, scene, camera, palette, size) {
   const { width, height, ratio } = size;
@@ -97,7 +97,7 @@ function paintOpen(pen, box, x, y, depth) {
   context.fill();
   outline(pen, box.cell, x, y, box.width, box.height, change);
   pen.boxes++;
-  if (pen.scale < FAR) return paintFarTitle(pen, box, x, y, 34);
+  if (pen.scale < MIDDLE) return paintFarTitle(pen, box, x, y, 38);
   let end = text(context, box.content.title, x + 14, y + 19, FONTS.title, palette.text);
   if (box.content.site) end = chip(pen, box.content.site, end + 10, y + 19);
   const badge = badgeText(box.content.badge);
@@ -125,8 +125,7 @@ function paintBox(pen, box, x, y) {
   context.fill();
   paintSpine(pen, box.cell, kind, x, y, box.height);
   outline(pen, box.cell, x, y, box.width, box.height, change);
-  if (pen.scale < FAR) paintFarTitle(pen, box, x, y, box.height);
-  else if (pen.scale < MIDDLE) paintFarTitle(pen, box, x, y, box.height);
+  if (pen.scale < MIDDLE) paintFarTitle(pen, box, x, y, box.height);
   else paintContent(pen, box, x, y, group, change);
   context.globalAlpha = 1;
 }
@@ -203,8 +202,8 @@ function paintToggle(pen, x, y, open) {
 // From far away there is a name, as large as fits.
 function paintFarTitle(pen, box, x, y, height) {
   const { context, palette } = pen;
-  const size = Math.min(height * 0.7, 12.5 / pen.scale);
-  if (size * pen.scale < 6) return;
+  const size = Math.min(height * 0.55, 12 / pen.scale);
+  if (size * pen.scale < 5) return;
   const room = (box.width - 16) / (size * 0.58);
   if (room < 3) return;
   const label = `${box.content.sign} ${box.content.title}`.trim();

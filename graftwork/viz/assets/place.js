@@ -230,7 +230,7 @@ function alignPorts(box, ports, doors, spacing) {
   const middle = box.x + box.width / 2;
   const slack = Math.max(0, box.width / 2 - 14 - ((ports.length - 1) * step) / 2);
   const mean = ports.reduce((sum, port) => sum + port.toward, 0) / ports.length;
-  const shift = Math.max(-slack, Math.min(slack, mean - middle));
+  const shift = Math.abs(mean - middle) <= slack ? mean - middle : 0;
   ports.forEach((port, i) => {
     const door = doors?.get(port.net.wire);
     port.x = door === undefined ? middle + shift + (i - (ports.length - 1) / 2) * step : box.x + door;
