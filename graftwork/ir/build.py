@@ -84,9 +84,7 @@ class Builder:
         except (AxisError, DTypeError) as error:
             raise _located(error, op, types, self.origin) from error
         outputs = tuple([Value(result) for result in results])
-        self.nodes.append(
-            Node(op, tuple(values), outputs, checked, tuple(regions), self.origin)
-        )
+        self.nodes.append(Node(op, tuple(values), outputs, checked, tuple(regions), self.origin))
         return tuple([Term(value, self) for value in outputs])
 
     def _values(self, op: Op, operands: Sequence[Operand]) -> list[Value]:

@@ -72,9 +72,7 @@ class Draw(Protocol):
             within: where the op is smooth; a hint for tests of derivatives.
         """
 
-    def axis(
-        self, x: Term, *, least: int = 0, multiple: int = 1, but: Sequence[str] = ()
-    ) -> str:
+    def axis(self, x: Term, *, least: int = 0, multiple: int = 1, but: Sequence[str] = ()) -> str:
         """An axis of x whose size is at least `least` and a `multiple`, none of `but`."""
 
     def other_axis(self, *xs: Term) -> str:

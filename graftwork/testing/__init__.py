@@ -12,12 +12,12 @@ An op is covered once its definition has `sample=` (see `graftwork.ir.draw`): `c
 samples, and `graphs()` mixes it with all other ops.
 """
 
-from graftwork.testing.motifs import motif_of as motif_of
-from graftwork.testing.equivalence import assert_equivalent as assert_equivalent
-from graftwork.testing.strategies import graphs as graphs
-from graftwork.testing.strategies import inputs_for as inputs_for
-from graftwork.testing.strategies import samples as samples
 from graftwork.testing.contracts import check_backends as check_backends
 from graftwork.testing.contracts import check_op as check_op
 from graftwork.testing.contracts import check_pass as check_pass
 from graftwork.testing.contracts import check_rule as check_rule
+from graftwork.testing.equivalence import assert_equivalent as assert_equivalent
+from graftwork.testing.motifs import motif_of as motif_of
+from graftwork.testing.strategies import graphs as graphs
+from graftwork.testing.strategies import inputs_for as inputs_for
+from graftwork.testing.strategies import samples as samples

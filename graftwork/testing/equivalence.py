@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from attrs import frozen
 
@@ -26,7 +25,7 @@ from graftwork.testing.evaluators import (
     widened_inputs,
 )
 from graftwork.testing.running import Refusal, run_on
-from graftwork.testing.values import KINDS, inputs_at, symbol_sizes
+from graftwork.testing.values import KINDS, inputs_at, limits, symbol_sizes
 
 Array = np.ndarray[Any, Any]
 Inputs = Mapping[str, Array]
@@ -78,9 +77,9 @@ class Expected:
                 first = _first(wrong)
                 spread = [run[name][first].item() for run in self.runs]
                 raise AssertionError(
-                    f"{whose}: output {name!r} has {array[first]!r} at {first}, where the reference "
-                    f"has {base[first]!r} (in float64, and nudged: {spread}); {wrong.sum()} of "
-                    f"{wrong.size} elements differ"
+                    f"{whose}: output {name!r} has {array[first]!r} at {first}, where the "
+                    f"reference has {base[first]!r} (in float64, and nudged: {spread}); "
+                    f"{wrong.sum()} of {wrong.size} elements differ"
                 )
 
 
@@ -95,17 +94,17 @@ def _wrong(found: Array, base: Array, runs: Sequence[Array], rounding: float) ->
         return np.asarray(settled & (found != base))
     every = np.stack([np.asarray(x, np.float64) for x in (base, *runs)])
     wide = found.astype(np.float64)
-    limits = ml_dtypes.finfo(base.dtype)
+    edge = limits(base.dtype)
     with np.errstate(all="ignore"):
         absent = np.isnan(every)
         low, high = every.min(axis=0), every.max(axis=0)
         size = np.maximum(np.abs(low), np.abs(high))
-        relative = _ULPS * float(limits.eps) + 4 * rounding
-        slack = 4 * (high - low) + relative * size + float(limits.smallest_normal)
+        relative = _ULPS * edge.eps + 4 * rounding
+        slack = 4 * (high - low) + relative * size + edge.smallest_normal
         near = (wide >= low - slack) & (wide <= high + slack)
         settled = np.isfinite(low) & np.isfinite(high) & ~absent.any(axis=0)
         endless = (low == high) & np.isinf(low)
-        overflows = size + slack >= float(limits.max)
+        overflows = size + slack >= edge.max
     return np.asarray(
         (absent.all(axis=0) & ~np.isnan(wide))
         | (endless & (wide != low))

@@ -25,26 +25,32 @@ from graftwork.ir.evaluate import At, laid_out
 from graftwork.ir.graph import Graph, Node, Region, Value
 from graftwork.ir.store import Store, as_numpy
 from graftwork.ir.types import AxisTable, Typing
+from graftwork.testing.values import limits
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
 
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _NUDGE = 4  # units in the last place
-_EXACT = frozenset(
+_EXACT = _names(
     "neg abs sign floor ceil round trunc maximum minimum select cast bitcast stop_gradient "
     "constant iota size rename split merge broadcast index slice concat pad flip max min sort "
-    "top_k cummax cummin gather window call cond while scan".split()
+    "top_k cummax cummin gather window call cond while scan"
 )
-_SENSITIVE = frozenset(
-    "contract sum prod cumsum cumprod cumlogsumexp scatter rem mod floor_div lgamma digamma".split()
+_SENSITIVE = _names(
+    "contract sum prod cumsum cumprod cumlogsumexp scatter rem mod floor_div lgamma digamma"
 )
-_OVERFLOWING = frozenset("add sub mul sum contract".split())
-_SIGNLESS = frozenset("maximum minimum max min cummax cummin sort top_k scatter".split())
+_OVERFLOWING = _names("add sub mul sum contract")
+_SIGNLESS = _names("maximum minimum max min cummax cummin sort top_k scatter")
 
 
 def is_float(array: Array) -> bool:
     """Floats, of 16 bits too."""
-    return array.dtype == ml_dtypes.bfloat16 or array.dtype.kind == "f"
+    return bool(array.dtype == ml_dtypes.bfloat16 or array.dtype.kind == "f")
 
 
 def evaluated(graph: Graph, inputs: Arrays, how: type[At] = At, **options: Any) -> dict[str, Array]:
@@ -144,7 +150,7 @@ class Perturbed(At):
         return NamedArray(change(array), x.axes) if is_float(array) else x
 
     def _nudged(self, array: Array) -> Array:
-        eps = float(ml_dtypes.finfo(array.dtype).eps)
+        eps = limits(array.dtype).eps
         steps = self.rng.integers(-_NUDGE, _NUDGE + 1, array.shape)
         return self._signless(array * (1 + steps * eps).astype(array.dtype))
 
@@ -166,7 +172,7 @@ class Perturbed(At):
     def _flushed(self, array: Array) -> Array:
         if not self.flush:
             return array
-        least = ml_dtypes.finfo(array.dtype).smallest_normal
+        least = limits(array.dtype).smallest_normal
         return np.where(np.abs(array) < least, np.zeros_like(array), array)
 
     def _scrambled(self, name: str, x: NamedArray, result: NamedArray) -> NamedArray:
@@ -251,4 +257,4 @@ def coarsest(graph: Graph) -> float:
     """The distance from 1 to the next number in the narrowest float of a graph; 0 for float64."""
     values = [value for node in graph.walk() for value in (*node.inputs, *node.outputs)]
     found = {v.type.dtype for v in values if v.type.dtype.is_float} - {DType.f64}
-    return max((float(ml_dtypes.finfo(dtype.numpy).eps) for dtype in found), default=0.0)
+    return max((limits(dtype.numpy).eps for dtype in found), default=0.0)

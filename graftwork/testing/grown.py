@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
 from attrs import evolve, field, frozen
 
 from graftwork.ir import ops as _ops
@@ -19,11 +18,11 @@ from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Graph, Guard, Node, Parameter, Port, Value
 from graftwork.ir.op import REGISTRY, Op
 from graftwork.ir.origin import Origin
-from graftwork.ir.sizes import Size, SizeExpr, symbol, symbols
+from graftwork.ir.sizes import Size, symbol, symbols
 from graftwork.ir.store import Store
 from graftwork.testing.choices import Choices
 from graftwork.testing.sampler import Range, Sampler, Scope, attempt, grow
-from graftwork.testing.values import KINDS, array_of
+from graftwork.testing.values import KINDS, Array, array_of
 
 Instruction = Sequence[int]
 Motif = Callable[[Sampler], Term]
@@ -58,7 +57,7 @@ class _Entries:
         self.builder = builder
         self.hostile = hostile
         self.ports: dict[Value, tuple[str | None, ...]] = {}
-        self.arrays: dict[Value, np.ndarray[object, np.dtype[np.generic]]] = {}
+        self.arrays: dict[Value, Array] = {}
 
     def source(self, dtype: DType, axes: tuple[str, ...], choices: Choices) -> Term:
         table = self.builder.typing.table

@@ -88,4 +88,5 @@ def _as_numpy(array: Any) -> Array:
         return np.asarray(array)
     import torch
 
-    return array.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    bits: Array = array.contiguous().view(torch.int16).numpy()
+    return bits.view(ml_dtypes.bfloat16)

@@ -69,7 +69,7 @@ class Sampler:
     # --- choices --------------------------------------------------------------------------------
 
     def pick(self, *options: T) -> T:
-        allowed = [x for x in options if isinstance(x, DType) and x in self.scope.only]
+        allowed = tuple(x for x in options if isinstance(x, DType) and x in self.scope.only)
         return self.choices.pick(*(allowed or options))
 
     def number(self, low: int, high: int) -> int:
@@ -203,10 +203,9 @@ def _constant(builder: Builder) -> Source:
     """Values inside regions come from numbers."""
 
     def source(dtype: DType, axes: tuple[str, ...], choices: Choices) -> Term:
-        number = choices.pick(1, 0, 2)
-        return builder.constant(
-            bool(number) if dtype is DType.boolean else number, dtype
-        ).broadcast(*axes)
+        number: int = choices.pick(1, 0, 2)
+        value = bool(number) if dtype is DType.boolean else number
+        return builder.constant(value, dtype).broadcast(*axes)
 
     return source
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+from attrs import fields_dict, frozen
 
 from graftwork.ir.binding import bind
 from graftwork.ir.dtypes import DType
-from graftwork.ir.graph import Graph, Port
+from graftwork.ir.graph import Graph
 from graftwork.ir.sizes import evaluate, symbols
 
 Array = np.ndarray[Any, Any]
@@ -53,21 +54,27 @@ def special(dtype: DType) -> Array:
     if not dtype.is_float:
         info = np.iinfo(dtype.numpy)
         return np.array([info.max, info.min, info.max - 1, info.bits - 1], dtype.numpy)
-    finfo = ml_dtypes.finfo(dtype.numpy)
+    edge = limits(dtype.numpy)
     ties = [0.5, 1.5, 2.5, -0.5, -2.5]
-    edges = [finfo.max, finfo.smallest_normal, finfo.smallest_subnormal, finfo.eps]
-    values = [
-        -0.0,
-        0.0,
-        -0.0,
-        np.inf,
-        -np.inf,
-        np.nan,
-        *ties,
-        *map(float, edges),
-        -float(finfo.max),
-    ]
+    edges = [edge.max, -edge.max, edge.smallest_normal, edge.smallest_subnormal, edge.eps]
+    values = [-0.0, 0.0, -0.0, np.inf, -np.inf, np.nan, *ties, *edges]
     return np.array(values).astype(dtype.numpy)
+
+
+@frozen
+class Limits:
+    """The edges of a float dtype."""
+
+    eps: float
+    max: float
+    smallest_normal: float
+    smallest_subnormal: float
+
+
+def limits(dtype: np.dtype[Any]) -> Limits:
+    """The edges of a float dtype, of 16 bits too."""
+    found: Any = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+    return Limits(*(float(getattr(found, name)) for name in fields_dict(Limits)))
 
 
 def symbol_sizes(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
@@ -116,8 +123,3 @@ def inputs_at(
 
 def _extent(graph: Graph, axis: str | None, sizes: Mapping[str, int]) -> int:
     return 1 if axis is None else evaluate(graph.axes[axis], sizes)
-
-
-def named(port: Port) -> str:
-    """How messages call a port."""
-    return f"{port.name!r}: {port.value.type!r}"

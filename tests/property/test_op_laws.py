@@ -41,7 +41,7 @@ def test_attributes_of_samples_take_every_word() -> None:
         (ops.attention, "masked_rows", {"zero", "mean", "nan"}),
         (ops.rotary, "style", {"half", "interleaved"}),
     ]:
-        assert words <= {value for value in _drawn(op, attribute)}
+        assert words <= _drawn(op, attribute)
 
 
 def _drawn(op: Op, attribute: str) -> set[object]:

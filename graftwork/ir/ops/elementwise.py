@@ -13,7 +13,7 @@ from graftwork.ir.draw import ANY, BOOLS, NUMBERS, Call, Draw
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import REGISTRY, Op, define
-from graftwork.ir.ops import special
+from graftwork.ir.ops import integers, special
 from graftwork.ir.ops.families import (
     Array,
     anything,
@@ -26,6 +26,9 @@ from graftwork.ir.ops.families import (
 )
 from graftwork.ir.types import Type, Typing, require_same_dtype, zipped
 
+# Where ops are smooth, for tests of their derivatives.
+_POSITIVE, _UNIT, _MIDDLE = (0.3, 3.0), (-0.8, 0.8), (0.5, 2.0)
+
 
 def _op(name: str) -> Op:
     return REGISTRY[name]
@@ -33,23 +36,50 @@ def _op(name: str) -> Op:
 
 exp = unary("exp", "e to the power x.", np.exp, slope=lambda x, y: y)
 expm1 = unary("expm1", "exp(x) - 1, exact near zero.", np.expm1, slope=lambda x, y: y + 1.0)
-log = unary("log", "The natural logarithm.", np.log, slope=lambda x, y: 1.0 / x, within=(0.3, 3.0))
-log1p = unary("log1p", "log(1 + x), exact near zero.", np.log1p, slope=lambda x, y: 1.0 / (x + 1.0), within=(-0.5, 3.0))
-sqrt = unary("sqrt", "The square root.", np.sqrt, slope=lambda x, y: 0.5 / y, within=(0.3, 3.0))
+log = unary("log", "The natural logarithm.", np.log, slope=lambda x, y: 1.0 / x, within=_POSITIVE)
+log1p = unary(
+    "log1p",
+    "log(1 + x), exact near zero.",
+    np.log1p,
+    slope=lambda x, y: 1.0 / (x + 1.0),
+    within=(-0.5, 3.0),
+)
+sqrt = unary("sqrt", "The square root.", np.sqrt, slope=lambda x, y: 0.5 / y, within=_POSITIVE)
 rsqrt = unary(
-    "rsqrt", "One over the square root.", lambda a: 1 / np.sqrt(a), slope=lambda x, y: -0.5 * y / x, within=(0.3, 3.0))
+    "rsqrt",
+    "One over the square root.",
+    lambda a: 1 / np.sqrt(a),
+    slope=lambda x, y: -0.5 * y / x,
+    within=_POSITIVE,
+)
 sin = unary("sin", "The sine.", np.sin, slope=lambda x, y: _op("cos")(x))
 cos = unary("cos", "The cosine.", np.cos, slope=lambda x, y: -_op("sin")(x))
 tan = unary("tan", "The tangent.", np.tan, slope=lambda x, y: y * y + 1.0, within=(-1.0, 1.0))
-asin = unary("asin", "The inverse sine.", np.arcsin, slope=lambda x, y: rsqrt(1.0 - x * x), within=(-0.8, 0.8))
-acos = unary("acos", "The inverse cosine.", np.arccos, slope=lambda x, y: -rsqrt(1.0 - x * x), within=(-0.8, 0.8))
+asin = unary(
+    "asin", "The inverse sine.", np.arcsin, slope=lambda x, y: rsqrt(1.0 - x * x), within=_UNIT
+)
+acos = unary(
+    "acos", "The inverse cosine.", np.arccos, slope=lambda x, y: -rsqrt(1.0 - x * x), within=_UNIT
+)
 atan = unary("atan", "The inverse tangent.", np.arctan, slope=lambda x, y: 1.0 / (x * x + 1.0))
 sinh = unary("sinh", "The hyperbolic sine.", np.sinh, slope=lambda x, y: _op("cosh")(x))
 cosh = unary("cosh", "The hyperbolic cosine.", np.cosh, slope=lambda x, y: _op("sinh")(x))
 tanh = unary("tanh", "The hyperbolic tangent.", np.tanh, slope=lambda x, y: 1.0 - y * y)
 asinh = unary("asinh", "The inverse of sinh.", np.arcsinh, slope=lambda x, y: rsqrt(x * x + 1.0))
-acosh = unary("acosh", "The inverse of cosh.", np.arccosh, slope=lambda x, y: rsqrt(x * x - 1.0), within=(1.3, 3.0))
-atanh = unary("atanh", "The inverse of tanh.", np.arctanh, slope=lambda x, y: 1.0 / (1.0 - x * x), within=(-0.8, 0.8))
+acosh = unary(
+    "acosh",
+    "The inverse of cosh.",
+    np.arccosh,
+    slope=lambda x, y: rsqrt(x * x - 1.0),
+    within=(1.3, 3.0),
+)
+atanh = unary(
+    "atanh",
+    "The inverse of tanh.",
+    np.arctanh,
+    slope=lambda x, y: 1.0 / (1.0 - x * x),
+    within=_UNIT,
+)
 logistic = unary(
     "logistic", "1 / (1 + exp(-x)).", special.logistic, slope=lambda x, y: y * (1.0 - y)
 )
@@ -69,12 +99,16 @@ erf_inv = unary(
     "erf_inv",
     "The inverse of erf.",
     special.erf_inv,
-    slope=lambda x, y: exp(y * y) * (math.sqrt(math.pi) / 2), within=(-0.8, 0.8))
+    slope=lambda x, y: exp(y * y) * (math.sqrt(math.pi) / 2),
+    within=_UNIT,
+)
 lgamma = unary(
     "lgamma",
     "The logarithm of the absolute value of the gamma function.",
     special.lgamma,
-    slope=lambda x, y: _op("digamma")(x), within=(0.5, 3.0))
+    slope=lambda x, y: _op("digamma")(x),
+    within=(0.5, 3.0),
+)
 digamma = unary("digamma", "The derivative of lgamma.", special.digamma, within=(0.5, 3.0))
 
 
@@ -104,44 +138,6 @@ def _not(a: Array) -> Array:
 
 
 not_ = unary("not", "Logical not of bools, bitwise not of integers.", _not, on=is_bits)
-
-
-def _divide(a: Array, b: Array) -> Array:
-    """True division of floats; of integers the quotient towards zero, and -1 for a zero divisor."""
-    if a.dtype.kind not in "iu":
-        return np.divide(a, b)
-    safe = np.where(b == 0, np.ones_like(b), b)
-    quotient = np.floor_divide(a, safe)
-    inexact = (quotient * safe != a) & ((a < 0) != (safe < 0))
-    return np.where(b == 0, np.array(-1).astype(a.dtype), quotient + inexact.astype(a.dtype))
-
-
-def _remainder(a: Array, b: Array) -> Array:
-    """Remainder with the sign of the dividend; of integers by zero, the dividend."""
-    if a.dtype.kind not in "iu":
-        return np.fmod(a, b)
-    return np.where(b == 0, a, np.fmod(a, np.where(b == 0, np.ones_like(b), b)))
-
-
-def _floor_divide(a: Array, b: Array) -> Array:
-    if a.dtype.kind not in "iu":
-        return np.floor_divide(a, b)
-    safe = np.where(b == 0, np.ones_like(b), b)
-    return np.where(b == 0, np.array(-1).astype(a.dtype), np.floor_divide(a, safe))
-
-
-def _modulo(a: Array, b: Array) -> Array:
-    if a.dtype.kind not in "iu":
-        return np.mod(a, b)
-    return np.where(b == 0, a, np.mod(a, np.where(b == 0, np.ones_like(b), b)))
-
-
-def _power(a: Array, b: Array) -> Array:
-    """Integer powers wrap; a negative integer exponent gives the truncated quotient."""
-    if a.dtype.kind not in "iu":
-        return np.power(a, b)
-    whole = np.power(a, np.maximum(b, np.zeros_like(b)))
-    return np.where(b < 0, _divide(np.ones_like(a), np.power(a, np.abs(b))), whole)
 
 
 def binary(name: str, doc: str, function: Any, **fields: Any) -> Op:
@@ -209,25 +205,33 @@ mul = binary(
 div = binary(
     "div",
     "a / b; of integers towards zero, and -1 where b is zero.",
-    _divide,
+    integers.divide,
     jvp=_divide_jvp,
     linear=(0,),
-    transpose=lambda cts, operands, position, typing: cts[0] / operands[1], within=(0.5, 2.0))
-floor_div = binary("floor_div", "a / b rounded down.", _floor_divide, jvp=_flat, within=(0.5, 2.0))
+    transpose=lambda cts, operands, position, typing: cts[0] / operands[1],
+    within=_MIDDLE,
+)
+floor_div = binary(
+    "floor_div", "a / b rounded down.", integers.floor_divide, jvp=_flat, within=_MIDDLE
+)
 rem = binary(
     "rem",
     "Remainder of a / b with the sign of a.",
-    _remainder,
+    integers.remainder,
     jvp=lambda operands, tangents, outputs: (
         _remainder_tangent(tangents, trunc(operands[0] / operands[1])),
-    ), within=(0.5, 2.0))
+    ),
+    within=_MIDDLE,
+)
 mod = binary(
     "mod",
     "Remainder of a / b with the sign of b.",
-    _modulo,
+    integers.modulo,
     jvp=lambda operands, tangents, outputs: (
         _remainder_tangent(tangents, floor(operands[0] / operands[1])),
-    ), within=(0.5, 2.0))
+    ),
+    within=_MIDDLE,
+)
 
 
 def _remainder_tangent(tangents: Any, quotient: Any) -> Any:
@@ -235,7 +239,7 @@ def _remainder_tangent(tangents: Any, quotient: Any) -> Any:
     return total((da, None if db is None else -(db * quotient)))
 
 
-pow = binary("pow", "a to the power b.", _power, jvp=_power_jvp, within=(0.5, 2.0))
+pow = binary("pow", "a to the power b.", integers.power, jvp=_power_jvp, within=_MIDDLE)
 maximum = binary(
     "maximum", "The greater; NaN if either is.", np.maximum, traits={"commutative"},
     jvp=_pick_jvp(lambda a, b: a > b),
@@ -244,33 +248,18 @@ minimum = binary(
     "minimum", "The lesser; NaN if either is.", np.minimum, traits={"commutative"},
     jvp=_pick_jvp(lambda a, b: a < b),
 )  # fmt: skip
-atan2 = binary("atan2", "The angle of the point (b, a).", np.arctan2, on=is_float, jvp=_atan2_jvp, within=(0.5, 2.0))
+atan2 = binary(
+    "atan2",
+    "The angle of the point (b, a).",
+    np.arctan2,
+    on=is_float,
+    jvp=_atan2_jvp,
+    within=_MIDDLE,
+)
 
 
 def _bitwise(on_bools: Any, on_bits: Any) -> Any:
     return lambda a, b: (on_bools if a.dtype == np.bool_ else on_bits)(a, b)
-
-
-def _shift(function: Any, overflow: Any) -> Any:
-    """Shifts by as many bits as the type has or more are defined, as XLA does."""
-
-    def shift(a: Array, b: Array) -> Array:
-        bits = a.dtype.itemsize * 8
-        inside = (b >= 0) & (b < bits)
-        shifted: Array = function(a, np.where(inside, b, 0).astype(b.dtype))
-        return np.where(inside, shifted, overflow(a))
-
-    return shift
-
-
-def _shift_right_logical(a: Array, b: Array) -> Array:
-    unsigned = np.dtype(f"u{a.dtype.itemsize}")
-    shifted: Array = np.right_shift(a.view(unsigned), b.view(unsigned))
-    return shifted.view(a.dtype)
-
-
-def _sign_bits(a: Array) -> Array:
-    return np.where(a < 0, np.array(-1).astype(a.dtype), np.zeros_like(a))
 
 
 def _is_int(dtype: DType) -> bool:
@@ -290,15 +279,18 @@ xor = binary(
     _bitwise(np.logical_xor, np.bitwise_xor), on=is_bits, traits={"commutative"},
 )  # fmt: skip
 shift_left = binary(
-    "shift_left", "a shifted left by b bits.", _shift(np.left_shift, np.zeros_like), on=_is_int
+    "shift_left",
+    "a shifted left by b bits.",
+    integers.shift(np.left_shift, np.zeros_like),
+    on=_is_int,
 )
 shift_right = binary(
     "shift_right", "a shifted right by b bits, keeping its sign.",
-    _shift(np.right_shift, _sign_bits), on=_is_int,
+    integers.shift(np.right_shift, integers.sign_bits), on=_is_int,
 )  # fmt: skip
 shift_right_logical = binary(
     "shift_right_logical", "a shifted right by b bits, filling with zeros.",
-    _shift(_shift_right_logical, np.zeros_like), on=_is_int,
+    integers.shift(integers.shift_right_logical, np.zeros_like), on=_is_int,
 )  # fmt: skip
 
 

@@ -65,9 +65,7 @@ def pointwise(
     return sample
 
 
-def along(
-    dtypes: Sequence[DType], *, least: int = 0, word: str = "axis"
-) -> Callable[[Draw], Call]:
+def along(dtypes: Sequence[DType], *, least: int = 0, word: str = "axis") -> Callable[[Draw], Call]:
     """A sampler of an operand and one axis of it."""
 
     def sample(draw: Draw) -> Call:

@@ -50,6 +50,7 @@ linear = define(
     jvp=_linear_jvp,
 )
 
+
 def _sample_embedding(draw: Draw) -> Call:
     table = draw.operand(ANY, binds=1, least=1)
     axis = draw.axis(table, least=1)
