@@ -41,7 +41,11 @@ def from_torch(
 
 
 def from_jax(
-    fn: Any, *args: Any, params: Any = None, axes: Mapping[str | int, str] | None = None
+    fn: Any,
+    *args: Any,
+    params: Any = None,
+    axes: Mapping[str | int, str] | None = None,
+    training: bool = False,
 ) -> Graph:
     """Convert a JAX function `fn(params, *args)`, or a callable model of a JAX library.
 
@@ -49,6 +53,7 @@ def from_jax(
         args: sample inputs; pytrees welcome.
         params: the pytree of trained arrays; arrays that `fn` closes over become parameters too.
         axes: position after `params`, argument name or dotted path -> names of dimensions.
+        training: keep what modules do only in training, such as dropout.
 
     Raises:
         ConversionError: if the function cannot be traced with these dynamic axes.
@@ -58,7 +63,7 @@ def from_jax(
     from graftwork.frontends.jax import convert
     from graftwork.passes.importing import imported
 
-    return imported(convert(fn, *args, params=params, axes=axes))
+    return imported(convert(fn, *args, params=params, axes=axes, training=training))
 
 
 def from_pretrained(path: str | Path, **options: Any) -> Graph:

@@ -292,15 +292,17 @@ def _within(path: str, module: str) -> bool:
 
 
 def _leaving(graph: Graph, path: str) -> Iterable[Found]:
-    """The values that a module makes and something outside of it reads."""
+    """The values that a module makes and does not read alone."""
     index = graph.index
     for node in graph.nodes:
         if not _within(path, node.origin.module):
             continue
         for value in node.outputs:
             readers = index.users_of(value)
-            if value in index.outputs or any(
-                not _within(path, reader.origin.module) for reader in readers
+            if (
+                not readers
+                or value in index.outputs
+                or any(not _within(path, reader.origin.module) for reader in readers)
             ):
                 yield _found(graph, value, node, path)
 

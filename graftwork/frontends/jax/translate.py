@@ -21,7 +21,7 @@ from graftwork.ir import ops
 from graftwork.ir.attributes import Literal as Constant
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType, dtype_of
-from graftwork.ir.errors import ConversionError, UnsupportedOpError
+from graftwork.ir.errors import ConversionError, DTypeError, UnsupportedOpError
 from graftwork.ir.graph import Value
 from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Dims, Positional, fresh
@@ -183,6 +183,8 @@ class Translator:
         try:
             with self.builder:
                 results = self._apply(equation)
+        except DTypeError as error:
+            raise UnsupportedOpError(f"{error} (from {self.builder.origin})") from error
         finally:
             self.builder.origin = outer
         for variable, result in zip(equation.outvars, results, strict=True):

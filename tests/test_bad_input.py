@@ -1,0 +1,181 @@
+"""Bad input of every kind gets an error of ours, in the user's own words, before anything is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import graftwork as gw
+from graftwork import passes as p
+from graftwork.ir.errors import (
+    AxisError,
+    ConversionError,
+    InputError,
+    SelectionError,
+    StorageError,
+    UnreachableEditError,
+    UnsupportedOpError,
+)
+
+
+class Mlp(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = torch.nn.Linear(4, 8)
+        self.down = torch.nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        hidden = torch.nn.functional.gelu(self.up(x))
+        return self.down(hidden if bias is None else hidden + bias)
+
+
+class Branching(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1 if x.sum() > 0 else x - 1
+
+
+class Spectral(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.fft(self.inner(x)).real
+
+
+X = torch.randn(3, 4)
+
+
+@pytest.fixture(scope="module")
+def graph() -> gw.Graph:
+    return gw.from_torch(Mlp(), X, axes={"x": "batch features=4"})
+
+
+@pytest.mark.parametrize(
+    ("axes", "error", "words"),
+    [
+        ({"x": "batch"}, (AxisError, InputError), "x"),
+        ({"x": "batch fea-tures"}, (AxisError, InputError), "fea-tures"),
+        ({"y": "batch features=4"}, (AxisError, InputError), "y"),
+        ({"x": "batch batch"}, (AxisError, InputError), "batch"),
+    ],
+)
+def test_wrong_axes(axes: dict[str, str], error: Any, words: str) -> None:
+    with pytest.raises(error, match=words):
+        gw.from_torch(Mlp(), X, axes=axes)
+
+
+def test_data_dependent_control_flow_names_the_line() -> None:
+    with pytest.raises(ConversionError, match="test_bad_input.py"):
+        gw.from_torch(Branching(), X, axes={"x": "batch features=4"})
+
+
+def test_an_unsupported_op_names_itself_and_its_module() -> None:
+    with pytest.raises(
+        UnsupportedOpError, match=r"fft.*test_bad_input\.py|test_bad_input\.py.*fft"
+    ):
+        gw.from_torch(Spectral(), X)
+
+
+def test_jax_programs_get_the_same_care() -> None:
+    import jax.numpy as jnp
+
+    with pytest.raises(ConversionError, match="test_bad_input.py"):
+        gw.from_jax(lambda x: x if x.sum() > 0 else -x, np.ones(3, np.float32))
+    with pytest.raises(UnsupportedOpError, match=r"complex64.*test_bad_input\.py"):
+        gw.from_jax(lambda x: jnp.fft.fft(x).real, np.ones(4, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "missing input 'x'"),
+        ({"x": np.ones((3, 4), np.float32), "y": 1}, "no input 'y'"),
+        ({"x": np.ones((3, 5), np.float32)}, "'features' has size 4.*given 5"),
+        ({"x": np.ones((3, 4, 1), np.float32)}, r"dimensions \(batch, features\)"),
+        ({"x": "text"}, "str, not an array"),
+    ],
+)
+def test_inputs_that_do_not_fit(graph: gw.Graph, given: dict[str, Any], words: str) -> None:
+    for backend in ("numpy", "jax", "onnx"):
+        with pytest.raises(InputError, match=words):
+            gw.compile(graph, backend=backend)(**given)
+
+
+def test_unknown_backends_devices_and_sites(graph: gw.Graph) -> None:
+    with pytest.raises(UnsupportedOpError, match="did you mean 'jax'"):
+        gw.compile(graph, backend="jxa")
+    for backend in ("jax", "torch", "onnx"):
+        with pytest.raises(gw.GraftworkError, match="cuda"):
+            gw.compile(graph, backend=backend, device="cuda")
+    with pytest.raises(SelectionError, match="'up'"):
+        graph.apply(p.Scale("upp", 2.0))
+
+
+def test_an_edit_that_no_output_sees(graph: gw.Graph) -> None:
+    early = graph.apply(p.Collect("up"))
+    blind = early.evolve(outputs=early.outputs[1:])
+    with pytest.raises(UnreachableEditError, match="do nothing"):
+        blind.apply(p.Scale("down", 2.0))
+
+
+def test_truncated_and_tampered_folders(graph: gw.Graph, tmp_path: Path) -> None:
+    for name, damage in (
+        ("graph.txt", lambda data: data[: len(data) // 2]),
+        ("graph.txt", lambda data: data.replace(b"gelu", b"relu")),
+        ("params.safetensors", lambda data: data[:-8]),
+        ("params.safetensors", lambda data: data[:-4] + b"\x00\x00\x80?"),
+        ("manifest.json", lambda data: b"{"),
+    ):
+        gw.save(graph, tmp_path / "model")
+        file = tmp_path / "model" / name
+        file.write_bytes(damage(file.read_bytes()))
+        with pytest.raises(StorageError, match="model"):
+            gw.load(tmp_path / "model")
+    with pytest.raises(StorageError, match="nowhere"):
+        gw.load(tmp_path / "nowhere")
+
+
+def test_paths_that_cannot_be_written_keep_what_was_there(graph: gw.Graph, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for write in (
+        lambda: gw.save(graph, file / "model"),
+        lambda: gw.save(graph, file),
+        lambda: gw.export_onnx(graph, file / "model.onnx"),
+        lambda: graph.to_html(file / "graph.html"),
+        lambda: gw.save_recipe([p.Scale("down", 2.0)], file / "recipe"),
+    ):
+        with pytest.raises(StorageError, match="file"):
+            write()
+    assert file.read_text() == "mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_such_pretrained_model(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="empty"):
+        gw.from_pretrained(tmp_path / "empty", local_files_only=True)
+
+
+def test_a_pretrained_folder_is_converted(tmp_path: Path) -> None:
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        n_layer=1, n_head=2, n_embd=8, vocab_size=17, n_positions=16, bos_token_id=0, eos_token_id=0
+    )
+    model = transformers.GPT2LMHeadModel(config).eval()
+    model.save_pretrained(tmp_path / "gpt2")
+    graph = gw.from_pretrained(tmp_path / "gpt2")
+    ids = torch.randint(0, 17, (3, 5))
+    out = gw.compile(graph, "numpy")(input_ids=ids, attention_mask=torch.ones_like(ids))
+    with torch.no_grad():
+        expected = model(ids).logits.numpy()
+    np.testing.assert_allclose(np.asarray(out["logits"]), expected, rtol=1e-4, atol=1e-5)
+    longer = gw.generate(graph, ids[:, :3], max_new_tokens=2)
+    theirs = model.generate(ids[:, :3], max_new_tokens=2, do_sample=False)
+    np.testing.assert_array_equal(longer, theirs.numpy())
