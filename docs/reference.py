@@ -20,6 +20,7 @@ appear in every output. *Linear* says in which operands the op is linear, *each*
 alone; *derivative* that it has a rule of its own. Composites open into a body; their interior
 sites stand in brackets.
 """
+COLUMNS = "| op | what it computes | attributes | |\n| --- | --- | --- | --- |"
 
 
 def home(op: Op) -> str:
@@ -45,8 +46,8 @@ def row(op: Op) -> str:
         words.append(f"linear in {places}{' each' if op.multilinear else ''}")
     if op.jvp is not None:
         words.append("derivative")
-    doc = op.doc.replace("|", "\\|")
-    return f"| `{op.name}({', '.join(op.operands.split())})` | {doc} | {attrs} | {'; '.join(words)} |"
+    call = f"`{op.name}({', '.join(op.operands.split())})`"
+    return f"| {call} | {op.doc.replace('|', chr(92) + '|')} | {attrs} | {'; '.join(words)} |"
 
 
 def page() -> str:
@@ -58,7 +59,7 @@ def page() -> str:
     for name in sorted(groups):
         rows = "\n".join(row(op) for op in sorted(groups[name], key=lambda op: op.name))
         title = name.removeprefix("composites.").replace("_", " ")
-        parts.append(f"## {title}\n\n| op | what it computes | attributes | |\n| --- | --- | --- | --- |\n{rows}\n")
+        parts.append(f"## {title}\n\n{COLUMNS}\n{rows}\n")
     return "\n".join(parts)
 
 

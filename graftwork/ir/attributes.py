@@ -49,9 +49,7 @@ class Literal:
         return hash(_key(self))
 
 
-Attr = (
-    None | bool | int | float | str | SizeExpr | DType | Literal | tuple["Attr", ...]
-)
+Attr = None | bool | int | float | str | SizeExpr | DType | Literal | tuple["Attr", ...]
 
 
 def _key(value: object) -> object:

@@ -44,8 +44,7 @@ class At:
         """Evaluate a region on concrete arrays."""
         env = dict(zip(region.inputs, arrays, strict=True))
         for node in region.nodes:
-            for value, array in zip(node.outputs, self.node(node, env), strict=True):
-                env[value] = array
+            env |= zip(node.outputs, self.node(node, env), strict=True)
         return tuple(env[value] for value in region.outputs)
 
     def node(self, node: Node, env: Mapping[Value, NamedArray]) -> tuple[NamedArray, ...]:

@@ -64,9 +64,7 @@ def infer(
     return result
 
 
-def _infer_body(
-    typing: Typing, op: Op, attrs: Attrs, types: Sequence[Type]
-) -> tuple[Type, ...]:
+def _infer_body(typing: Typing, op: Op, attrs: Attrs, types: Sequence[Type]) -> tuple[Type, ...]:
     body = expand(typing, op, attrs, types)
     result = tuple(value.type for value in body.region.outputs)
     for axis in dict.fromkeys(a for made in result for a in made.axes):

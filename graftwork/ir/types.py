@@ -159,4 +159,5 @@ def require_same_dtype(*types: Type) -> DType:
 
 
 def as_types(result: Any) -> tuple[Type, ...]:
+    """What a type rule gives, one type or several, as a tuple."""
     return (result,) if isinstance(result, Type) else tuple(result)

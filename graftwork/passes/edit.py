@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from attrs import cmp_using, field
+from attrs import cmp_using
 
 from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
@@ -27,9 +27,8 @@ Where: TypeAlias = Mapping[str, At]
 Site: TypeAlias = str | Selector
 
 
-def array_field(**options: Any) -> Any:
-    """A field that holds an array or None, compared by contents."""
-    return field(eq=cmp_using(eq=_same_array), hash=False, **options)
+SAME_ARRAY = cmp_using(eq=lambda a, b: _same_array(a, b))
+"""How fields that hold an array or None compare: by contents."""
 
 
 def _same_array(a: Any, b: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from graftwork.ir import ops
 from graftwork.ir.attributes import Literal
@@ -16,7 +16,7 @@ from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import Site, Where, array_field, chosen, edit_sites, given_array
+from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, edit_sites, given_array
 from graftwork.passes.source import Sources
 from graftwork.passes.trace import Function, as_graph, inline
 
@@ -36,7 +36,7 @@ class Ablate(Pass):
 
     site: Site
     where: Where | None = None
-    mean: Any = array_field(default=None)
+    mean: Any = field(default=None, eq=SAME_ARRAY, hash=False)
     resample: str | None = None
     key: int | None = None
     count: int | None = None
@@ -100,7 +100,7 @@ class Steer(Pass):
     """
 
     site: Site
-    vector: Any = array_field()
+    vector: Any = field(eq=SAME_ARRAY, hash=False)
     scale: float = 1.0
     where: Where | None = None
     count: int | None = None

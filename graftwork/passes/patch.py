@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from graftwork.ir.build import Term
 from graftwork.ir.errors import InputError
@@ -13,7 +13,7 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.ir.types import Type
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import Site, Where, array_field, chosen, given_array
+from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, given_array
 from graftwork.passes.source import Sources
 
 
@@ -34,7 +34,7 @@ class Patch(Pass):
     site: Site
     where: Where | None = None
     source: str | None = None
-    value: Any = array_field(default=None)
+    value: Any = field(default=None, eq=SAME_ARRAY, hash=False)
     input: str | None = None
     count: int | None = None
 

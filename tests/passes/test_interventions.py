@@ -104,9 +104,7 @@ def test_patch_from_a_source_run_an_array_and_an_input() -> None:
     expected = hooked(X, {"pre": with_positions(at, (Y * 1.5)[at])})
     source = model().apply(p.Patch("blocks.0.resid_pre", where={"seq": 2}, source="clean"))
     close(run(source, x=X, clean={"x": Y}), expected)
-    array = model().apply(
-        p.Patch("blocks.0.resid_pre", where={"seq": 2}, value=(Y * 1.5)[0, 2])
-    )
+    array = model().apply(p.Patch("blocks.0.resid_pre", where={"seq": 2}, value=(Y * 1.5)[0, 2]))
     only = with_positions(at, (Y * 1.5)[0, 2])
     close(run(array, x=X), hooked(X, {"pre": only}))
     taken = model().apply(p.Patch("blocks.0.resid_pre", where={"seq": 2}, input="given"))
@@ -258,9 +256,7 @@ def test_recipes_come_back_equal_and_mean_the_same(tmp_path) -> None:
     back = load_recipe(tmp_path / "recipe")
     assert [back[i] for i in (0, 1, 3, 4)] == [recipe[i] for i in (0, 1, 3, 4)]
     assert isinstance(back[2].function, Graph)
-    np.testing.assert_array_equal(
-        run(model().apply(*recipe), x=X), run(model().apply(*back), x=X)
-    )
+    np.testing.assert_array_equal(run(model().apply(*recipe), x=X), run(model().apply(*back), x=X))
 
 
 def test_recipes_refuse_what_they_cannot_hold_and_keep_the_old_one(tmp_path) -> None:

@@ -162,8 +162,10 @@ def trace(
 
 def argument_paths(arguments: Any, signature: inspect.Signature | None = None) -> dict[str, Any]:
     """Dotted path -> leaf, in the order in which torch flattens arguments."""
-    catch_all = "" if signature is None else next(
-        (p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), ""
+    catch_all = (
+        ""
+        if signature is None
+        else next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), "")
     )
     found: dict[str, Any] = {}
     for keys, leaf in pytree.tree_flatten_with_path(arguments)[0]:

@@ -125,16 +125,17 @@ def _projected(flow: Flow, value: Value) -> Value:
     """Behind rotary embeddings, renames, repeats: the projection with its heads apart."""
     while (node := flow.producer(value)) is not None:
         name = node.op.name
-        if name in VIEWS or name in ("rotary", "broadcast") or (name == "merge" and _repeats(flow, node)):
-            value = node.inputs[0]
-        else:
+        if name not in (*VIEWS, "rotary", "broadcast") and not _repeats(flow, node):
             break
+        value = node.inputs[0]
     return value
 
 
-def _repeats(flow: Flow, merge: Node) -> bool:
+def _repeats(flow: Flow, node: Node) -> bool:
     """A merge of an axis that a broadcast made: each head repeated for a group of queries."""
-    inner = flow.producer(flow.through(merge.inputs[0]))
+    if node.op.name != "merge":
+        return False
+    inner = flow.producer(flow.through(node.inputs[0]))
     return inner is not None and inner.op.name == "broadcast"
 
 

@@ -119,9 +119,7 @@ def einsum(
     return Positional(x.term, tuple(x.dims[current.index(label)] for label in out))
 
 
-def _summed(
-    x: Positional, labels: list[Label], kept: set[Label]
-) -> tuple[Positional, list[Label]]:
+def _summed(x: Positional, labels: list[Label], kept: set[Label]) -> tuple[Positional, list[Label]]:
     """Sum over the dimensions whose labels are not kept."""
     gone = [place for place, label in enumerate(labels) if label not in kept]
     if not gone:

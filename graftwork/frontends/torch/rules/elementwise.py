@@ -91,9 +91,7 @@ def logarithm(call: Call, self: Positional) -> Positional:
 @rule("aten.exp2")
 def exp2(call: Call, self: Positional) -> Positional:
     """2 to the power x."""
-    return pointwise(
-        call, lambda x: ops.exp(x * math.log(2)), self, dtype=float_dtype(self.dtype)
-    )
+    return pointwise(call, lambda x: ops.exp(x * math.log(2)), self, dtype=float_dtype(self.dtype))
 
 
 @rule("aten.round")

@@ -98,9 +98,7 @@ def gathered(
     positions = [wrapped(x, indices[n], places[n]) for n in real]
     template = Positional(indices[0].term, indices[0].dims)
     labels: list[Label] = list(range(x.rank))
-    found, axes = matched(
-        (x, labels), *((i, where_) for i in positions), (template, where_)
-    )
+    found, axes = matched((x, labels), *((i, where_) for i in positions), (template, where_))
     term = found[0].term
     if bound:
         at = [i.term for i in found[1 : 1 + len(real)]]

@@ -35,8 +35,10 @@ def softmax(
     x = carrying(x, place)
     term = REGISTRY[word](x.term, axis=x.dims[place])
     full = Positional(term, x.dims)
-    return settled(full, call.shape) if call.shape else Positional(
-        ops.index(term, axis=x.dims[place], at=0)
+    return (
+        settled(full, call.shape)
+        if call.shape
+        else Positional(ops.index(term, axis=x.dims[place], at=0))
     )
 
 

@@ -209,9 +209,7 @@ def _by_gate(x: Positional, place: int, gates: int, width: Size | None) -> Posit
     return carrying(x, place)
 
 
-def _recalled(
-    hidden: Term, consts: tuple[Term, ...], axis: str | None, new: str | None
-) -> Term:
+def _recalled(hidden: Term, consts: tuple[Term, ...], axis: str | None, new: str | None) -> Term:
     """The state's part of the gates."""
     weight, *biases = consts
     if axis is None or new is None:

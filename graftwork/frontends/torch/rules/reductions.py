@@ -81,9 +81,7 @@ def mean(
 
 
 @rule("aten.amax", "aten.amin")
-def extremum(
-    call: Call, self: Positional, dim: Dims = None, keepdim: bool = False
-) -> Positional:
+def extremum(call: Call, self: Positional, dim: Dims = None, keepdim: bool = False) -> Positional:
     """The greatest or least element."""
     return reduced(self, dim, keepdim, _over("max" if "amax" in call.op else "min"))
 
@@ -184,9 +182,7 @@ def argmax(
 
 
 def _position_of(x: Positional, word: str, dim: int, keepdim: bool) -> Positional:
-    return reduced(
-        x, dim, keepdim, lambda term, over: _argument(term, word, over), units=True
-    )
+    return reduced(x, dim, keepdim, lambda term, over: _argument(term, word, over), units=True)
 
 
 def _argument(term: Term, word: str, over: list[str]) -> Term:
@@ -217,9 +213,7 @@ _CUMULATIVE = {"cumsum": "cumsum", "cumprod": "cumprod", "logcumsumexp": "cumlog
 
 
 @rule(*(f"aten.{name}" for name in _CUMULATIVE))
-def cumulative(
-    call: Call, self: Positional, dim: int, *, dtype: DType | None = None
-) -> Positional:
+def cumulative(call: Call, self: Positional, dim: int, *, dtype: DType | None = None) -> Positional:
     """Running sums and products."""
     x = lifted(call.builder, self, dtype or sum_dtype(self.dtype))
     place = place_of(x, dim)

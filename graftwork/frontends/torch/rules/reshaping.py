@@ -61,9 +61,7 @@ def _products(sizes: Sequence[Size]) -> list[Size]:
     return products
 
 
-def _regrouped(
-    term: Term, axes: Sequence[str], sizes: Sequence[Size]
-) -> tuple[Term, list[str]]:
+def _regrouped(term: Term, axes: Sequence[str], sizes: Sequence[Size]) -> tuple[Term, list[str]]:
     """Some axes, the first the slowest, as axes of other sizes."""
     typing = term.builder.typing
     if len(axes) == len(sizes) == 1:

@@ -68,9 +68,7 @@ def unsqueeze(call: Call, self: Positional, dim: int) -> Positional:
 
 
 @rule("aten.squeeze")
-def squeeze(
-    call: Call, self: Positional, dim: int | Sequence[int] | None = None
-) -> Positional:
+def squeeze(call: Call, self: Positional, dim: int | Sequence[int] | None = None) -> Positional:
     """Unit dimensions dropped."""
     if dim is None:
         chosen = set(range(self.rank))
@@ -243,16 +241,12 @@ def flip(call: Call, self: Positional, dims: Sequence[int]) -> Positional:
 
 
 @rule("aten.unfold")
-def unfold(
-    call: Call, self: Positional, dimension: int, size: int, step: int
-) -> Positional:
+def unfold(call: Call, self: Positional, dimension: int, size: int, step: int) -> Positional:
     """Sliding windows; the positions within a window are the last dimension."""
     place = place_of(self, dimension)
     x = carrying(self, place)
     into, kernel = call.fresh(_known(call.shape[place])), call.fresh(size)
-    term = ops.window(
-        x.term, axis=x.dims[place], into=into, kernel=kernel, size=size, stride=step
-    )
+    term = ops.window(x.term, axis=x.dims[place], into=into, kernel=kernel, size=size, stride=step)
     return Positional(term, (*x.with_dim(place, into).dims, kernel))
 
 
@@ -298,9 +292,7 @@ def stack(call: Call, tensors: Sequence[Positional], dim: int = 0) -> Positional
 
 
 @rule("aten.constant_pad_nd")
-def constant_pad(
-    call: Call, self: Positional, pad: Sequence[int], value: float = 0
-) -> Positional:
+def constant_pad(call: Call, self: Positional, pad: Sequence[int], value: float = 0) -> Positional:
     """A border of one value; a negative border cuts."""
     x = self
     for back in range(len(pad) // 2):

@@ -182,9 +182,7 @@ def _pooled(
     return settled(Positional(term, (*x.dims[:first], *into)), (*units, *call.shape[first:]))
 
 
-def _beyond(
-    call: Call, size: Size, place: int, stride: int, kernel: int, dilation: int
-) -> int:
+def _beyond(call: Call, size: Size, place: int, stride: int, kernel: int, dilation: int) -> int:
     """How far the windows of a rounded-up output reach beyond the input's extent."""
     out = call.shape[place]
     reach = ((1 if out is None else out) - 1) * stride + dilation * (kernel - 1) + 1 - size
@@ -229,17 +227,13 @@ def avg_pool(
         raise call.refuse("ceil_mode with count_include_pad counts some of the padding")
 
     def build(x: Term, **attrs: Any) -> Term:
-        return ops.avg_pool(
-            x, count_padding=count_include_pad, divisor=divisor_override, **attrs
-        )
+        return ops.avg_pool(x, count_padding=count_include_pad, divisor=divisor_override, **attrs)
 
     return _pooled(call, self, build, kernel_size, stride, padding, 1, ceil_mode, count)
 
 
 @rule("aten.adaptive_avg_pool1d", "aten._adaptive_avg_pool2d", "aten._adaptive_avg_pool3d")
-def adaptive_avg_pool(
-    call: Call, self: Positional, output_size: Sequence[int]
-) -> Positional:
+def adaptive_avg_pool(call: Call, self: Positional, output_size: Sequence[int]) -> Positional:
     """The means of as many equal parts of each dimension as the output has."""
     first = self.rank - len(output_size)
     extents = [extent_of(self, place) for place in range(first)]
@@ -287,9 +281,7 @@ def upsample_nearest(
     return x
 
 
-def _resampled(
-    call: Call, x: Positional, place: int, new: Size, scale: float | None
-) -> Positional:
+def _resampled(call: Call, x: Positional, place: int, new: Size, scale: float | None) -> Positional:
     """Positions scaled as torch does, in 32-bit floats."""
     x = carrying(x, place)
     into = call.fresh(new)
