@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 
+from graftwork.ir.graph import Node
 from graftwork.ir.op import Op
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import SizeExpr
@@ -72,10 +73,17 @@ class _Encoder:
                 [visible(a), visible(b)] for a, b in self.scene.graph.sites.unrecognised.items()
             ],
             "opened": [cell.number for cell in opened],
+            "was": {c.number: self._was(c.old) for c in self.scene.cells if c.old is not None},
             "difference": None if difference is None else difference.facts(),
             "strings": self.strings.all(),
         }
         return packed(facts, columns)
+
+    def _was(self, node: Node) -> list[str]:
+        """What a changed node was before: its op, attributes and types."""
+        words = [f"{name} {text}" for name, text in attribute_words(node.op, node.attrs)]
+        types = [f"{v.type.dtype.value} {' '.join(map(visible, v.axes))}" for v in node.outputs]
+        return [visible(node.op.name, 200), *words, *types]
 
     def _op(self, op: Op) -> list[str]:
         return [visible(op.name, 200), category(op), visible(op.doc), visible(op.operands), op.name]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page
-from viz_graphs import decoder, doubled
+from viz_graphs import decoder, doubled, rescaled
 
 from graftwork import viz
 from graftwork.ir.graph import Graph
@@ -221,6 +221,19 @@ def test_a_difference_is_marked_counted_and_walked(open_page: Open) -> None:
     assert "= mul(" in lines
     bits = "[...app.model.c.targetBits].reduce((all, bits) => all | bits, 0)"
     assert state(page, bits) & 6 == 6
+
+
+def test_what_changed_says_what_it_was(open_page: Open) -> None:
+    before = decoder(1)
+    page = difference(open_page, rescaled(before), before)
+    page.keyboard.press("n")
+    text = page.locator(".inspected").inner_text()
+    assert selected(page) == "attention"
+    assert "~ changed" in text
+    assert "scale 0.5" in text
+    page.keyboard.press("/")
+    page.keyboard.type("changed:")
+    assert state(page, "app.scene.hits.length") == 1
 
 
 def test_without_scripts_there_is_the_still_picture(open_page: Open) -> None:

@@ -114,6 +114,15 @@ def doubled(graph: Graph, site: str = "blocks.0.mlp.post") -> Graph:
     return rewriter.finish()
 
 
+def rescaled(graph: Graph) -> Graph:
+    """The graph with another scale in its first attention."""
+    rewriter = Rewriter(graph, "Rescale")
+    node = next(node for node in graph.nodes if node.op is ops.attention)
+    words = node.attrs.as_dict() | {"scale": 0.25}
+    rewriter.replace(node, lambda *operands: ops.attention(*operands, **words))
+    return rewriter.finish()
+
+
 def named(*names: str) -> Graph:
     """A graph that bears each name wherever a graph can bear one."""
     builder = Builder(Typing({"other": 4} | dict.fromkeys(names, 3)))

@@ -1,6 +1,6 @@
 // Where the eye is: screen = world * scale + (x, y). Moves are eased unless motion is unwelcome.
 
-export const SMALLEST = 0.01, LARGEST = 3;
+const SMALLEST = 0.01, LARGEST = 3;
 
 export function makeCamera(changed) {
   return { x: 0, y: 0, scale: 1, changed, timer: 0 };

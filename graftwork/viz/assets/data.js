@@ -174,10 +174,6 @@ export function groupsAround(model, cell) {
   return groups;
 }
 
-export function lastWord(path) {
-  return path.slice(path.lastIndexOf(".") + 1);
-}
-
 // What a reader calls a stub: without the module that both are in.
 export function stubName(model, stub, reader) {
   const title = titleOf(model, stub);

@@ -1,10 +1,10 @@
 // The page: builds its parts, and joins keys, pointers and panels to the scene.
 
 import { boxOf, isGroup, isStub, originOf, titleOf, unpack, WORDS } from "./data.js";
-import { shorten } from "./measure.js";
+import { grouped, shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
 import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
-import { firstChild, firstMaker, firstReader, hitTest, makeScene, neighbour, rectOf, reveal, rootOf, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
+import { firstChild, firstMaker, firstReader, hitTest, makeScene, neighbour, rectOf, reveal, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
 import { paint } from "./paint.js";
 import { find } from "./search.js";
 import { button, element, fill } from "./dom.js";
@@ -240,7 +240,7 @@ function search(app) {
   scene.hits = find(model, app.query.value);
   scene.hitSet = new Set(scene.hits.slice(0, 2000).map((cell) => shownAs(scene, cell)));
   app.at = -1;
-  app.count.textContent = app.query.value.trim() ? scene.hits.length.toLocaleString("en") : "";
+  app.count.textContent = app.query.value.trim() ? grouped(scene.hits.length) : "";
   listHits(app);
   redraw(app);
 }

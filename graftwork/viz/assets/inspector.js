@@ -1,8 +1,8 @@
 // The panel that says everything about what is selected.
 
-import { CONSTANT, GROUP, INPUT, OP, OUTPUT, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, makesOf, opOf, opsInside, originOf, readChangesOf, readsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
+import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, makesOf, opOf, opsInside, originOf, readChangesOf, readsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
 import { button, copyText, element, fill } from "./dom.js";
-import { badgeText } from "./measure.js";
+import { badgeText, grouped } from "./measure.js";
 
 const KINDS = ["module", "op", "input", "output", "parameter", "constant"];
 
@@ -18,7 +18,7 @@ export function refreshInspector(inspector) {
   if (cell <= 0) return;
   const close = button("×", "Close (Esc)", () => actions.select(-1), { class: "close" });
   fill(body, head(model, cell), close, [
-    finder(model, cell), changes(model, cell), sites(model, cell, actions), parameter(model, cell),
+    finder(model, cell), changes(model, cell), sites(model, cell), parameter(model, cell),
     attributes(model, cell), reads(scene, cell, actions), makes(scene, cell, actions),
     origin(model, cell), doc(model, cell),
   ]);
@@ -32,13 +32,13 @@ function section(title, ...children) {
 function head(model, cell) {
   const op = opOf(model, cell), kind = model.c.kind[cell], title = titleOf(model, cell);
   const what = kind === OP ? op[0] : isGroup(model, cell) && kind === GROUP
-    ? `${KINDS[kind]}, ${opsInside(model, cell).toLocaleString("en")} ops` : KINDS[kind];
+    ? `${KINDS[kind]}, ${grouped(opsInside(model, cell))} ops` : KINDS[kind];
   return element("header", {}, element("h2", {}, title), element("p", { class: "what" }, what));
 }
 
 // --- how to find it in Python
 
-export function expressionOf(model, cell) {
+function expressionOf(model, cell) {
   const kind = model.c.kind[cell], { quoted } = originOf(model, cell);
   const site = ownSite(model, cell);
   if (site) return model.sites[site];
@@ -88,14 +88,14 @@ function changes(model, cell) {
   const change = model.c.change[cell];
   const inside = isGroup(model, cell) ? badgeText(changesInside(model, cell)) : "";
   if (!change && !inside) return null;
-  const before = model.difference?.before?.[cell] ?? [];
+  const was = model.was[cell] ?? [];
   return section("Change",
     change ? element("p", { class: `change-${change}` }, element("b", {}, SIGNS[change] + " "), WORDS[change]) : null,
     inside ? element("p", {}, `inside: ${inside}`) : null,
-    ...before.map((line) => element("p", { class: "code was" }, line)));
+    was.length ? table(was.map((line) => ["was", line])) : null);
 }
 
-function sites(model, cell, actions) {
+function sites(model, cell) {
   const names = sitesOf(model, cell);
   if (!names.length) return null;
   const inner = model.c.inner[cell];
@@ -107,7 +107,7 @@ function parameter(model, cell) {
   if (model.c.kind[cell] !== PARAMETER) return null;
   const [count, aliases, trainable] = model.parameters[parameterIndex(model, cell)];
   return section("Parameter", table([
-    ["numbers", count === null ? "" : count.toLocaleString("en")],
+    ["numbers", count === null ? "" : grouped(count)],
     ["tied with", aliases.join(", ")],
     ["trainable", trainable ? "yes" : "no"],
   ]));

@@ -2,6 +2,7 @@
 
 import { button, element, fill } from "./dom.js";
 import { SIGNS } from "./data.js";
+import { grouped } from "./measure.js";
 import { axisWord } from "./inspector.js";
 
 export function makeLegend(scene, actions) {
@@ -29,7 +30,7 @@ export function makeDifference(model) {
 }
 
 export function countsOf(model) {
-  return model.difference.counts.map((count, i) => element("span", { class: `change-${i + 1}` }, SIGNS[i + 1] + count.toLocaleString("en")));
+  return model.difference.counts.map((count, i) => element("span", { class: `change-${i + 1}` }, SIGNS[i + 1] + grouped(count)));
 }
 
 const KEYS = [

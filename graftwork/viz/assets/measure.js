@@ -1,18 +1,28 @@
 // How large things are: widths of text, each string measured once, and sizes of boxes.
 
-import { GROUP, INPUT, OP, OUTPUT, SIGNS, attrsOf, changesInside, makesOf, opOf, opsInside, readsOf, sitesOf, stubName, titleOf, typeOf } from "./data.js";
+import { CONSTANT, GROUP, INPUT, OP, SIGNS, attrsOf, changesInside, opOf, opsInside, readsOf, sitesOf, stubName, titleOf, typeOf } from "./data.js";
 
 export const SANS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","DejaVu Sans",sans-serif';
-export const MONO = 'ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace';
+const MONO = 'ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace';
 export const FONTS = {
   title: `600 13px ${SANS}`, soft: `11px ${SANS}`, code: `11px ${MONO}`, chip: `10.5px ${MONO}`,
 };
-const ROW = 17, PAD = 12;
+const ROW = 17, PAD = 12, PLAIN = /^[ -~]*$/;
 
 const ruler = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
+const numbers = new Intl.NumberFormat("en");
+
+export function grouped(count) {
+  return numbers.format(count);
+}
+
+// Text of equal widths is counted; other text is measured, once.
 export function widthOf(text, font) {
+  if ((font === FONTS.code || font === FONTS.chip) && text.length > 1 && PLAIN.test(text)) {
+    return text.length * widthOf("m", font);
+  }
   const key = font + text;
   let width = widths.get(key);
   if (width === undefined) {
@@ -28,12 +38,12 @@ export function shorten(text, limit) {
 }
 
 // The axes of a type as coloured words.
-export function axisWords(model, type) {
+function axisWords(model, type) {
   if (!type.axes.length) return [{ text: type.dtype, axis: -1 }];
   return type.axes.map((axis) => ({ text: axis < 0 ? "?" : shorten(model.axes[axis][1], 40), axis }));
 }
 
-export function wordsWidth(words, font) {
+function wordsWidth(words, font) {
   return words.reduce((sum, word) => sum + widthOf(word.text, font) + 7, -7);
 }
 
@@ -46,7 +56,7 @@ export function contentOf(model, cell, rows) {
   if (kind === GROUP) {
     content.site = sites[0] && sites[0] !== title ? shorten(sites[0], 30) : "";
     const ops = opsInside(model, cell);
-    content.soft = `${ops.toLocaleString("en")} op${ops === 1 ? "" : "s"}`;
+    content.soft = `${grouped(ops)} op${ops === 1 ? "" : "s"}`;
     content.badge = changesInside(model, cell);
   } else if (kind === OP) {
     content.site = sites[0] ? shorten(sites[0], 30) : "";
@@ -67,7 +77,7 @@ function stubRows(model, cell) {
   readsOf(model, cell).forEach((wire, i) => {
     const stub = model.c.wireMaker[wire];
     if (stub < model.outline) return;
-    const constant = model.c.kind[stub] === 5;
+    const constant = model.c.kind[stub] === CONSTANT;
     const type = typeOf(model, wire);
     rows.push({
       cell: stub, wire, mark: constant ? "=" : "◆", name: shorten(stubName(model, stub, cell), 34),

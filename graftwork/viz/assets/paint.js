@@ -1,10 +1,9 @@
 // Painting the scene on a canvas: only what is in sight, in as much detail as can be seen.
 
-import { ADDED, CHANGED, GROUP, INPUT, OP, OUTPUT, REMOVED, SIGNS, isGroup, makesOf, opOf, readsOf } from "./data.js";
+import { ADDED, CHANGED, GROUP, REMOVED, SIGNS, isGroup, makesOf, opOf, readsOf, typeOf } from "./data.js";
 import { axisColour, changeColour } from "./palette.js";
 import { FONTS, SANS, badgeText, shorten, widthOf } from "./measure.js";
 import { cellHasAxis, rootOf } from "./scene.js";
-import { typeOf } from "./data.js";
 
 const RADIUS = 8, MIDDLE = 0.45;
 
@@ -29,7 +28,7 @@ export function paint(context, scene, camera, palette, size) {
 function litWires(scene) {
   const lit = new Set();
   for (const cell of [scene.selected, scene.hovered]) {
-    if (cell < 0 || scene.model.end[cell] - cell > 400) continue;
+    if (cell < 0 || scene.open.has(cell) || scene.model.end[cell] - cell > 400) continue;
     for (let inner = cell; inner < scene.model.end[cell]; inner++) {
       for (const wire of readsOf(scene.model, inner)) lit.add(wire);
       for (const wire of makesOf(scene.model, inner)) lit.add(wire);
@@ -98,11 +97,27 @@ function paintOpen(pen, box, x, y, depth) {
   outline(pen, box.cell, x, y, box.width, box.height, change);
   pen.boxes++;
   if (pen.scale < MIDDLE) return paintFarTitle(pen, box, x, y, 38);
-  let end = text(context, box.content.title, x + 14, y + 19, FONTS.title, palette.text);
+  paintDoors(pen, box, x, y);
+  const left = Math.min(Math.max(x, pen.view.left), x + Math.max(0, box.width - 240)); // stays in sight
+  let end = text(context, box.content.title, left + 14, y + 19, FONTS.title, palette.text);
   if (box.content.site) end = chip(pen, box.content.site, end + 10, y + 19);
   const badge = badgeText(box.content.badge);
   if (badge) text(context, badge, end + 10, y + 19, FONTS.code, palette.soft);
   paintToggle(pen, x + box.width - 20, y + 18, true);
+}
+
+// Where wires come in that are not drawn as lines, the name of what makes them.
+function paintDoors(pen, box, x, y) {
+  const { context, palette } = pen;
+  for (const row of box.content.rows) {
+    const door = box.inner.entries.get(row.wire);
+    if (door === undefined) continue;
+    const label = `${row.mark} ${row.name}`, width = widthOf(label, FONTS.chip) + 12;
+    context.fillStyle = palette.chip;
+    path(context, x + door - width / 2, y - 19, width, 16, 8);
+    context.fill();
+    text(context, label, x + door - width / 2 + 6, y - 10.5, FONTS.chip, palette.soft);
+  }
 }
 
 function paintBox(pen, box, x, y) {

@@ -14,14 +14,9 @@ export function makeScene(model) {
     axis: -1,
     hits: [],
     hitSet: new Set(),
-    listeners: [],
   };
   scene.open.add(0);
   return scene;
-}
-
-export function notify(scene, what) {
-  for (const listener of scene.listeners) listener(what);
 }
 
 export function rootOf(scene) {
