@@ -60,15 +60,6 @@ def _imported(array: Any) -> torch.Tensor:
 
 
 def _shared(array: np.ndarray[Any, Any]) -> torch.Tensor:
-    with warnings.catch_warnings():  # read-only memory is never written: see `owned`
+    with warnings.catch_warnings():  # read-only memory is never written: modules train copies
         warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(array)
-
-
-def owned(array: Any) -> torch.Tensor:
-    """A tensor that may be trained in place: a copy if the array is read-only or immutable."""
-    writable = isinstance(array, torch.Tensor) or (
-        isinstance(array, np.ndarray) and array.flags.writeable
-    )
-    tensor = as_torch(array)
-    return tensor if writable else tensor.clone()

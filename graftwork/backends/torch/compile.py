@@ -18,8 +18,9 @@ from graftwork.ir.graph import Graph
 def to_torch(graph: Graph) -> nn.Module:
     """A trainable module that takes inputs by name and returns a dict of tensors by name.
 
-    Float parameters that the graph calls trainable require gradients and share memory with the
-    graph's store; everything else is a buffer. The names in `state_dict` are the parameter names.
+    Float parameters that the graph calls trainable require gradients and are copies, so that
+    training leaves the source model alone; everything else is a buffer that shares memory with the
+    graph's store. The names in `state_dict` are the parameter names.
     """
     return GraphModule(graph)
 

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 
 from graftwork.backends.engine import lower_graph, readings
-from graftwork.backends.torch.arrays import CARRIER, STORED, as_torch, owned
+from graftwork.backends.torch.arrays import CARRIER, STORED, as_torch
 from graftwork.backends.torch.table import TABLE
 from graftwork.backends.torch.target import TorchTarget
 from graftwork.ir.binding import bind, flatten
@@ -19,9 +19,9 @@ from graftwork.ir.graph import Graph, Parameter, Port
 class GraphModule(nn.Module):
     """A graph as a module: inputs by name in, a dict of tensors by name out.
 
-    `state_dict` has the graph's parameter names, dots and all. Parameters share memory with the
-    graph's store, so training in place trains what the store holds; arrays that cannot be written
-    are copied.
+    `state_dict` has the graph's parameter names, dots and all. A module for training owns copies
+    of what it trains, so that the source model and other graphs of the same store stay as they
+    are; everything else shares memory with the store.
 
     Attributes:
         function: the computation, without parameters, as an fx module of tensors in order.
@@ -73,9 +73,10 @@ def _attach(root: nn.Module, parameter: Parameter, array: Any, train: bool) -> t
         path.append(word)
     while not _free(module, last):
         last += "_"
-    tensor = owned(array) if train else as_torch(array)
+    tensor = as_torch(array)
     if parameter.value.type.dtype.is_float and parameter.trainable:
-        module.register_parameter(last, nn.Parameter(tensor, requires_grad=train))
+        owned = tensor.clone() if train else tensor
+        module.register_parameter(last, nn.Parameter(owned, requires_grad=train))
     else:
         module.register_buffer(last, tensor)
     return (*path, last)
