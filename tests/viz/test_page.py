@@ -83,6 +83,7 @@ def test_search_finds_reveals_and_selects(open_page: Open) -> None:
     for words in ("blocks.7.attn.pattern inside", "model.layers.7.attn", "model.py:7", "aten.sdpa"):
         assert words in text
     assert "heads:2" in text
+    assert state(page, "[...app.scene.hitSet].includes(app.scene.selected)") is True
     x, y = point_of(page, "attention")
     assert 232 < x < 940
     assert 46 < y < 800

@@ -150,6 +150,7 @@ function fit(app) {
 // --- doing
 
 function refresh(app) {
+  markHits(app.scene);
   refreshOutline(app.outline);
   redraw(app);
 }
@@ -160,7 +161,7 @@ function select(app, cell, show = false) {
   scene.selected = cell;
   refreshInspector(app.inspector);
   if (cell >= 0 && show) {
-    reveal(scene, cell);
+    if (reveal(scene, cell)) markHits(scene);
     lookAt(app, boxOf(model, cell));
   }
   refreshOutline(app.outline);
@@ -238,11 +239,16 @@ function changedCells(model) {
 function search(app) {
   const { scene, model } = app;
   scene.hits = find(model, app.query.value);
-  scene.hitSet = new Set(scene.hits.slice(0, 2000).map((cell) => shownAs(scene, cell)));
+  markHits(scene);
   app.at = -1;
   app.count.textContent = app.query.value.trim() ? grouped(scene.hits.length) : "";
   listHits(app);
   redraw(app);
+}
+
+// Marks hits, or the closed groups that hide them.
+function markHits(scene) {
+  scene.hitSet = new Set(scene.hits.slice(0, 2000).map((cell) => shownAs(scene, cell)));
 }
 
 function listHits(app) {
