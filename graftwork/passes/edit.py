@@ -27,6 +27,13 @@ Where: TypeAlias = Mapping[str, At]
 Site: TypeAlias = str | Selector
 
 
+def summary(array: Any) -> str:
+    """An array in a few words, for the reprs of passes."""
+    if array is None or isinstance(array, str | tuple | list):
+        return repr(array)
+    return f"<array of shape {np.shape(array)}>"
+
+
 SAME_ARRAY = cmp_using(eq=lambda a, b: _same_array(a, b))
 """How fields that hold an array or None compare: by contents."""
 

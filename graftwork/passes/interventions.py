@@ -16,7 +16,7 @@ from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, edit_sites, given_array
+from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, edit_sites, given_array, summary
 from graftwork.passes.source import Sources
 from graftwork.passes.trace import Function, as_graph, inline
 
@@ -36,7 +36,7 @@ class Ablate(Pass):
 
     site: Site
     where: Where | None = None
-    mean: Any = field(default=None, eq=SAME_ARRAY, hash=False)
+    mean: Any = field(default=None, eq=SAME_ARRAY, hash=False, repr=summary)
     resample: str | None = None
     key: int | None = None
     count: int | None = None
@@ -100,7 +100,7 @@ class Steer(Pass):
     """
 
     site: Site
-    vector: Any = field(eq=SAME_ARRAY, hash=False)
+    vector: Any = field(eq=SAME_ARRAY, hash=False, repr=summary)
     scale: float = 1.0
     where: Where | None = None
     count: int | None = None

@@ -13,7 +13,7 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.ir.types import Type
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, given_array
+from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, given_array, summary
 from graftwork.passes.source import Sources
 
 
@@ -34,7 +34,7 @@ class Patch(Pass):
     site: Site
     where: Where | None = None
     source: str | None = None
-    value: Any = field(default=None, eq=SAME_ARRAY, hash=False)
+    value: Any = field(default=None, eq=SAME_ARRAY, hash=False, repr=summary)
     input: str | None = None
     count: int | None = None
 

@@ -20,7 +20,8 @@ class DropDead(Pass):
 
     Attributes:
         merge_sites: take out sites that reach no output too.
-        parameters: take out parameters that nothing reads.
+        parameters: take out trained parameters that nothing reads; buffers and constants that
+            nothing reads go anyway.
     """
 
     promise: ClassVar[str] = "bitwise"
@@ -32,11 +33,11 @@ class DropDead(Pass):
     def __call__(self, graph: Graph) -> Graph:
         kept = frozenset[Value]() if self.merge_sites else sited(graph)
         new = sweep(graph, lambda region: _live(region, kept))
-        if self.parameters:
-            read = {value for node in new.nodes for value in node.inputs}
-            read |= kept | {port.value for port in new.outputs}
-            used = tuple(p for p in new.parameters if p.value in read)
-            new = new if len(used) == len(new.parameters) else new.evolve(parameters=used)
+        read = {value for node in new.nodes for value in node.inputs}
+        read |= kept | {port.value for port in new.outputs}
+        trained = not self.parameters
+        used = tuple(p for p in new.parameters if p.value in read or (trained and p.trainable))
+        new = new if len(used) == len(new.parameters) else new.evolve(parameters=used)
         axes = _used_axes(new)
         return new if len(axes) == len(new.axes) else new.evolve(axes=axes)
 

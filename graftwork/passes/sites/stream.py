@@ -102,16 +102,21 @@ class Flow:
         while stack:
             value = stack.pop()
             inner = self.producer(self.through(value))
-            alone = inner is not None and inner.op.name == "add"
-            if alone and inner is not None and self._private(inner):
+            if inner is not None and inner.op.name == "add" and self._joins(inner):
                 stack.extend(reversed(inner.inputs))
             else:
                 found.append(value)
         return found
 
-    def _private(self, node: Node) -> bool:
+    def _joins(self, node: Node) -> bool:
+        """Whether a sum is a part of a larger one: read once, and of terms that are all whole.
+
+        A bias, which lacks axes, belongs to what it is added to.
+        """
         (value,) = node.outputs
-        return value not in self.index.outputs and sum(1 for _ in self.users(value)) == 1
+        whole = all(read.type.axis_set == value.type.axis_set for read in node.inputs)
+        alone = value not in self.index.outputs and sum(1 for _ in self.users(value)) == 1
+        return whole and alone
 
 
 def step_at(flow: Flow, node: Node) -> Step | None:
