@@ -33,7 +33,8 @@ from graftwork.testing.evaluators import Array, evaluated
 from graftwork.testing.grown import Motif, Sample
 from graftwork.testing.running import Inputs, Refusal, run_on
 from graftwork.testing.strategies import graphs as random_graphs
-from graftwork.testing.strategies import samples
+from graftwork.testing.strategies import planted, samples
+from graftwork.testing.values import KINDS
 
 BACKENDS = ("torch", "jax", "onnx")
 
@@ -47,6 +48,7 @@ def check_pass(
     promise: str | None = None,
     idempotent: bool | None = None,
     backends: Sequence[str] = (),
+    kinds: Sequence[int] = KINDS,
     max_examples: int = 50,
 ) -> None:
     """Hold a pass to what it promises, on many graphs.
@@ -62,6 +64,7 @@ def check_pass(
             "tolerance" for a plain function.
         idempotent: None for what the pass says of itself.
         backends: to run the results on, as well as on numpy.
+        kinds: of inputs; see `inputs_for`.
         max_examples: so many random graphs.
 
     Raises:
@@ -71,7 +74,7 @@ def check_pass(
     twice = getattr(applied, "idempotent", False) if idempotent is None else idempotent
 
     def check(graph: Graph) -> None:
-        _check_once(applied, graph, kept, twice, backends)
+        _check_once(applied, graph, kept, twice, backends, kinds)
 
     if isinstance(graphs, Sequence):
         for graph in graphs:
@@ -97,8 +100,9 @@ def _on_many(
 
 
 def _check_once(
-    applied: GraphPass, graph: Graph, promise: str, twice: bool, backends: Sequence[str]
-) -> None:
+    applied: GraphPass, graph: Graph, promise: str, twice: bool, backends: Sequence[str],
+    kinds: Sequence[int],
+) -> None:  # fmt: skip
     before = digest(graph, origins=True)
     after = applied(graph)
     assert digest(graph, origins=True) == before, f"the graph given has changed:\n{graph}"
@@ -112,7 +116,7 @@ def _check_once(
         again = applied(after)
         assert equal(again, after), f"a second time changes it again:\n{graph}\n{after}\n{again}"
     if promise != "changes":
-        assert_equivalent(graph, after, promise=promise, backends=backends)
+        assert_equivalent(graph, after, promise=promise, backends=backends, kinds=kinds)
 
 
 def promise_of(applied: GraphPass) -> str:
@@ -141,6 +145,7 @@ def check_rule(
     applied: GraphPass,
     *,
     promise: str | None = None,
+    kinds: Sequence[int] = KINDS,
     max_examples: int = 50,
 ) -> None:
     """Hold a pass to its promise on graphs in which the pattern of one of its rules is planted.
@@ -149,6 +154,7 @@ def check_rule(
         motif: builds the pattern from a `Draw`: operands, axes and attributes are drawn.
         applied: the pass that has the rule.
         promise: see `check_pass`.
+        kinds: of inputs; see `inputs_for`.
         max_examples: so many random graphs.
 
     Raises:
@@ -161,9 +167,12 @@ def check_rule(
         seen.append(not equal(graph, after))
         return after
 
-    planted = random_graphs(motifs=[motif], max_nodes=4)
     kept = promise or promise_of(applied)
-    _on_many(planted, lambda graph: _check_once(watched, graph, kept, False, ()), max_examples)
+    _on_many(
+        planted(motif),
+        lambda graph: _check_once(watched, graph, kept, False, (), kinds),
+        max_examples,
+    )
     assert any(seen), f"{name_of(applied)} never changes a graph that has this pattern"
 
 

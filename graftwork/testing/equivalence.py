@@ -135,11 +135,13 @@ def assert_same_bits(expected: Ports, found: Ports, whose: str) -> None:
             raise AssertionError(f"{message}, not {base[first]!r}")
 
 
-def typical_inputs(graph: Graph, count: int = 2) -> Iterator[dict[str, Array]]:
+def typical_inputs(
+    graph: Graph, count: int = 2, kinds: Sequence[int] = KINDS
+) -> Iterator[dict[str, Array]]:
     """A few inputs, each of another size and kind; other graphs begin with other kinds."""
     first = len(graph.nodes)
     for seed in range(first, first + count):
-        kind = KINDS[seed % len(KINDS)]
+        kind = kinds[seed % len(kinds)]
         wanted = {name: (seed + 1 + i) % 4 for i, name in enumerate(graph.symbols)}
         data = {port.name: (kind, 10 * seed + i) for i, port in enumerate(graph.inputs)}
         yield inputs_at(graph, symbol_sizes(graph, wanted), data)
@@ -152,6 +154,7 @@ def assert_equivalent(
     backends: Sequence[str] = (),
     promise: str = "tolerance",
     inputs: Inputs | None = None,
+    kinds: Sequence[int] = KINDS,
 ) -> None:
     """Two graphs give the same on the same inputs.
 
@@ -161,12 +164,13 @@ def assert_equivalent(
         backends: "jax", "torch", "onnx": b must give the same there too, or be refused.
         promise: "bitwise", or "tolerance": b may be off by as much as other roundings may move a,
             both in their own dtypes and in float64, and has NaN where a has.
-        inputs: what to run on; None for inputs of every kind.
+        inputs: what to run on; None for some of every kind.
+        kinds: of those; see `inputs_for`.
 
     Raises:
         AssertionError: shows where they differ, and both graphs.
     """
-    for given in [inputs] if inputs is not None else typical_inputs(a):
+    for given in [inputs] if inputs is not None else typical_inputs(a, kinds=kinds):
         try:
             _compare(a, b, given, promise)
             expected = Expected.of(a, given) if backends else None

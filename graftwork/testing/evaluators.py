@@ -35,7 +35,7 @@ def _names(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_NUDGE = 4  # units in the last place
+_NUDGE = 8  # units in the last place
 _EXACT = _names(
     "neg abs sign floor ceil round trunc maximum minimum select cast bitcast stop_gradient "
     "constant iota size rename split merge broadcast index slice concat pad flip max min sort "
@@ -162,7 +162,8 @@ class Perturbed(At):
     def _inexact(self, array: Array) -> Array:
         """Numbers that narrower dtypes round are off by as much."""
         steps = self.rng.uniform(-self.constants, self.constants, array.shape)
-        return np.where(array * 1024 == np.rint(array * 1024), array, array * (1 + steps))
+        moved = (array * (1 + steps)).astype(array.dtype)
+        return np.where(array * 1024 == np.rint(array * 1024), array, moved)
 
     def _signless(self, array: Array) -> Array:
         """Zeros of either sign."""

@@ -34,6 +34,7 @@ _AXES = ("a", "b", "batch", "one", "embed", "none", "kv seq", "ß", '"', "heads"
 _PORTS = ("x", "self", "input ids", "clean.x", "graph", 'a"b', "class", "é", "0", "new\nline")
 _MODULES = ("", "h.0.attn", "h.0.mlp", 'odd "name" # 1', "</script>")
 _MOST_OUTPUTS = 4
+_ECHO, WRITE_MOTIF = 5, 6  # what the first number of an instruction may say; else it samples an op
 
 
 @frozen(eq=False)
@@ -162,10 +163,10 @@ def grown_graph(
 
 
 def _follow(scope: Scope, step: Choices, ops: Sequence[Op], motifs: Sequence[Motif]) -> None:
-    kind = step.below(8 if motifs else 6)
-    if kind == 5 and scope.builder.nodes:
+    kind = step.below(WRITE_MOTIF + 2 if motifs else WRITE_MOTIF)
+    if kind == _ECHO and scope.builder.nodes:
         _echo(scope, step)
-    elif kind > 5:
+    elif kind >= WRITE_MOTIF:
         motif = step.pick(*motifs)
         attempt(scope, lambda: (motif(Sampler(scope, step, ops)),))
     else:

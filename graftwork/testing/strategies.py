@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Graph
 from graftwork.ir.op import Op
-from graftwork.testing.grown import Motif, Sample, grown_graph, sample_of
+from graftwork.testing.grown import WRITE_MOTIF, Motif, Sample, grown_graph, sample_of
 from graftwork.testing.values import KINDS, inputs_at, symbol_sizes
 
 _SMALL = st.integers(0, 255)
@@ -44,6 +44,18 @@ def graphs(
         lambda header, steps: grown_graph(header, steps, ops, motifs, frozenset(dtypes)),
         _NUMBERS,
         st.lists(instruction, max_size=max_nodes),
+    )
+
+
+def planted(motif: Motif) -> st.SearchStrategy[Graph]:
+    """Small random graphs whose last instruction writes a motif."""
+    return st.builds(
+        lambda header, steps, numbers: grown_graph(
+            header, [*steps, [WRITE_MOTIF, *numbers]], motifs=[motif]
+        ),
+        _NUMBERS,
+        st.lists(_at_least_one(), max_size=2),
+        _NUMBERS,
     )
 
 

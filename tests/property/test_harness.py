@@ -105,7 +105,7 @@ def drawn(name: str, zero: float | None = None) -> Callable[[Draw], Term]:
     """A motif: an op on floats, or a float and a number."""
 
     def write(draw: Any) -> Term:
-        x = draw.operand(FLOATS)
+        x = draw.operand(FLOATS, binds=2, least=2)
         if zero is not None:
             return REGISTRY[name](x, zero)
         if name == "merge":
@@ -128,7 +128,7 @@ def drawn(name: str, zero: float | None = None) -> Callable[[Draw], Term]:
         (times_zero, drawn("mul", 0.0)),
         (split_backward, drawn("merge")),
         (cast_away, drawn("cast")),
-        (swapped, drawn("sub")),
+        (swapped, drawn("sub", 2.0)),
         (one_step_short, drawn("sort")),
     ],
     ids=lambda item: getattr(item, "__name__", ""),

@@ -14,7 +14,7 @@ assert ops
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_every_op_maps_over_axes_that_it_does_not_bind(name: str) -> None:
-    check_op(REGISTRY[name], max_examples=5)
+    check_op(REGISTRY[name], max_examples=3)
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -23,7 +23,7 @@ def test_every_op_draws_samples_that_it_accepts(name: str) -> None:
     assert op.sample is not None
     refused = []
 
-    @settings(max_examples=10)
+    @settings(max_examples=6)
     @given(st.lists(st.integers(0, 255), max_size=40))
     def draw(numbers: list[int]) -> None:
         refused.append(sample_of(op, numbers) is None)
