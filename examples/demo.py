@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import resource
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -66,9 +67,27 @@ def headline(number: int, title: str) -> None:
     console.print(f"\n[bold]{number}. {title}[/bold]")
 
 
-def peak_memory() -> float:
-    """The most memory that this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def resident() -> int:
+    """The memory that this process holds now, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@contextlib.contextmanager
+def memory_growth() -> Iterator[list[int]]:
+    """How many bytes the process grew by at most while the body ran, by watching it."""
+    start, done, growth = resident(), threading.Event(), [0]
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            growth[0] = max(growth[0], resident() - start)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield growth
+    finally:
+        done.set()
+        watcher.join()
 
 
 @contextlib.contextmanager
@@ -118,15 +137,15 @@ class Demo:
         headline(1, "Convert")
         size = sum(q.numel() * q.element_size() for q in self.model.parameters())
         sample = {n: torch.from_numpy(a) for n, a in self.encode([FRANCE, ITALY]).items()}
-        before, start = peak_memory(), time.perf_counter()
-        with step("converting with batch and seq dynamic"):
+        start = time.perf_counter()
+        with step("converting with batch and seq dynamic"), memory_growth() as growth:
             graph = gw.from_torch(
                 self.model, kwargs=sample, axes=dict.fromkeys(sample, "batch seq")
             )
-        took, added = time.perf_counter() - start, peak_memory() - before
+        took = time.perf_counter() - start
         console.print(
             f"{len(graph.nodes)} nodes, {len(graph.parameters)} parameters, {len(graph.sites)} "
-            f"sites; {took:.1f} s; peak memory grew by {added / 1e6:.0f} MB beside a model of "
+            f"sites; {took:.1f} s; memory grew by {growth[0] / 1e6:.0f} MB at most, beside a model of "
             f"{size / 1e6:.0f} MB"
         )
         console.print("axes: " + ", ".join(f"{a}={s}" for a, s in graph.axes.items()))

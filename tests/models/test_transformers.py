@@ -119,6 +119,16 @@ def test_interventions_at_every_kind_of_site(name: str, attention: str) -> None:
         assert attentions == whole - (word == "attn.pattern")
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_inductor_agrees_with_the_model(name: str) -> None:
+    model, graph = converted(name, "sdpa")
+    given = inputs(name, (3, 11))
+    with torch.no_grad():
+        expected = model(**given).logits.numpy()
+    found = logits(gw.compile(graph, backend="torch"), given)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_one_recipe_gives_the_same_numbers_on_eager_and_fused_attention() -> None:
     recipe = [
         p.Ablate("blocks.0.attn.z", where={"heads": 1}),
