@@ -145,8 +145,8 @@ class Demo:
         took = time.perf_counter() - start
         console.print(
             f"{len(graph.nodes)} nodes, {len(graph.parameters)} parameters, {len(graph.sites)} "
-            f"sites; {took:.1f} s; memory grew by {growth[0] / 1e6:.0f} MB at most, beside a model of "
-            f"{size / 1e6:.0f} MB"
+            f"sites; {took:.1f} s; memory grew by {growth[0] / 1e6:.0f} MB at most, "
+            f"beside a model of {size / 1e6:.0f} MB"
         )
         console.print("axes: " + ", ".join(f"{a}={s}" for a, s in graph.axes.items()))
         console.print("block 7 as text:")
