@@ -14,7 +14,7 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.types import Typing
 from graftwork.passes.cleanup import Cleanup
 
-ROUNDS = {10_000: 9, 100_000: 5, 1_000_000: 3}  # by number of nodes
+ROUNDS = {10_000: 9, 100_000: 5, 1_000_000: 2}  # by number of nodes
 BASE, JUDGED = 10_000, 100_000
 FAST = report.Target(100_000, "nodes/s", at_least=True)
 
