@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks import __main__ as entry
 from benchmarks import native, report, timing
 
 TINY = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 64, "vocab_size": 101}
@@ -70,3 +71,37 @@ def test_the_table_is_markdown_of_equal_lines():
     lines = report.table([report.Figure("a", "1"), report.Figure("longer", "")]).splitlines()
     assert len(lines) == 4
     assert len({(len(line), line.count("|")) for line in lines}) == 1
+
+
+@pytest.fixture
+def workloads(monkeypatch, tmp_path):
+    """Two quick workloads, and a page of their own."""
+    figure = report.Figure("answer", "42")
+    chosen = {"good": lambda: [figure], "other": lambda: [figure]}
+    monkeypatch.setattr(entry, "WORKLOADS", chosen)
+    monkeypatch.setattr(entry, "RESULTS", tmp_path / "results.md")
+    return chosen
+
+
+def run(monkeypatch, *names: str) -> int:
+    monkeypatch.setattr("sys.argv", ["benchmarks", *names])
+    return entry.main()
+
+
+def test_a_full_run_prints_and_writes_the_page(workloads, monkeypatch, capsys):
+    assert run(monkeypatch) == 0
+    assert capsys.readouterr().out in entry.RESULTS.read_text()
+    assert entry.RESULTS.read_text().count("answer") == len(workloads)
+
+
+def test_a_partial_run_prints_and_leaves_the_page(workloads, monkeypatch, capsys):
+    assert run(monkeypatch, "good") == 0
+    assert "answer" in capsys.readouterr().out
+    assert not entry.RESULTS.exists()
+
+
+def test_a_failing_workload_fails_the_run_and_spares_the_others(workloads, monkeypatch, capsys):
+    workloads["other"] = lambda: 1 / 0
+    assert run(monkeypatch) == 1
+    assert "answer" in capsys.readouterr().out
+    assert not entry.RESULTS.exists()
