@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from zoo import CASES, FAMILIES, axes, build, inputs
+from zoo import CASES, FAMILIES, axes, build, inputs, tolerance
 
 import graftwork as gw
 from graftwork import passes as p
@@ -25,7 +25,13 @@ pytestmark = pytest.mark.xdist_group("models")
 @cache
 def converted(name: str, attention: str) -> tuple[Any, gw.Graph]:
     model = build(name, attention)
-    return model, gw.from_torch(model, kwargs=inputs(name, TRACED), axes=axes(name))
+    return model, gw.from_torch(model, kwargs=given_to(name, attention, TRACED), axes=axes(name))
+
+
+def given_to(name: str, attention: str, sizes: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """Inputs in the dtype of the model."""
+    exact = FAMILIES[name].is_exact(attention)
+    return inputs(name, sizes, torch.float64 if exact else torch.float32)
 
 
 def logits(program: gw.Program, given: Any) -> np.ndarray:
@@ -38,16 +44,16 @@ def test_every_backend_agrees_with_the_model_at_other_sizes(name: str, attention
     verify(graph)
     module = gw.to_torch(graph)
     programs = {b: gw.compile(graph, backend=b) for b in ("numpy", "jax", "onnx")}
-    tolerance = FAMILIES[name].tolerance
+    close = tolerance(name, attention)
     for sizes in OTHERS:
-        given = inputs(name, sizes)
+        given = given_to(name, attention, sizes)
         with torch.no_grad():
             expected = model(**given).logits.numpy()
             ours = module(**given)["logits"].numpy()
-        np.testing.assert_allclose(ours, expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(ours, expected, rtol=close, atol=close)
         for backend, program in programs.items():
             np.testing.assert_allclose(
-                logits(program, given), expected, rtol=tolerance, atol=tolerance, err_msg=backend
+                logits(program, given), expected, rtol=close, atol=close, err_msg=backend
             )
 
 
@@ -94,7 +100,7 @@ def test_text_and_folders_bring_the_graph_back(name: str, attention: str, tmp_pa
     assert equal(gw.parse(str(graph)), graph)
     gw.save(graph, tmp_path / "model")
     again = gw.load(tmp_path / "model")
-    given = inputs(name, (2, 5))
+    given = given_to(name, attention, (2, 5))
     np.testing.assert_array_equal(
         logits(gw.compile(again, "numpy"), given), logits(gw.compile(graph, "numpy"), given)
     )
@@ -103,7 +109,7 @@ def test_text_and_folders_bring_the_graph_back(name: str, attention: str, tmp_pa
 @each_case
 def test_interventions_at_every_kind_of_site(name: str, attention: str) -> None:
     _, graph = converted(name, attention)
-    given = inputs(name, (2, 5))
+    given = given_to(name, attention, (2, 5))
     base = logits(gw.compile(graph, "numpy"), given)
     stack = FAMILIES[name].stacks[-1]
     block = f"{stack}blocks.1"

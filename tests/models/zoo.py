@@ -20,6 +20,7 @@ COMMON: dict[str, Any] = {
 GROUPED: dict[str, Any] = {**COMMON, "num_key_value_heads": 2}
 NARROW: dict[str, Any] = {**GROUPED, "head_dim": 8}
 Sizes = tuple[int, int]  # batch, seq
+EXACT, CLOSE = 1e-9, 1e-5
 
 
 @frozen
@@ -34,13 +35,19 @@ class Family:
             from `seq` to `kv_seq`, the padding mask once, and square weights.
         stacks: prefixes of its stacks of blocks.
         attention: which implementations it has.
+        eager_casts: its eager attention computes the softmax in float32.
     """
 
     make: Callable[..., Any]
-    tolerance: float = 1e-9
+    tolerance: float = EXACT
     renames: Mapping[tuple[str, str], int] = {("seq", "kv_seq"): 5}
     stacks: tuple[str, ...] = ("",)
     attention: tuple[str, ...] = ("sdpa", "eager")
+    eager_casts: bool = False
+
+    def is_exact(self, attention: str) -> bool:
+        """Whether the model computes all in the dtype of its weights."""
+        return self.tolerance == EXACT and not (self.eager_casts and attention == "eager")
 
 
 def _gpt2(**options: Any) -> Any:
@@ -80,29 +87,29 @@ def _plain(model: str, config: str, settings: Mapping[str, Any]) -> Callable[...
 
 FAMILIES: Mapping[str, Family] = {
     "gpt2": Family(_gpt2),
-    "gpt_neox": Family(_plain("GPTNeoXForCausalLM", "GPTNeoXConfig", COMMON), 1e-5),
-    "llama": Family(_plain("LlamaForCausalLM", "LlamaConfig", GROUPED), 1e-5),
-    "mistral": Family(_plain("MistralForCausalLM", "MistralConfig", GROUPED), 1e-5),
-    "qwen2": Family(_plain("Qwen2ForCausalLM", "Qwen2Config", GROUPED), 1e-5),
-    "qwen3": Family(_plain("Qwen3ForCausalLM", "Qwen3Config", NARROW), 1e-5),
+    "gpt_neox": Family(_plain("GPTNeoXForCausalLM", "GPTNeoXConfig", COMMON), CLOSE),
+    "llama": Family(_plain("LlamaForCausalLM", "LlamaConfig", GROUPED), CLOSE),
+    "mistral": Family(_plain("MistralForCausalLM", "MistralConfig", GROUPED), CLOSE),
+    "qwen2": Family(_plain("Qwen2ForCausalLM", "Qwen2Config", GROUPED), CLOSE),
+    "qwen3": Family(_plain("Qwen3ForCausalLM", "Qwen3Config", NARROW), CLOSE),
     "gemma2": Family(
         _plain("Gemma2ForCausalLM", "Gemma2Config", {**NARROW, "query_pre_attn_scalar": 8}),
-        1e-5,
+        CLOSE,
         attention=("eager",),
     ),
-    "opt": Family(_opt),
+    "opt": Family(_opt, eager_casts=True),
     "bert": Family(
         _plain("BertForMaskedLM", "BertConfig", COMMON),
         renames={("seq", "kv_seq"): 5, ("embed", "embed_2"): 1},
     ),
     "t5": Family(
         _t5,
-        1e-5,
+        CLOSE,
         renames={("seq", "kv_seq"): 5, ("decoder_seq", "kv_seq_2"): 4},
         stacks=("encoder.", "decoder."),
         attention=("eager",),
     ),
-    "vit": Family(_vit, renames={("seq", "kv_seq"): 4}),
+    "vit": Family(_vit, renames={("seq", "kv_seq"): 4}, eager_casts=True),
 }
 CASES = [(name, attention) for name, f in FAMILIES.items() for attention in f.attention]
 
@@ -111,15 +118,19 @@ def build(name: str, attention: str) -> Any:
     torch.manual_seed(0)
     family = FAMILIES[name]
     model = family.make(attn_implementation=attention).eval()
-    return model.double() if family.tolerance == 1e-9 else model
+    return model.double() if family.is_exact(attention) else model
 
 
-def inputs(name: str, sizes: Sizes) -> dict[str, torch.Tensor]:
+def tolerance(name: str, attention: str) -> float:
+    return EXACT if FAMILIES[name].is_exact(attention) else CLOSE
+
+
+def inputs(name: str, sizes: Sizes, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
     """Inputs of a batch and a sequence length; the last tokens of the first row are padding."""
     batch, seq = sizes
     generator = torch.Generator().manual_seed(100 * batch + seq)
     if name == "vit":
-        return {"pixel_values": torch.randn(batch, 3, 32, 32, generator=generator).double()}
+        return {"pixel_values": torch.randn(batch, 3, 32, 32, generator=generator).to(dtype)}
     ids = torch.randint(0, 99, (batch, seq), generator=generator)
     mask = torch.ones_like(ids)
     mask[0, 1 + seq // 2 :] = 0

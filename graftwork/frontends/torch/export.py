@@ -261,6 +261,7 @@ def _run_export(
         program = torch.export.export(
             wrapper, (sample,), dynamic_shapes={"arguments": dims}, strict=False
         )
+    _let_go()
     return decomposed(program)
 
 
@@ -275,7 +276,17 @@ def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedPr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain: torch.export.ExportedProgram = program.run_decompositions(table)
+    _let_go()
     return plain
+
+
+def _let_go() -> None:
+    """Let torch forget the traced tensors, which it would keep until the next export."""
+    from torch.fx.experimental import proxy_tensor
+
+    kept = getattr(proxy_tensor, "_FAKE_TENSOR_ID_TO_PROXY_MAP_FOR_EXPORT", None)
+    if kept is not None:
+        kept.clear()
 
 
 @contextlib.contextmanager

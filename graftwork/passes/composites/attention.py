@@ -46,6 +46,12 @@ def _added_twice(p: Variables, scores: Term) -> Term:
     return scores + p.value("bias", "key", scores.dtype) + p.value("mask", "key", scores.dtype)
 
 
+def _shifted(p: Variables, scores: Term) -> Term:
+    """A bias that is one number, mostly zero, where other layers have a table."""
+    shift = p.number("shift", 0.5, scores.dtype)
+    return scores + shift + p.value("mask", "key", scores.dtype)
+
+
 def _kept(p: Variables, scores: Term) -> Term:
     return ops.select(p.value("mask", "key", "bool"), scores, p.number("dark", -1e9, scores.dtype))
 
@@ -56,7 +62,15 @@ def _hidden(p: Variables, scores: Term) -> Term:
 
 _SCALES: tuple[Step, ...] = (_scaled, _shrunk, _plain)
 _CAPS: tuple[Step, ...] = (_plain, _capped)
-_MASKS: tuple[Step, ...] = (_added_twice, _added, _added_rows, _kept, _hidden, _plain)
+_MASKS: tuple[Step, ...] = (
+    _shifted,
+    _added_twice,
+    _added,
+    _added_rows,
+    _kept,
+    _hidden,
+    _plain,
+)
 
 
 def _attention(scale: Step, cap: Step, mask: Step, *, wide: bool, shared: bool) -> Rule:
@@ -104,6 +118,8 @@ def _mask(found: Found, mask: Step) -> tuple[Term, ...]:
         return ()
     if mask is _hidden:
         return (ops.not_(found["mask"]),)
+    if mask is _shifted:
+        return (found["mask"] + found.match.numbers["shift"],)
     return (found["bias"] + found["mask"] if mask is _added_twice else found["mask"],)
 
 
