@@ -49,6 +49,7 @@ def load() -> tuple[Any, Any]:
     model = transformers.AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=name, dtype=torch.float32
     )
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     return tokenizer, model.eval()
 
 
@@ -115,7 +116,7 @@ class Demo:
         self.graph = self.convert()
 
     def encode(self, text: str | list[str]) -> Inputs:
-        encoded = self.tokenizer(text, return_tensors="np")
+        encoded = self.tokenizer(text, return_tensors="np", padding=True)
         return {name: np.atleast_2d(encoded[name]) for name in ("input_ids", "attention_mask")}
 
     def native(self, inputs: Inputs) -> np.ndarray:
@@ -289,7 +290,7 @@ class Demo:
         headline(5, "Linearize an MLP, steer before it, export")
         layer, scale = 9, 4.0
         block = self.layers[layer]
-        prompts = self.encode([FRANCE + " called Paris", ITALY + " called Rome and"])
+        prompts = self.encode([FRANCE + " called Paris", ITALY + " called Rome, and", "Rome is"])
         vector = torch.randn(576, generator=torch.Generator().manual_seed(0))
         steer = p.Steer(f"blocks.{layer}.resid_mid", vector.numpy(), scale=scale)
         graph = self.graph.apply(p.Linearize(f"blocks.{layer}.mlp"), steer)
@@ -322,7 +323,7 @@ class Demo:
             nonlinear = self.native(prompts)
         shape = tuple(prompts["input_ids"].shape)
         console.print(
-            f"traced with batch 2, run by ONNX Runtime at {shape}; differs from torch.func.jvp's "
+            f"traced at batch 2 and length 5, run by ONNX Runtime at {shape}; differs from torch.func.jvp's "
             f"expansion by {np.abs(logits - expected).max():.1e}, from the nonlinear run by "
             f"{np.abs(logits - nonlinear).max():.2f}"
         )
