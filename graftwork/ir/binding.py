@@ -51,7 +51,7 @@ def bind(graph: Graph, inputs: Mapping[str, Any]) -> Binding:
     given = dict(flatten(inputs))
     names = [port.name for port in graph.inputs]
     for name in given:
-        if name not in names:
+        if name not in names and not _is_spare(name, names):
             raise InputError(f"there is no input {name!r}{nearest(name, names)}")
     missing = [name for name in names if name not in given]
     if missing:
@@ -62,6 +62,12 @@ def bind(graph: Graph, inputs: Mapping[str, Any]) -> Binding:
         _check(graph, port, shape, known)
     _check_guards(graph, known)
     return Binding({name: given[name] for name in names}, known)
+
+
+def _is_spare(name: str, names: list[str]) -> bool:
+    """An input of the model, given to a source run that does not need to read it."""
+    run, _, word = name.partition(".")
+    return word in names and any(known.startswith(f"{run}.") for known in names)
 
 
 def _shape(port: Port, array: Any) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from graftwork.ir.errors import (
     StorageError,
     UnreachableEditError,
 )
-from graftwork.ir.graph import Graph
+from graftwork.ir.graph import Graph, Port, Value
 from graftwork.ir.sites import Site
 from graftwork.passes.recipe import load_recipe, save_recipe
 
@@ -109,6 +109,18 @@ def test_patch_from_a_source_run_an_array_and_an_input() -> None:
     close(run(array, x=X), hooked(X, {"pre": only}))
     taken = model().apply(p.Patch("blocks.0.resid_pre", where={"seq": 2}, input="given"))
     close(run(taken, x=X, given=(Y * 1.5)[at]), expected)
+
+
+def test_a_source_run_may_be_given_all_inputs_of_the_model() -> None:
+    graph = model()
+    x = graph.inputs[0]
+    unused = Port("mask", Value(x.value.type, "mask"), x.layout)
+    graph = graph.evolve(inputs=(x, unused)).apply(p.Patch("blocks.0.mlp.post", source="same"))
+    assert [port.name for port in graph.inputs] == ["x", "mask", "same.x"]
+    given = {"x": X, "mask": X}
+    close(run(graph, **given, same=given), hooked(X))
+    with pytest.raises(InputError, match="no input 'same.y'"):
+        run(graph, **given, same={**given, "y": X})
 
 
 def test_a_patch_of_a_run_by_itself_changes_nothing() -> None:

@@ -53,5 +53,5 @@ def test_all_rules_together_find_the_same(rule):
     verify(after)
     ops = [node.op.name for node in after.nodes]
     assert rule.name in ops
-    assert len(ops) <= 2
+    assert len([op for op in ops if op != "constant"]) <= 2
     assert str(Recover()(after)) == str(after)
