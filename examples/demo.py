@@ -324,8 +324,8 @@ class Demo:
         shape = tuple(prompts["input_ids"].shape)
         console.print(
             f"traced at batch 2 and length 5, run by ONNX Runtime at {shape}; differs from "
-            f"torch.func.jvp's expansion by {np.abs(logits - expected).max():.1e}, from the nonlinear run by "
-            f"{np.abs(logits - nonlinear).max():.2f}"
+            f"torch.func.jvp's expansion by {np.abs(logits - expected).max():.1e}, "
+            f"from the nonlinear run by {np.abs(logits - nonlinear).max():.2f}"
         )
         assert np.abs(logits - expected).max() < 1e-2
         assert np.abs(logits - nonlinear).max() > 0.1

@@ -224,7 +224,8 @@ def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
     if not chosen:
         word = str(getattr(selector, "path", selector) or selector)
         known = [*graph.sites, *modules(graph)]
-        raise SelectionError(f"nothing in the graph matches {selector!s}{nearest(word, known)}")
+        shown = repr(selector) if isinstance(selector, str) else str(selector)
+        raise SelectionError(f"nothing in the graph matches {shown}{nearest(word, known)}")
     return chosen
 
 

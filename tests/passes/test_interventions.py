@@ -119,7 +119,7 @@ def test_a_source_run_may_be_given_all_inputs_of_the_model() -> None:
     assert [port.name for port in graph.inputs] == ["x", "mask", "same.x"]
     given = {"x": X, "mask": X}
     close(run(graph, **given, same=given), hooked(X))
-    with pytest.raises(InputError, match="no input 'same.y'"):
+    with pytest.raises(InputError, match=r"no input 'same\.y'"):
         run(graph, **given, same={**given, "y": X})
 
 
