@@ -157,8 +157,9 @@ def no_padding(sight: Sight, node: Node) -> Value | None:
     """Padding by nothing is another name."""
     attrs, (x, value) = node.attrs, node.inputs
     empty = attrs["low"] == 0 and attrs["high"] == 0 and attrs["interior"] == 0
-    fits = attrs["axis"] in x.type.axis_set and value.type.axis_set <= x.type.axis_set
-    return _renamed(sight, node, attrs["axis"]) if empty and fits else None
+    axis, there = attrs["axis"], x.type.axis_set
+    fits = axis in there and value.type.axis_set <= there - {axis}
+    return _renamed(sight, node, axis) if empty and fits else None
 
 
 def lone_concat(sight: Sight, node: Node) -> Value | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
 from graftwork.ir import ops
@@ -92,6 +92,9 @@ def _attention(scale: Step, cap: Step, mask: Step, *, wide: bool, shared: bool) 
         pattern = ops.softmax(scores.cast("f32") if wide else scores, axis="key")
         return ops.contract(pattern.cast(dtype) if wide else pattern, v, over="key")
 
+    def factor(numbers: Mapping[str, float]) -> float:
+        return numbers["scale"] if scale is _scaled else 1 / numbers.get("root", 1.0)
+
     def build(found: Found) -> Term:
         numbers = found.match.numbers
         operands = [found[name] for name in ("q", "k", "v")]
@@ -100,15 +103,17 @@ def _attention(scale: Step, cap: Step, mask: Step, *, wide: bool, shared: bool) 
             *_mask(found, mask),
             over=found.axis("d"),
             key=found.axis("key"),
-            scale=numbers["scale"] if scale is _scaled else 1 / numbers.get("root", 1.0),
+            scale=factor(numbers),
             softcap=numbers.get("cap"),
             masked_rows="nan" if numbers.get("dark", -math.inf) == -math.inf else "mean",
             in_f32=wide,
         )
 
     def when(found: Found) -> bool:
+        numbers = found.match.numbers
         queries = set(found["q"].axes) - set(found["k"].axes)
-        return found.match.numbers.get("dark", _DARK) <= _DARK and bool(queries)
+        divides = numbers.get("root", 1.0) != 0
+        return numbers.get("dark", _DARK) <= _DARK and divides and bool(queries)
 
     return Rule("attention", write, build, when)
 
