@@ -8,7 +8,7 @@ composite bodies, derivative rules, rewrite rules and the functions that users g
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import Token
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +19,7 @@ from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import AxisError, DTypeError, GraftworkError, RewriteError
 from graftwork.ir.graph import Node, Region, Value
 from graftwork.ir.infer import infer
-from graftwork.ir.op import REGISTRY, Op
+from graftwork.ir.op import CURRENT, REGISTRY, Op
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sizes import Size, evaluate, maximum, minimum
 from graftwork.ir.types import Type, Typing
@@ -47,11 +47,11 @@ class Builder:
         self._tokens: list[Token[Builder | None]] = []
 
     def __enter__(self) -> Builder:
-        self._tokens.append(_CURRENT.set(self))
+        self._tokens.append(CURRENT.set(self))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _CURRENT.reset(self._tokens.pop())
+        CURRENT.reset(self._tokens.pop())
 
     def input(self, dtype: DType | str, axes: Iterable[str] | str, name: str = "") -> Term:
         """A value that comes from outside; its axes must be in the table."""
@@ -124,20 +124,6 @@ class Builder:
     def append(self, nodes: Iterable[Node]) -> None:
         """Take over nodes that were built elsewhere over the same axis table."""
         self.nodes.extend(nodes)
-
-
-_CURRENT: ContextVar[Builder | None] = ContextVar("builder", default=None)
-
-
-def builder_of(operands: Sequence[Operand]) -> Builder:
-    """The builder of the first operand, or else the current one."""
-    for operand in operands:
-        if isinstance(operand, Term):
-            return operand.builder
-    current = _CURRENT.get()
-    if current is None:
-        raise RewriteError("no graph is being built here: give a term, or use `with Builder():`")
-    return current
 
 
 def _located(

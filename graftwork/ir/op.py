@@ -9,16 +9,17 @@ site.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from graftwork.ir.attributes import NO_ATTRS, Attrs, Spec
-from graftwork.ir.errors import AttributeTypeError, UnsupportedOpError, nearest
+from graftwork.ir.errors import AttributeTypeError, RewriteError, UnsupportedOpError, nearest
 
 if TYPE_CHECKING:
-    from graftwork.ir.build import Operand, Term
+    from graftwork.ir.build import Builder, Operand, Term
     from graftwork.ir.draw import Call, Draw
 
 Rule = Callable[..., Any]
@@ -129,14 +130,27 @@ class Op:
 
     def __call__(self, *operands: Operand, **attrs: Any) -> Term:
         """Build a node that has one output, where the first operand is being built."""
-        (output,) = self.emit(*operands, **attrs)
+        (output,) = _builder_of(operands).emit(self, operands, attrs)
         return output
 
     def emit(self, *operands: Operand, **attrs: Any) -> tuple[Term, ...]:
         """Build a node; all its outputs."""
-        from graftwork.ir.build import builder_of
+        return _builder_of(operands).emit(self, operands, attrs)
 
-        return builder_of(operands).emit(self, operands, attrs)
+
+CURRENT: ContextVar[Builder | None] = ContextVar("builder", default=None)
+
+
+def _builder_of(operands: Sequence[Operand]) -> Builder:
+    """The builder of the first operand that is a term, or else the current one."""
+    for operand in operands:
+        builder: Builder | None = getattr(operand, "builder", None)
+        if builder is not None:
+            return builder
+    current = CURRENT.get()
+    if current is None:
+        raise RewriteError("no graph is being built here: give a term, or use `with Builder():`")
+    return current
 
 
 class Registry(Mapping[str, Op]):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from attrs import evolve, frozen
 
 
-@frozen
+@frozen(cache_hash=True)
 class Origin:
     """Provenance of one node, shared by all nodes that one source operation became.
 
@@ -23,9 +25,7 @@ class Origin:
 
     def through(self, name: str) -> Origin:
         """The same origin, seen through one more pass."""
-        if self.passes and self.passes[-1] == name:
-            return self
-        return evolve(self, passes=(*self.passes, name))
+        return _through(self, name)
 
     def __str__(self) -> str:
         parts = [self.module or "(top level)"]
@@ -34,6 +34,13 @@ class Origin:
         if self.source:
             parts.append(self.source)
         return ", ".join(parts)
+
+
+@lru_cache(maxsize=4096)  # thousands of nodes come from one source operation
+def _through(origin: Origin, name: str) -> Origin:
+    if origin.passes and origin.passes[-1] == name:
+        return origin
+    return evolve(origin, passes=(*origin.passes, name))
 
 
 UNKNOWN = Origin()

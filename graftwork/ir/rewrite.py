@@ -48,7 +48,6 @@ class Rewriter:
         self._opened: dict[Value, Mapping[str, Value]] = {}
         self._edited: list[Value] = []
         self._producers: dict[Value, Node] | None = None
-        self._origins: dict[Origin, Origin] = {}
 
     # --- what can be edited -----------------------------------------------------------------
 
@@ -60,10 +59,7 @@ class Rewriter:
 
     def builder(self, origin: Origin = UNKNOWN) -> Builder:
         """A builder over this graph's axes whose nodes carry the pass's name."""
-        signed = self._origins.get(origin)
-        if signed is None:
-            signed = self._origins[origin] = origin.through(self.by)
-        return Builder(self.typing, signed)
+        return Builder(self.typing, origin.through(self.by))
 
     def interpose(
         self, value: Value, edit: Callable[..., Term], reads: Sequence[Value] = ()
@@ -304,7 +300,10 @@ def reaching(graph: Graph) -> set[Value]:
 
 
 def _same(values: Sequence[Value], others: Sequence[Value]) -> bool:
-    return all(a.type.same(b.type) for a, b in zip(values, others, strict=True))
+    for a, b in zip(values, others, strict=True):
+        if a.type is not b.type and not a.type.same(b.type):
+            return False
+    return True
 
 
 def _with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
