@@ -81,6 +81,17 @@ def test_an_unsupported_op_names_itself_and_its_module() -> None:
         gw.from_torch(Spectral(), X)
 
 
+def test_an_axis_of_one_size_names_that_size() -> None:
+    with pytest.raises(ConversionError, match=r"one size of axis 'features'.*'features=4'"):
+        gw.from_torch(torch.nn.Linear(4, 4), torch.zeros(2, 4), axes={0: "batch features"})
+
+
+def test_dropout_in_training_is_refused() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5))
+    with pytest.raises(UnsupportedOpError, match=r"random; convert .* inference mode \(from 1"):
+        gw.from_torch(model, torch.zeros(2, 4), axes={0: "batch features=4"}, training=True)
+
+
 def test_jax_programs_get_the_same_care() -> None:
     import jax.numpy as jnp
 

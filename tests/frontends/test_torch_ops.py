@@ -109,6 +109,8 @@ def binary(x: T, y: T, i: T, m: T) -> dict[str, T]:
         "mixed": x.half() + 1,
         "to_int": (x * 3).int(),
         "to_bool": i.bool(),
+        "like": i.type_as(x),
+        "like_other": x.to(i),
     }
 
 
@@ -231,6 +233,9 @@ def reductions(x: T, y: T, i: T, m: T) -> dict[str, Any]:
         "max_all": x.max(),
         "cumsum": x.cumsum(1),
         "cumsum_bool": m.cumsum(-1),
+        "diff": x.diff(n=2, dim=1, prepend=y),
+        "diff_after": i.diff(dim=1, append=i[:, :2]),
+        "diff_bool": m.diff(),
         "cumprod": x.cumprod(-1),
         "logcumsumexp": x.logcumsumexp(-1),
         "topk": x.topk(3),

@@ -49,4 +49,4 @@ def convert(
             f"from_torch takes a torch.nn.Module or a torch.export.ExportedProgram, "
             f"not {type(model).__name__}"
         )
-    return translate(trace(model, args, kwargs or {}, axes or {}, training))
+    return translate(trace(model, args, kwargs or {}, axes or {}, training, find_rule))

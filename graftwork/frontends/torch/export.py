@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -126,8 +127,11 @@ def trace(
     kwargs: Mapping[str, Any],
     axes: Mapping[str | int, str],
     training: bool,
+    knows: Callable[[str], object],
 ) -> Exported:
     """Trace a model on sample arguments, the axes that `axes` names being dynamic.
+
+    `knows` tells which operators need no decomposition.
 
     Raises:
         InputError: if the model does not take these arguments, or `axes` names an unknown one.
@@ -149,9 +153,9 @@ def trace(
         sample, dims = _sample(arguments, paths, words, fixed, plan)
         try:
             with _as_found(model, training):
-                program = _run_export(wrapper, sample, dims)
+                program = simplified(_run_export(wrapper, sample, dims), knows)
         except Exception as error:
-            failures.append(explained(error, words))
+            failures.append(explained(error, words, shapes))
             continue
         inputs = dict(zip(paths, user_inputs(program), strict=True))
         exported = Exported(program, inputs, words, fixed, ROOT)
@@ -253,7 +257,6 @@ def _sample(
 def _run_export(
     wrapper: _Wrapper, sample: dict[str, Any], dims: dict[str, Any]
 ) -> torch.export.ExportedProgram:
-    """The decomposed program."""
     # opt_einsum would choose an order of contractions by sizes, and fix them.
     einsum_in_order = torch.backends.opt_einsum.flags(enabled=False)
     with torch.no_grad(), warnings.catch_warnings(), einsum_in_order:
@@ -262,10 +265,34 @@ def _run_export(
             wrapper, (sample,), dynamic_shapes={"arguments": dims}, strict=False
         )
     _let_go()
-    return decomposed(program)
+    return program
 
 
-def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+def simplified(
+    program: torch.export.ExportedProgram, knows: Callable[[str], object]
+) -> torch.export.ExportedProgram:
+    """The program in known, functional operators; decomposed, which is slow, only if it is not."""
+    calls = (node for node in program.graph.nodes if node.op == "call_function")
+    if all(_is_plain(node, knows) for node in calls):
+        return program
+    return _decomposed(program)
+
+
+def _is_plain(node: torch.fx.Node, knows: Callable[[str], object]) -> bool:
+    """Whether a call can be translated as it stands; numbers are read where they are used."""
+    if is_number(node.meta.get("val")) or node.target is operator.getitem:
+        return True
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and not schema.is_mutable and bool(knows(str(node.target)))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a node of a program is a number that is computed from sizes."""
+    kinds = (bool, int, float, torch.SymInt, torch.SymFloat, torch.SymBool)
+    return isinstance(value, kinds)
+
+
+def _decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
     """The program in few, functional operators, less those that are kept whole."""
     table = torch.export.default_decompositions()
     for op in list(table):
@@ -335,9 +362,7 @@ def adopt(
     Raises:
         InputError, AxisError: if `axes` does not fit the program's inputs.
     """
-    calls = (node.target for node in program.graph.nodes if node.op == "call_function")
-    if not all(knows(str(target)) for target in calls if isinstance(target, torch._ops.OpOverload)):
-        program = decomposed(program)
+    program = simplified(program, knows)
     names = user_inputs(program)
     inputs = {name: name for name in names}
     signature = program.module_call_graph[0].signature

@@ -15,13 +15,17 @@ _DATA_DEPENDENT = ("GuardOnDataDependentSymNode", "data-dependent", "unbacked", 
 _SPECIALISED = ("Constraints violated", "ConstraintViolation", "specialized")
 
 
-def explained(error: Exception, words: Mapping[str, Sequence[AxisWord]]) -> ConversionError:
+def explained(
+    error: Exception,
+    words: Mapping[str, Sequence[AxisWord]],
+    shapes: Mapping[str, Sequence[int]],
+) -> ConversionError:
     """Our exception for one of torch's, caused by it: what happened, where, and what to do."""
     frames = traceback.extract_tb(error.__traceback__)
     where = source_line((frame.filename, frame.lineno or 0) for frame in frames)
     text = f"{type(error).__name__}: {error}"
     if any(word in text for word in _SPECIALISED):
-        told = _specialised(text, words)
+        told = _specialised(text, words, shapes)
     elif any(word in text for word in _DATA_DEPENDENT):
         told = (
             "the model's Python code depends on values of tensors (an if, a loop, .item()); a "
@@ -37,18 +41,22 @@ def explained(error: Exception, words: Mapping[str, Sequence[AxisWord]]) -> Conv
     return result
 
 
-def _specialised(text: str, words: Mapping[str, Sequence[AxisWord]]) -> str:
+def _specialised(
+    text: str, words: Mapping[str, Sequence[AxisWord]], shapes: Mapping[str, Sequence[int]]
+) -> str:
     """Which of the named axes the model holds to one size."""
-    names: dict[str, None] = {}
+    sizes: dict[str, int] = {}
     for match in _INPUT.finditer(text):
         path = ".".join(re.findall(r"\['?([^'\]]+)'?\]", match["keys"]))
-        spoken = words.get(path) or words.get(path.partition(".")[2])
-        if spoken is not None and (name := spoken[int(match["place"])].name) is not None:
-            names[name] = None
-    if not names:
+        path = path if path in words else path.partition(".")[2]
+        place = int(match["place"])
+        if path in words and (name := words[path][place].name) is not None:
+            sizes[name] = shapes[path][place]
+    if not sizes:
         return "the model only works for the sizes of the sample"
-    listed = ", ".join(map(repr, names))
+    listed = ", ".join(map(repr, sizes))
+    name, size = next(iter(sizes.items()))
     return (
         f"the model only works for one size of axis {listed}; fix the axis in axes= "
-        f"('{next(iter(names))}=16') or trace with other samples"
+        f"('{name}={size}') or trace with other samples"
     )

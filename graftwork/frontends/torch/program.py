@@ -10,7 +10,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from graftwork.frontends.torch.dtypes import read_dtype
-from graftwork.frontends.torch.export import Exported
+from graftwork.frontends.torch.export import Exported, is_number
 from graftwork.frontends.torch.origins import origin_of
 from graftwork.frontends.torch.parameters import Weight, as_stored, weights
 from graftwork.frontends.torch.rules import Call, find_rule
@@ -137,7 +137,7 @@ class Translation:
             if found is not None:
                 self.known[node] = found[place]
             return
-        if _is_number(node.meta.get("val")):
+        if is_number(node.meta.get("val")):
             return  # read where it is used
         op = str(node.target)
         self.builder.origin = origin_of(node, self.exported.prefix)
@@ -208,11 +208,6 @@ class Translation:
             if str(name) in self.reader.symbols and limits.upper.is_Integer:
                 found.append(guard_between(self.reader(name), None, int(limits.upper)))
         return tuple(dict.fromkeys(guard for guard in found if guard is not None))
-
-
-def _is_number(value: Any) -> bool:
-    kinds = (bool, int, float, torch.SymInt, torch.SymFloat, torch.SymBool)
-    return isinstance(value, kinds)
 
 
 def _check(call: Call, result: Any) -> None:

@@ -150,10 +150,10 @@ def is_kind(call: Call, self: Positional) -> Positional:
     return pointwise(call, build[_word(call)], self, dtype=self.dtype)
 
 
-@rule("aten._to_copy", "aten.to", "aten._conj", "prims.convert_element_type")
-def to_copy(call: Call, self: Positional, dtype: DType | None = None) -> Positional:
+@rule("aten._to_copy", "aten.to", "aten.type_as", "aten._conj", "prims.convert_element_type")
+def to_copy(call: Call, self: Positional, *_: object, **__: object) -> Positional:
     """A cast, where the element type changes."""
-    return self if dtype is None else Positional(self.term.cast(dtype), self.dims)
+    return Positional(self.term.cast(call.dtype), self.dims)
 
 
 # --- two operands -------------------------------------------------------------------------------

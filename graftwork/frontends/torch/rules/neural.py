@@ -154,6 +154,14 @@ def batch_norm_of_batch(
     return batch_norm(call, x, weight, bias, mean, var, False, momentum, eps)
 
 
+@rule("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout")
+def dropout(call: Call, self: Positional, p: float, train: bool) -> Positional:
+    """Nothing, outside training."""
+    if train and p:
+        raise call.refuse("dropout in training is random; convert the model in inference mode")
+    return self
+
+
 @rule("aten._native_batch_norm_legit_functional", "aten._native_batch_norm_legit.default")
 def batch_norm_training(call: Call, *_: object) -> Any:
     """Refused: inference mode uses gathered statistics."""

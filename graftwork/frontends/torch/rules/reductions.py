@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from attrs import evolve
+
 from graftwork.frontends.torch.dtypes import float_dtype, lifted, sum_dtype
 from graftwork.frontends.torch.rules.creation import positions
-from graftwork.frontends.torch.rules.elementwise import as_bool
+from graftwork.frontends.torch.rules.elementwise import arithmetic, as_bool
 from graftwork.frontends.torch.rules.registry import Call, rule
-from graftwork.frontends.torch.rules.views import sliced
+from graftwork.frontends.torch.rules.views import joined, sliced
 from graftwork.frontends.torch.values import place_of, settled
 from graftwork.ir import ops
 from graftwork.ir.build import Term
@@ -222,6 +224,26 @@ def cumulative(call: Call, self: Positional, dim: int, *, dtype: DType | None = 
     x = carrying(x, place)
     op = REGISTRY[_CUMULATIVE[call.op.split(".")[1]]]
     return Positional(op(x.term, axis=x.dims[place]), x.dims)
+
+
+@rule("aten.diff")
+def diff(
+    call: Call,
+    self: Positional,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Positional | None = None,
+    append: Positional | None = None,
+) -> Positional:
+    """Differences between neighbours, taken n times."""
+    place = place_of(self, dim)
+    x = joined([part for part in (prepend, self, append) if part is not None], place)
+    for _ in range(n):
+        size = x.size(place)
+        extent = None if size == 2 else size - 1
+        later, earlier = (sliced(x, place, i, size - 1 + i, 1, extent) for i in (1, 0))
+        x = arithmetic(evolve(call, op="aten.sub"), later, earlier)
+    return x
 
 
 # --- order --------------------------------------------------------------------------------------

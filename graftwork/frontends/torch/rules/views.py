@@ -24,7 +24,6 @@ UNBOUNDED = 2**62  # torch writes "to the end" as the greatest 64-bit integer
     "aten.clone",
     "aten.contiguous",
     "aten.detach",
-    "aten.dropout",
     "aten.lift_fresh",
     "aten.lift_fresh_copy",
     "aten.positive",
