@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from attrs import frozen
-
 from graftwork.ir.graph import Graph, Node, Value
+from graftwork.passes.attention import Attention, attentions, passes
 from graftwork.passes.axes.facts import facts
 
 
@@ -33,7 +32,7 @@ class Reader:
 
     def source(self, value: Value) -> Value:
         """What a value is a view or a pointwise function of; of several operands the first."""
-        while (node := self.makers.get(value)) is not None and _passes(node):
+        while (node := self.makers.get(value)) is not None and passes(node):
             value = node.inputs[0]
         return value
 
@@ -45,61 +44,5 @@ class Reader:
                     yield node, value
 
     def attentions(self) -> Iterator[Attention]:
-        """Composites, and softmaxes along a key axis between two contractions."""
-        for node in self.named("attention"):
-            q, k, v = node.inputs[:3]
-            yield Attention(q, k, v, node.attrs["over"], node.attrs["key"])
-        for node in self.named("softmax"):
-            key = node.attrs["axis"]
-            scores = self._scores(node.inputs[0], key)
-            read = self._reading(node.output, key)
-            if scores is not None and read is not None:
-                a, b = scores.inputs
-                q, k = (a, b) if key in b.axes else (b, a)
-                first, second = read.inputs
-                v = second if self.source(first) is self.source(node.output) else first
-                yield Attention(q, k, v, scores.attrs["over"][0], key)
-
-    def _scores(self, value: Value, key: str) -> Node | None:
-        """The contraction that makes the key axis of attention scores."""
-        stack, seen = [value], {value}
-        while stack:
-            node = self.makers.get(stack.pop())
-            if node is None:
-                continue
-            if node.op.name == "contract" and len(node.attrs["over"]) == 1:
-                if sum(key in x.type.axis_set for x in node.inputs) == 1:
-                    return node
-            elif _passes(node):
-                new = [x for x in node.inputs if key in x.type.axis_set and x not in seen]
-                seen.update(new)
-                stack += new
-        return None
-
-    def _reading(self, value: Value, key: str) -> Node | None:
-        """The contraction of a pattern with the values."""
-        while True:
-            users = self.readers[value]
-            for node in users:
-                if node.op.name == "contract" and key in node.attrs["over"]:
-                    return node
-            step = next((n for n in users if _passes(n) and key in n.output.type.axis_set), None)
-            if step is None:
-                return None
-            value = step.output
-
-
-@frozen(eq=False)
-class Attention:
-    """Queries, keys and values as they meet in one attention."""
-
-    q: Value
-    k: Value
-    v: Value
-    over: str
-    key: str
-
-
-def _passes(node: Node) -> bool:
-    """Whether a node looks at each position of its operands alone."""
-    return bool(node.inputs) and bool(node.op.traits & {"elementwise", "view"})
+        """Attention, whole or written out."""
+        return attentions(self.nodes, self.makers, self.readers.__getitem__)

@@ -1,60 +1,105 @@
-"""What a branch of the residual stream is: attention, cross-attention, an MLP.
+"""What a branch of the residual stream is: attention, an MLP, a mixture of experts, a mixer.
 
-Attention is recognised by its composite, an MLP by a nonlinearity between two contractions with
-parameters. What an axis means is read off how the branch uses it: scores are summed over the key
-axis, queries and keys over the head dimension.
+Attention is recognised by its composite or by a softmax between two contractions; a mixture by
+the router that picks experts; a mixer by acting along positions in any other way; an MLP by a
+nonlinearity between two contractions with parameters. What an axis means is read off how the
+branch uses it: scores are summed over the key axis, queries and keys over the head dimension.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
 from graftwork.ir.graph import Node, Value
+from graftwork.ir.sites import Place
+from graftwork.passes import attention
+from graftwork.passes.attention import PRODUCTS, passes
+from graftwork.passes.sites.lineage import FEATURE, lineage, mixes
 from graftwork.passes.sites.stream import NORMS, VIEWS, Flow
 
-PRODUCTS = frozenset({"linear", "contract"})
+Roles = dict[str, str]  # role -> axis
 
 
 @frozen(eq=False)
 class Attention:
-    """The parts of an attention branch, and the roles of the axes in it."""
+    """An attention in a branch; each place with the roles of its axes."""
 
-    node: Node
-    start: Value
-    q: Value
-    k: Value
-    v: Value
-    out: Value
     cross: bool
-    pattern: dict[str, str]  # role -> axis, and so on
-    z: dict[str, str]
-    queries: dict[str, str]
-    keys: dict[str, str]
-    values: dict[str, str]
+    q: tuple[Value, Roles]
+    k: tuple[Value, Roles]
+    v: tuple[Value, Roles]
+    scores: tuple[Place, Roles]
+    pattern: tuple[Place, Roles]
+    z: tuple[Value, Roles]
 
 
 @frozen(eq=False)
 class Mlp:
-    """The parts of an MLP branch; `hidden` is the axis of its neurons."""
+    """`hidden` is the axis of the neurons."""
 
-    start: Value
     pre: Value
     post: Value
-    out: Value
     hidden: str
 
 
-def classify(flow: Flow, stream: Value, branch: Value) -> Attention | Mlp | str:
-    """What a branch is, or why it is not recognised."""
-    nodes = flow.between(stream, branch)
-    attentions = [node for node in nodes if node.op.name == "attention"]
-    if len(attentions) == 1:
-        return _attention(flow, stream, attentions[0], nodes, branch)
-    if attentions:
-        return f"it holds {len(attentions)} attentions"
-    return _mlp(flow, stream, nodes, branch)
+@frozen(eq=False)
+class Mixture:
+    """A mixture of experts: what its router says of each of them."""
+
+    router: Value
+    experts: str
+
+
+@frozen(eq=False)
+class Mixer:
+    """Anything else that acts along positions: a state space, a convolution; and their axis."""
+
+    along: str
+
+
+Kind = Attention | Mlp | Mixture | Mixer
+
+
+@frozen(eq=False)
+class Branch:
+    """A branch and what is in it.
+
+    Attributes:
+        start: the norm of the stream that it reads, or the stream itself.
+        out: what it adds to the stream.
+        kinds: what it holds; nothing where it was not recognised.
+        problem: why it was not recognised.
+    """
+
+    start: Value
+    out: Value
+    kinds: tuple[Kind, ...] = ()
+    problem: str = ""
+
+
+def read_branch(flow: Flow, stream: Value, out: Value) -> Branch:
+    """What a branch of the stream is, or why that is not known."""
+    nodes = flow.between(stream, out)
+    start = _start(flow, stream, nodes)
+    axes = lineage(nodes, _roots(flow, stream))
+    held = [flow.attentions[node] for node in nodes if node in flow.attentions]
+    kinds: list[Kind] = []
+    for each in held:
+        kind = _attention(flow, stream, each, axes)
+        if isinstance(kind, str):
+            return Branch(start, out, problem=kind)
+        kinds.append(kind)
+    if mixture := _mixture(flow, nodes):
+        kinds.append(mixture)
+    if not kinds:
+        along = next((a for node in nodes if (a := mixes(node, axes)) is not None), None)
+        kind = _mlp(flow, nodes, start) if along is None else Mixer(along)
+        if isinstance(kind, str):
+            return Branch(start, out, problem=kind)
+        kinds.append(kind)
+    return Branch(start, out, tuple(kinds))
 
 
 def _start(flow: Flow, stream: Value, nodes: Sequence[Node]) -> Value:
@@ -65,70 +110,76 @@ def _start(flow: Flow, stream: Value, nodes: Sequence[Node]) -> Value:
     return stream
 
 
+def _roots(flow: Flow, stream: Value) -> dict[str, str]:
+    """The axes of the stream; those that are normalised or multiplied with weights are features."""
+    bound = {
+        axis
+        for node in flow.users(stream)
+        if node.op.name in NORMS | PRODUCTS
+        for axis in node.attrs["over"]
+    }
+    return {axis: FEATURE if axis in bound else axis for axis in stream.axes}
+
+
+# --- attention ----------------------------------------------------------------------------------
+
+
 def _attention(
-    flow: Flow, stream: Value, node: Node, nodes: Sequence[Node], branch: Value
+    flow: Flow, stream: Value, found: attention.Attention, axes: Mapping[str, str]
 ) -> Attention | str:
-    start = _start(flow, stream, nodes)
-    q, k, v = (_projected(flow, value) for value in node.inputs[:3])
-    cross = not flow.depends(k, stream)
-    key, over = node.attrs["key"], node.attrs["over"]
-    queries, keys = node.inputs[0].type, node.inputs[1].type
-    sequence = [a for a in queries.axes if a in stream.type.axis_set and a not in keys.axis_set]
+    """The roles of axes in an attention, or what is unclear about them."""
+    queries, keys = found.q.axes, found.k.type.axis_set
+    heads = [a for a in queries if axes.get(a) == FEATURE and a != found.over]
+    sequence = [a for a in queries if a not in keys and a not in (*heads, found.over)]
     if len(sequence) != 1:
         return f"its queries have {len(sequence)} axes that could be their sequence"
-    heads = [a for a in queries.axes if a not in stream.type.axis_set and a not in (over, key)]
-    if len(heads) != 1:
+    if len(heads) > 1:
         return f"its queries have {len(heads)} axes that could be heads"
-    batch = [a for a in stream.type.axes if a in queries.axis_set and a != sequence[0]]
-    z = node.outputs[0].type
-    width = [a for a in z.axes if a not in (*heads, *sequence, *batch)]
-    if len(width) != 1:
+    common = [*heads, *sequence, *(a for a in stream.axes if a in queries)]
+    width = [a for a in found.z.axes if a in found.v.axes and a not in queries]
+    width = width or [a for a in found.z.axes if a == found.over]
+    if len(width) > 1:
         return f"its output has {len(width)} axes that could be the dimension of a head"
-    common = _batch(batch) | {"seq": sequence[0], "heads": heads[0]}
+    batch = [a for a in common if a not in (*heads, *sequence)]
+    shared = _named(batch=batch, seq=sequence, heads=heads)
+    q, _ = _projected(flow, found.q, found.key)
+    k, v = (_projected(flow, x, found.key) for x in (found.k, found.v))
+    pattern = shared | {"kv_seq": found.key}
     return Attention(
-        node,
-        start,
-        q,
-        k,
-        v,
-        branch,
-        cross,
-        pattern=common | {"kv_seq": key},
-        z=common | {"head_dim": width[0]},
-        queries=common | {"head_dim": over},
-        keys=_key_roles(k, batch, sequence[0], key, over),
-        values=_key_roles(v, batch, sequence[0], key, width[0]),
+        cross=not flow.depends(found.k, stream),
+        q=(q, shared | {"head_dim": found.over}),
+        k=(k[0], _key_roles(k, batch, found.over)),
+        v=(v[0], _key_roles(v, batch, *width)),
+        scores=(found.scores, pattern),
+        pattern=(found.pattern, pattern),
+        z=(found.z, shared | _named(head_dim=width)),
     )
 
 
-def _batch(axes: Sequence[str]) -> dict[str, str]:
-    return {"batch": axes[0]} if axes else {}
+def _named(**axes: Sequence[str]) -> Roles:
+    return {role: found[0] for role, found in axes.items() if found}
 
 
-def _key_roles(
-    k: Value, batch: Sequence[str], sequence: str, key: str, width: str
-) -> dict[str, str]:
+def _key_roles(projected: tuple[Value, str], batch: Sequence[str], width: str = "") -> Roles:
     """Roles on keys or values before they are renamed to the key axis and repeated."""
-    axes = k.type.axis_set
-    roles = _batch([a for a in batch if a in axes])
-    if sequence in axes or key in axes:
-        roles["seq"] = sequence if sequence in axes else key
-    if width in axes:
+    value, sequence = projected
+    roles = _named(batch=[a for a in batch if a in value.axes], seq=[sequence])
+    if width in value.axes:
         roles["head_dim"] = width
-    rest = [a for a in k.type.axes if a not in roles.values()]
-    if len(rest) == 1:
-        roles["kv_heads"] = rest[0]
-    return roles
+    rest = [a for a in value.axes if a not in (*roles.values(), *batch)]
+    return roles | _named(kv_heads=rest if len(rest) == 1 else ())
 
 
-def _projected(flow: Flow, value: Value) -> Value:
-    """Behind rotary embeddings, renames, repeats: the projection with its heads apart."""
+def _projected(flow: Flow, value: Value, key: str) -> tuple[Value, str]:
+    """Behind rotary embeddings, renames, repeats: the projection with its heads apart, and what
+    the key axis is called there."""
     while (node := flow.producer(value)) is not None:
-        name = node.op.name
-        if name not in (*VIEWS, "rotary", "broadcast") and not _repeats(flow, node):
+        if node.op.name not in (*VIEWS, "rotary", "broadcast") and not _repeats(flow, node):
             break
+        if node.op.name == "rename":
+            key = {new: old for old, new in node.attrs["axes"]}.get(key, key)
         value = node.inputs[0]
-    return value
+    return value, key
 
 
 def _repeats(flow: Flow, node: Node) -> bool:
@@ -139,32 +190,47 @@ def _repeats(flow: Flow, node: Node) -> bool:
     return inner is not None and inner.op.name == "broadcast"
 
 
-def _mlp(flow: Flow, stream: Value, nodes: Sequence[Node], branch: Value) -> Mlp | str:
+# --- mixtures and MLPs --------------------------------------------------------------------------
+
+
+def _mixture(flow: Flow, nodes: Sequence[Node]) -> Mixture | None:
+    """What picks the best of some things by a product is a router."""
+    for node in nodes:
+        if node.op.name == "top_k":
+            experts = node.attrs["axis"]
+            value = node.inputs[0]
+            while (maker := flow.producer(value)) is not None:
+                if maker.op.name in PRODUCTS:
+                    return Mixture(maker.output, experts) if experts in maker.output.axes else None
+                if not passes(maker) and maker.op.name not in ("softmax", "add"):
+                    break
+                value = next(x for x in maker.inputs if experts in x.type.axis_set or x.axes)
+    return None
+
+
+def _mlp(flow: Flow, nodes: Sequence[Node], start: Value) -> Mlp | str:
     """An MLP is an expansion, a nonlinearity, and a contraction over the expanded axis."""
     products = [node for node in nodes if node.op.name in PRODUCTS]
     if len(products) < 2:
         return f"it has {len(products)} products, an MLP has two or more"
-    start = _start(flow, stream, nodes)
     last = products[-1]
     hidden = last.attrs["over"]
     if len(hidden) != 1:
         return f"its last product is over {hidden}"
-    post = last.inputs[0]
-    if not flow.depends(post, start):
-        post = last.inputs[1]
-    pre = _expansions(flow, products[:-1], post, start)
+    post = next(x for x in last.inputs[:2] if flow.depends(x, start))
+    pre = _expansions(flow, products[:-1], post)
     if not pre:
         return "nothing in it makes the axis that its last product sums over"
-    return Mlp(start, pre[0].outputs[0], post, branch, hidden[0])
+    return Mlp(pre[0].output, post, hidden[0])
 
 
-def _expansions(flow: Flow, products: Sequence[Node], post: Value, start: Value) -> list[Node]:
+def _expansions(flow: Flow, products: Sequence[Node], post: Value) -> list[Node]:
     """The products that make the hidden layer, the one whose result is bent by itself first.
 
     A gated MLP has two; the gate is the one that a nonlinearity reads.
     """
-    hidden = [p for p in products if flow.depends(post, p.outputs[0])]
-    bent = [p for p in hidden if any(_bends(user) for user in flow.users(p.outputs[0]))]
+    hidden = [p for p in products if flow.depends(post, p.output)]
+    bent = [p for p in hidden if any(_bends(user) for user in flow.users(p.output))]
     return bent or hidden
 
 

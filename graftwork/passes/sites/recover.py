@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
-from attrs import field, frozen, mutable
+from attrs import define, field, frozen, mutable
 
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.sites import Place, Site, Sites, Span
+from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
-from graftwork.passes.sites.branches import PRODUCTS, Attention, Mlp, classify
-from graftwork.passes.sites.stream import NORMS, Flow, Step, streams
+from graftwork.passes.sites.blocks import Block, Layer, cut
+from graftwork.passes.sites.branches import (
+    Attention,
+    Branch,
+    Kind,
+    Mixer,
+    Mixture,
+    Mlp,
+    Roles,
+    read_branch,
+)
+from graftwork.passes.sites.stream import NORMS, Flow, streams
 
 
 @frozen
 class FindSites(Pass):
-    """Find the canonical sites of transformers: decoders, encoders and pairs of both.
+    """Find the canonical sites of transformers and their kin: decoders, encoders, pairs of both.
 
     Nodes stay as they are; only the table of sites is new. A block that is not recognised says
     why in `graph.sites.unrecognised`.
@@ -29,11 +41,19 @@ class FindSites(Pass):
         adds = [
             node for node in graph.nodes if node.op.name == "add" and "/" not in node.origin.module
         ]
-        stacks = [stack for chain in streams(flow, adds) if (stack := _stack(flow, chain)).blocks]
+        stacks: list[_Stack] = []
+        for chain in streams(flow, adds):
+            layers = [
+                Layer(step, tuple(read_branch(flow, step.before, b) for b in step.branches))
+                for step in chain
+            ]
+            stacks += [_Stack(blocks)] if (blocks := cut(layers)) else []
         table = _Table()
-        for prefix, stack in _named(flow, stacks):
+        named = _named([stack for stack in stacks if stack.embed])
+        for prefix, stack in named:
             _Writer(flow, table, prefix, stack).write()
-        _write_logits(flow, table, [stack for _, stack in _named(flow, stacks)])
+        _write_logits(flow, table, [stack for _, stack in named])
+        _write_rest(flow, table)
         return graph.evolve(sites=Sites(table.sites, table.spans, table.unrecognised))
 
 
@@ -42,65 +62,47 @@ class _Table:
     sites: dict[str, Site] = field(factory=dict)
     spans: dict[str, Span] = field(factory=dict)
     unrecognised: dict[str, str] = field(factory=dict)
+    attended: set[Value] = field(factory=set)
 
 
-@frozen(eq=False)
-class _Part:
-    """One branch of a step, and what it is."""
-
-    value: Value
-    kind: Attention | Mlp | str
-
-
-@frozen(eq=False)
+@define(eq=False, slots=False)
 class _Stack:
-    """A residual stream, cut into blocks of steps with their branches."""
+    """A residual stream, cut into blocks."""
 
-    blocks: tuple[tuple[tuple[Step, tuple[_Part, ...]], ...], ...]
-    embed: str
-    seq: str
-    batch: str | None
+    blocks: tuple[Block, ...]
+
+    @property
+    def kinds(self) -> Iterator[Kind]:
+        for block in self.blocks:
+            for layer in block:
+                for branch in layer.branches:
+                    yield from branch.kinds
 
     @property
     def attentions(self) -> Iterator[Attention]:
-        for block in self.blocks:
-            for _, parts in block:
-                for part in parts:
-                    if isinstance(part.kind, Attention):
-                        yield part.kind
+        return (kind for kind in self.kinds if isinstance(kind, Attention))
+
+    @cached_property
+    def roles(self) -> Roles:
+        """The roles of the stream's axes, from what its first branch that mixes does with them."""
+        axes = self.blocks[0][0].step.before.axes
+        along = next(
+            kind.q[1]["seq"] if isinstance(kind, Attention) else kind.along
+            for kind in self.kinds
+            if isinstance(kind, Attention | Mixer)
+        )
+        first = next(self.attentions, None)
+        batch = first.q[1].get("batch") if first is not None else next(iter(axes), None)
+        rest = [axis for axis in axes if axis not in (along, batch)]
+        found = {"batch": batch, "seq": along, "embed": rest[-1] if rest else None}
+        return {role: axis for role, axis in found.items() if axis in axes}
 
     @property
-    def roles(self) -> dict[str, str]:
-        batch = {} if self.batch is None else {"batch": self.batch}
-        return batch | {"seq": self.seq, "embed": self.embed}
+    def embed(self) -> str | None:
+        return self.roles.get("embed")
 
 
-def _stack(flow: Flow, chain: Sequence[Step]) -> _Stack:
-    """Cut a chain into blocks: each begins at the first self-attention after an MLP."""
-    blocks: list[list[tuple[Step, tuple[_Part, ...]]]] = []
-    begun = False
-    for step in chain:
-        parts = tuple(_Part(b, classify(flow, step.before, b)) for b in step.branches)
-        attends = any(isinstance(p.kind, Attention) and not p.kind.cross for p in parts)
-        if attends:
-            blocks.append([])
-            begun = True
-        if begun:
-            blocks[-1].append((step, parts))
-    stack = _Stack(tuple(map(tuple, blocks)), "", "", None)
-    first = next(stack.attentions, None)
-    if first is None:
-        return _Stack((), "", "", None)
-    stream = chain[0].before.type
-    roles = first.queries
-    seq, batch = roles["seq"], roles.get("batch")
-    embed = [a for a in stream.axes if a not in (seq, batch)]
-    if len(embed) != 1:
-        return _Stack((), "", "", None)
-    return _Stack(stack.blocks, embed[0], seq, batch)
-
-
-def _named(flow: Flow, stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
+def _named(stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
     """A stack that cross-attends is the decoder of the one that it attends to."""
     decoders = [s for s in stacks if any(a.cross for a in s.attentions)]
     if not decoders:
@@ -108,12 +110,13 @@ def _named(flow: Flow, stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
             return [("", stacks[0])]
         return [(f"stacks.{i}.", stack) for i, stack in enumerate(stacks)]
     encoders = [s for s in stacks if s not in decoders]
-    named = [
-        ("encoder." if len(encoders) == 1 else f"encoders.{i}.", s) for i, s in enumerate(encoders)
-    ]
-    return named + [
-        ("decoder." if len(decoders) == 1 else f"decoders.{i}.", s) for i, s in enumerate(decoders)
-    ]
+    return _numbered("encoder", encoders) + _numbered("decoder", decoders)
+
+
+def _numbered(word: str, stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
+    if len(stacks) == 1:
+        return [(f"{word}.", stacks[0])]
+    return [(f"{word}s.{i}.", stack) for i, stack in enumerate(stacks)]
 
 
 class _Writer:
@@ -129,22 +132,22 @@ class _Writer:
         self._embeddings()
         for number, block in enumerate(self.stack.blocks):
             self._block(f"{self.prefix}blocks.{number}", block)
-        last = self.stack.blocks[-1][-1][0].after
+        last = self.stack.blocks[-1][-1].step.after
         norms = [n for n in self.flow.users(last) if n.op.name in NORMS]
         if len(norms) == 1:
             self._site(f"{self.prefix}final_norm", norms[0].outputs[0], self.stack.roles)
 
-    def _site(
-        self, path: str, value: Value, roles: dict[str, str], inner: tuple[str, ...] = ()
-    ) -> None:
-        order = roles.values() if inner else value.type.axes
+    def _site(self, path: str, place: Place | Value, roles: Roles) -> None:
+        value = place.value if isinstance(place, Place) else place
+        inner = isinstance(place, Place) and bool(place.inner)
         words = {axis: role for role, axis in roles.items()}
+        order = roles.values() if inner else value.axes
         kept = {words[axis]: axis for axis in order if axis in words}
-        self.table.sites[path] = Site(Place(value, inner), kept)
+        self.table.sites[path] = Site(place if isinstance(place, Place) else Place(value), kept)
 
     def _embeddings(self) -> None:
         """The terms of the stream's start: the one that reads token ids, the one of positions."""
-        start = self.stack.blocks[0][0][0].before
+        start = self.stack.blocks[0][0].step.before
         while (node := self.flow.producer(start)) is not None and node.op.name in NORMS:
             start = self.flow.through(node.inputs[0])
         terms = [start]
@@ -160,46 +163,67 @@ class _Writer:
             if whole and path not in self.table.sites:
                 self._site(path, term, self.stack.roles)
 
-    def _block(self, path: str, block: Sequence[tuple[Step, tuple[_Part, ...]]]) -> None:
+    def _block(self, path: str, block: Block) -> None:
         roles = self.stack.roles
-        self._site(f"{path}.resid_pre", block[0][0].before, roles)
-        for place, (step, parts) in enumerate(block):
-            for part in parts:
-                self._part(path, part)
+        self._site(f"{path}.resid_pre", block[0].step.before, roles)
+        for place, layer in enumerate(block):
+            for branch in layer.branches:
+                self._branch(path, branch)
             if place + 1 < len(block):
                 word = "resid_mid" if place == 0 else f"resid_mid_{place + 1}"
-                self._site(f"{path}.{word}", step.after, roles)
-        self._site(f"{path}.resid_post", block[-1][0].after, roles)
+                self._site(f"{path}.{word}", layer.step.after, roles)
+        self._site(f"{path}.resid_post", block[-1].step.after, roles)
 
-    def _part(self, path: str, part: _Part) -> None:
-        if isinstance(part.kind, Attention):
-            word = "cross_attn" if part.kind.cross else "attn"
-            self._attention(f"{path}.{word}", part.kind)
-        elif isinstance(part.kind, Mlp):
-            self._mlp(f"{path}.mlp", part.kind)
-        else:
-            self.table.unrecognised[path] = part.kind
+    def _branch(self, path: str, branch: Branch) -> None:
+        if branch.problem:
+            known = self.table.unrecognised.get(path)
+            told = branch.problem if known is None else f"{known}; {branch.problem}"
+            self.table.unrecognised[path] = told
+        for kind in branch.kinds:
+            name = self._free(f"{path}.{_word(kind)}")
+            self._site(f"{name}.in", branch.start, self.stack.roles)
+            if isinstance(kind, Attention):
+                self._attention(name, kind)
+            elif isinstance(kind, Mlp):
+                self._site(f"{name}.pre", kind.pre, self._instead(mlp=kind.hidden))
+                self._site(f"{name}.post", kind.post, self._instead(mlp=kind.hidden))
+            elif isinstance(kind, Mixture):
+                self._site(f"{name}.router", kind.router, self._instead(experts=kind.experts))
+            self._site(f"{name}.out", branch.out, self.stack.roles)
+            self.table.spans[name] = Span(Place(branch.start), Place(branch.out))
+
+    def _free(self, path: str) -> str:
+        """A path that no other branch of the block has taken: `attn`, then `attn_2`."""
+        name, count = path, 1
+        while name in self.table.spans:
+            count += 1
+            name = f"{path}_{count}"
+        return name
+
+    def _instead(self, **features: str) -> Roles:
+        """The roles of the stream with other features."""
+        return {r: a for r, a in self.stack.roles.items() if r != "embed"} | features
 
     def _attention(self, path: str, found: Attention) -> None:
-        z = found.node.outputs[0]
-        self._site(f"{path}.in", found.start, self.stack.roles)
-        self._site(f"{path}.q", found.q, found.queries)
-        self._site(f"{path}.k", found.k, found.keys)
-        self._site(f"{path}.v", found.v, found.values)
-        self._site(f"{path}.scores", z, found.pattern, ("scores",))
-        self._site(f"{path}.pattern", z, found.pattern, ("pattern",))
-        self._site(f"{path}.z", z, found.z)
-        self._site(f"{path}.out", found.out, self.stack.roles)
-        self.table.spans[path] = Span(Place(found.start), Place(found.out))
+        for word in ("q", "k", "v", "scores", "pattern", "z"):
+            self._site(f"{path}.{word}", *getattr(found, word))
+        self.table.attended.add(found.z[0])
 
-    def _mlp(self, path: str, found: Mlp) -> None:
-        neurons = self.stack.roles | {"mlp": found.hidden}
-        del neurons["embed"]
-        self._site(f"{path}.in", found.start, self.stack.roles)
-        self._site(f"{path}.pre", found.pre, neurons)
-        self._site(f"{path}.post", found.post, neurons)
-        self._site(f"{path}.out", found.out, self.stack.roles)
-        self.table.spans[path] = Span(Place(found.start), Place(found.out))
+
+def _word(kind: Kind) -> str:
+    """What a branch is called."""
+    if isinstance(kind, Attention):
+        return "cross_attn" if kind.cross else "attn"
+    return {Mlp: "mlp", Mixture: "moe", Mixer: "mixer"}[type(kind)]
+
+
+def _write_rest(flow: Flow, table: _Table) -> None:
+    """Attention that no block holds is named by its module."""
+    for node, found in flow.attentions.items():
+        if found.z not in table.attended:
+            table.unrecognised.setdefault(
+                node.origin.module or "attention", "its attention is in no recognised branch"
+            )
 
 
 def _write_logits(flow: Flow, table: _Table, stacks: Sequence[_Stack]) -> None:
@@ -207,15 +231,15 @@ def _write_logits(flow: Flow, table: _Table, stacks: Sequence[_Stack]) -> None:
     if not stacks:
         return
     stack = stacks[-1]
-    end = stack.blocks[-1][-1][0].after
+    end = stack.blocks[-1][-1].step.after
     for port in flow.graph.outputs:
         node = _product_behind(flow, port.value)
         if node is None or not flow.depends(port.value, end):
             continue
-        free = [a for a in port.value.axes if a not in (stack.batch, stack.seq)]
-        if len(free) == 1 and stack.seq in port.value.type.axis_set:
-            roles = stack.roles | {"vocab": free[0]}
-            del roles["embed"]
+        roles = {role: axis for role, axis in stack.roles.items() if role != "embed"}
+        free = [a for a in port.value.axes if a not in roles.values()]
+        if len(free) == 1 and stack.roles["seq"] in port.value.type.axis_set:
+            roles["vocab"] = free[0]
             table.sites["logits"] = Site(Place(port.value), roles)
             return
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from attrs import frozen
 
 from graftwork.ir.graph import Graph, Node, Value
+from graftwork.passes.attention import attentions
 
 VIEWS = frozenset({"rename", "cast", "stop_gradient"})
 NORMS = frozenset({"layer_norm", "rms_norm"})
@@ -23,12 +24,14 @@ class Step:
     """One step of a residual stream.
 
     Attributes:
+        module: where the sum is written, in the source model.
         before: the stream that the branches read.
         branches: what is added to it.
         total: the sum.
         after: the stream that the next step reads: the sum, or its norm in a post-norm model.
     """
 
+    module: str
     before: Value
     branches: tuple[Value, ...]
     total: Value
@@ -41,6 +44,8 @@ class Flow:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.index = graph.index
+        found = attentions(graph.nodes, self.index.producer, self.index.users_of)
+        self.attentions = {self.index.producer[each.z]: each for each in found}
 
     def producer(self, value: Value) -> Node | None:
         return self.index.producer.get(value)
@@ -102,26 +107,29 @@ class Flow:
         while stack:
             value = stack.pop()
             inner = self.producer(self.through(value))
-            if inner is not None and inner.op.name == "add" and self._joins(inner):
+            if inner is not None and inner.op.name == "add" and self.joins(inner):
                 stack.extend(reversed(inner.inputs))
             else:
                 found.append(value)
         return found
 
-    def _joins(self, node: Node) -> bool:
-        """Whether a sum is a part of a larger one: read once, and of terms that are all whole.
+    def joins(self, node: Node) -> bool:
+        """Whether a sum is a part of a larger one: that alone reads it, and its terms are whole.
 
         A bias, which lacks axes, belongs to what it is added to.
         """
-        (value,) = node.outputs
-        whole = all(read.type.axis_set == value.type.axis_set for read in node.inputs)
-        alone = value not in self.index.outputs and sum(1 for _ in self.users(value)) == 1
-        return whole and alone
+        value = node.output
+        if not all(read.type.axis_set == value.type.axis_set for read in node.inputs):
+            return False
+        users = list(self.users(value))
+        return value not in self.index.outputs and [n.op.name for n in users] == ["add"]
 
 
 def step_at(flow: Flow, node: Node) -> Step | None:
     """The step of the stream that an add makes, if it makes one."""
-    (total,) = node.outputs
+    total = node.output
+    if flow.joins(node):
+        return None
     terms = [t for t in flow.terms(node) if t.type.axis_set == total.type.axis_set]
     if len(terms) < 2:
         return None
@@ -130,17 +138,32 @@ def step_at(flow: Flow, node: Node) -> Step | None:
     branches = tuple(t for t in terms if t is not first)
     if not all(flow.depends(branch, before) for branch in branches):
         return None
-    return Step(before, branches, total, _normed(flow, total))
+    return Step(node.origin.module, before, branches, total, _after(flow, total))
 
 
-def _normed(flow: Flow, total: Value) -> Value:
-    """In a post-norm model, the norm that alone reads the sum."""
-    users = list(flow.users(total))
-    if len(users) == 1 and users[0].op.name in NORMS and total not in flow.index.outputs:
-        normed = users[0].outputs[0]
-        if sum(1 for _ in flow.users(normed)) > 1:
-            return normed
-    return total
+def _after(flow: Flow, total: Value) -> Value:
+    """The stream behind a factor, and in a post-norm model behind the norm that alone reads it."""
+    value = total
+    while value not in flow.index.outputs:
+        users = list(flow.users(value))
+        if len(users) != 1:
+            break
+        (user,) = users
+        normed = user.op.name in NORMS and sum(1 for _ in flow.users(user.output)) > 1
+        if not normed and not _scales(flow, user, value):
+            break
+        value = user.output
+        if normed:
+            break
+    return value
+
+
+def _scales(flow: Flow, node: Node, value: Value) -> bool:
+    """Whether a node multiplies a stream by something that was there before."""
+    if node.op.name != "mul" or node.output.type.axis_set != value.type.axis_set:
+        return False
+    others = [x for x in node.inputs if flow.through(x) is not flow.through(value)]
+    return len(others) == 1 and not others[0].axes
 
 
 def streams(flow: Flow, adds: Iterable[Node]) -> list[list[Step]]:

@@ -1,0 +1,84 @@
+"""Cutting a residual stream into blocks.
+
+Models write a block as an element of a list of modules, so the sums of one block share the
+path up to a number. Where lists are nested, the coarsest level at which no block attends twice
+to itself is that of the blocks. Where paths do not tell (a block that is used twice, a model
+without modules), each self-attention begins a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from attrs import frozen
+
+from graftwork.passes.sites.branches import Attention, Branch, Mixer
+from graftwork.passes.sites.stream import Step
+
+
+@frozen(eq=False)
+class Layer:
+    """A step of the stream with what its branches are."""
+
+    step: Step
+    branches: tuple[Branch, ...]
+
+    @property
+    def attends(self) -> int:
+        """How many of its branches are self-attention."""
+        return sum(
+            any(isinstance(kind, Attention) and not kind.cross for kind in branch.kinds)
+            for branch in self.branches
+        )
+
+    @property
+    def mixes(self) -> bool:
+        """Whether positions meet in it other than by attention."""
+        return any(isinstance(kind, Mixer) for branch in self.branches for kind in branch.kinds)
+
+
+Block = tuple[Layer, ...]
+
+
+def cut(layers: Sequence[Layer]) -> tuple[Block, ...]:
+    """The blocks of a stream; empty if nothing in it mixes positions."""
+    if not any(layer.attends or layer.mixes for layer in layers):
+        return ()
+    depth = max(len(_numbered(layer.step.module)) for layer in layers)
+    for level in range(depth):
+        blocks = _grouped(layers, lambda layer, at=level: _path(layer.step.module, at))
+        if blocks and all(sum(layer.attends for layer in block) <= 1 for block in blocks):
+            return blocks
+    return _by_attention(layers)
+
+
+def _grouped(layers: Sequence[Layer], key: Callable[[Layer], str]) -> tuple[Block, ...]:
+    """Runs of layers with one key; those without are in no block, unless they attend."""
+    runs = [(path, tuple(run)) for path, run in groupby(layers, key=key)]
+    if any(layer.attends for path, run in runs if not path for layer in run):
+        return ()
+    return tuple(run for path, run in runs if path)
+
+
+def _numbered(module: str) -> list[int]:
+    """Where in a module path the numbers are."""
+    return [place for place, part in enumerate(module.split(".")) if part[-1:].isdigit()]
+
+
+def _path(module: str, level: int) -> str:
+    """A module path up to a number; empty if it has not as many numbers."""
+    numbers = _numbered(module)
+    return ".".join(module.split(".")[: numbers[level] + 1]) if level < len(numbers) else ""
+
+
+def _by_attention(layers: Sequence[Layer]) -> tuple[Block, ...]:
+    """Each block begins where the stream attends to itself, or else mixes."""
+    attending = any(layer.attends for layer in layers)
+    blocks: list[list[Layer]] = []
+    for layer in layers:
+        if layer.attends or (not attending and layer.mixes):
+            blocks.append([])
+        if blocks:
+            blocks[-1].append(layer)
+    return tuple(map(tuple, blocks))

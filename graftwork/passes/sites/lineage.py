@@ -1,0 +1,58 @@
+"""What the axes inside a branch come from: positions of the stream, or features.
+
+A branch splits, merges and renames axes. Whether one counts heads, windows or positions is told
+by what it was made of: products make features, everything else comes of the stream's own axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from graftwork.ir.graph import Node
+from graftwork.passes.attention import PRODUCTS
+
+FEATURE = "feature"
+_CUTS = frozenset({"slice", "pad", "window", "top_k"})
+_SLIDES = frozenset({"conv", "max_pool", "avg_pool"})
+
+
+def lineage(nodes: Iterable[Node], roots: Mapping[str, str]) -> dict[str, str]:
+    """Axis -> what it comes from: one of the values of `roots`, or `FEATURE`.
+
+    Args:
+        nodes: a branch, in order.
+        roots: what the axes of the stream are.
+    """
+    found = dict(roots)
+    for node in nodes:
+        for new, olds in _made(node):
+            sources = [found[old] for old in olds if old in found]
+            if sources:
+                found.setdefault(new, sources[0])
+        if node.op.name in (*PRODUCTS, "conv"):
+            for axis in node.output.axes:
+                found.setdefault(axis, FEATURE)
+    return found
+
+
+def _made(node: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each axis that a node makes of others, and those others."""
+    name, attrs = node.op.name, node.attrs
+    if name == "rename":
+        yield from ((new, (old,)) for old, new in attrs["axes"])
+    elif name == "split":
+        yield from ((part, (attrs["axis"],)) for part in attrs["into"])
+    elif name in ("merge", "concat"):
+        yield attrs["into"], attrs["axes"]
+    elif name in _CUTS:
+        yield attrs["into"], (attrs["axis"],)
+    elif name in _SLIDES:
+        yield from ((new, (old,)) for old, new in zip(attrs["axes"], attrs["into"], strict=True))
+
+
+def mixes(node: Node, axes: Mapping[str, str]) -> str | None:
+    """The axis of the stream that a node mixes positions of, if it does."""
+    if node.op.traits & {"view", "elementwise"} or node.op.name in (*_CUTS, "concat", "embedding"):
+        return None
+    bound = (axes.get(axis) for axis in node.op.named_axes(node.attrs))
+    return next((root for root in bound if root is not None and root != FEATURE), None)
