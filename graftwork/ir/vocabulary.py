@@ -6,6 +6,7 @@ path and one of these words: `blocks.3.attn.pattern`, `encoder.blocks.0.mlp.out`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 STREAM = ("batch", "seq", "embed")
@@ -31,20 +32,27 @@ SITE_ROLES: Mapping[str, tuple[str, ...]] = {
     "mlp.pre": NEURONS,
     "mlp.post": NEURONS,
     "mlp.out": STREAM,
+    "moe.in": STREAM,
+    "moe.router": ("batch", "seq", "tokens", "experts"),
+    "moe.out": STREAM,
+    "mixer.in": STREAM,
+    "mixer.out": STREAM,
     "resid_post": STREAM,
     "final_norm": STREAM,
     "logits": ("batch", "seq", "vocab"),
 }
 """Site word -> the roles of its axes. A model's own site may have more axes, or lack `batch`.
 
+A router sees `tokens` where a model merges `batch` and `seq` for it.
 `attn.result`, the output of each head apart, is not listed: it exists only where a pass makes it.
-Cross-attention uses the same words under `cross_attn`.
+Cross-attention uses the same words under `cross_attn`. Where a block has several of a kind, the
+later ones are numbered: `attn_2.q`, `resid_mid_2`.
 """
 
 
 def roles_of(path: str) -> tuple[str, ...]:
     """The roles that a site's path or glob promises; empty if its last words are not canonical."""
-    plain = path.replace("cross_attn.", "attn.")
+    plain = re.sub(r"_\d+(?=\.|$)", "", path).replace("cross_attn.", "attn.")
     parts = plain.split(".")
     for count in (2, 1):
         word = ".".join(parts[-count:])

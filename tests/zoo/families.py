@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from attrs import frozen
+from attrs import field, frozen
 
 Sizes = Mapping[str, int]
 Make = Callable[[], torch.nn.Module]
@@ -19,6 +19,7 @@ EXTENTS: Mapping[str, tuple[int, int]] = {
     "steps": (6, 9),
     "samples": (400, 610),
     "frames": (64, 80),
+    "past": (4, 7),
     "nodes": (7, 9),
     "edges": (12, 15),
 }
@@ -71,7 +72,7 @@ class Family:
 
     make: Make
     inputs: Mapping[str, Input]
-    fixed: Sizes = {}
+    fixed: Sizes = field(factory=dict)
     blocks: int = 2
     tolerance: float = 1e-4
     refused: str = ""

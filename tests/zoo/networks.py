@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import torch
@@ -13,7 +13,6 @@ from tests.zoo.families import Family, Input, ids, numbers
 
 IMAGE: Mapping[str, Input] = {"x": numbers("batch channels=3 height=16 width=16")}
 TIME: Mapping[str, Input] = {"x": numbers("batch steps features=8")}
-Layer = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Residual(nn.Module):
@@ -240,9 +239,7 @@ class Cached(nn.Module):
     def forward(
         self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        q, k, v = (
-            t.unflatten(-1, (4, 4)).transpose(1, 2) for t in self.qkv(x).chunk(3, dim=-1)
-        )
+        q, k, v = (t.unflatten(-1, (4, 4)).transpose(1, 2) for t in self.qkv(x).chunk(3, dim=-1))
         keys, values = torch.cat([keys, k], 2), torch.cat([values, v], 2)
         mask = torch.ones(q.shape[2], keys.shape[2], dtype=torch.bool).tril(
             keys.shape[2] - q.shape[2]
@@ -258,7 +255,7 @@ class Choice(nn.Module):
         return torch.cond(x.sum() > 0, torch.sin, lambda y: y * 2, (x,))
 
 
-PAST = numbers("batch heads=4 nodes width=4")
+PAST = numbers("batch heads=4 past head_dim=4")
 NETWORKS: Mapping[str, Family] = {
     "mlp": Family(mlp, {"x": numbers("batch features=8")}, blocks=0),
     "cnn": Family(cnn, IMAGE, blocks=0),

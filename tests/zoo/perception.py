@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from tests.zoo.families import Family, Input, ids, numbers, ones, padding
-from tests.zoo.text import GROUPED, MARIAN, SMALL, TEXT, TOKENS, built, family
+from tests.zoo.families import Family, Input, ids, numbers, ones
+from tests.zoo.text import GROUPED, MARIAN, SMALL, TEXT, TOKENS, family
 
 VIT: dict[str, Any] = {
     "hidden_size": 32,
@@ -46,8 +46,8 @@ VISION: Mapping[str, Family] = {
         "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}, IMAGE, blocks=4),
     "swinv2": family("Swinv2Model", {"image_size": 32, "patch_size": 2, "embed_dim": 16,
         "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}, IMAGE, blocks=4),
-    "cvt": family("CvtModel", {"embed_dim": [16, 32, 32], "num_heads": [1, 2, 4],
-        "depth": [1, 1, 1]}, LARGE, blocks=3),
+    "cvt": family("CvtModel", {"embed_dim": [16, 24, 32], "num_heads": [1, 3, 4],
+        "depth": [1, 1, 2]}, LARGE, blocks=4),
     "levit": family("LevitModel", {"image_size": 64, "hidden_sizes": [16, 24, 32],
         "num_attention_heads": [2, 3, 4], "depths": [1, 1, 1], "key_dim": [8, 8, 8],
         "mlp_ratio": [2, 2, 2], "attention_ratio": [2, 2, 2]}, LARGE, blocks=3),
@@ -110,12 +110,6 @@ VISION: Mapping[str, Family] = {
         "num_queries": 5, "decoder_layers": 2, "encoder_attention_heads": 4,
         "decoder_attention_heads": 4, "num_denoising": 0, "hidden_expansion": 0.5}, LARGE,
         fixed={"batch": 2}, blocks=3),
-    "sam": family("SamModel", {"vision_config": {**VIT, "mlp_dim": 48, "output_channels": 16,
-        "window_size": 2, "global_attn_indexes": [1]}, "prompt_encoder_config": {
-        "hidden_size": 16, "image_size": 32, "patch_size": 8, "mask_input_channels": 4},
-        "mask_decoder_config": {"hidden_size": 16, "mlp_dim": 32, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "iou_head_hidden_dim": 16}},
-        {**IMAGE, "input_points": numbers("batch prompts=1 points=1 xy=2")}, blocks=4),
 }  # fmt: skip
 
 WAVE: dict[str, Any] = {
@@ -204,10 +198,6 @@ MULTIMODAL: Mapping[str, Family] = {
     "siglip": family("SiglipModel", CLIP, {"input_ids": ids("batch seq"), **IMAGE}, blocks=4),
     "blip": family("BlipForImageTextRetrieval", {**CLIP, "text_config": {**SMALL,
         "encoder_hidden_size": 32}}, SEEN, config="BlipConfig", blocks=4),
-    "bridgetower": family("BridgeTowerModel", {"text_config": SMALL, "vision_config": {
-        "hidden_size": 32, "num_hidden_layers": 2, "patch_size": 8, "image_size": 32,
-        "num_attention_heads": 4, "intermediate_size": 48}, "hidden_size": 32, "num_hidden_layers": 1,
-        "num_attention_heads": 4, "intermediate_size": 48}, SEEN, blocks=6),
     "flava": family("FlavaTextModel", SMALL),
     "git": family("GitForCausalLM", {**SMALL, "vision_config": VIT}, SEEN),
     "idefics-vision": family("SiglipVisionModel", VIT, IMAGE),

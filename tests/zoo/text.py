@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import transformers as hf
 
-from tests.zoo.families import Family, Input, ids, numbers, padding
+from tests.zoo.families import Family, Input, ids, padding
 
 hf.logging.set_verbosity_error()
 
@@ -73,6 +73,8 @@ TEXT: Mapping[str, Input] = {
 PLAIN: Mapping[str, Input] = {"input_ids": ids("batch seq")}
 PAIR: Mapping[str, Input] = {**TEXT, "decoder_input_ids": ids("batch decoder_seq")}
 
+ENDINGS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "Model")
+
 
 def built(model: str, config: str, settings: Mapping[str, Any]) -> torch.nn.Module:
     """A model from the names of its class and of its configuration's class."""
@@ -88,9 +90,9 @@ def family(
     config: str | None = None,
     **options: Any,
 ) -> Family:
-    """A family by the name of its model; the configuration is called after the same architecture."""
+    """A family by the name of its model, after which its configuration is called too."""
     stem = model
-    for ending in ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "Model"):
+    for ending in ENDINGS:
         stem = stem.removesuffix(ending)
     config = config or f"{stem}Config"
     return Family(partial(built, model, config, settings), inputs, **options)
@@ -290,9 +292,9 @@ MIXTURES: Mapping[str, Family] = {
         "intermediate_size_mlp": 48, "attention_chunk_size": 16}, config="Llama4TextConfig"),
     "minimax_m2": family("MiniMaxM2ForCausalLM", {**EXPERTS, "head_dim": 8, "rotary_dim": 8}),
     "dbrx": family("DbrxForCausalLM", {**TOKENS, "vocab_size": 99, "d_model": 32, "n_layers": 2,
-        "n_heads": 4, "max_seq_len": 64, "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 1e4},
-        "ffn_config": {"ffn_hidden_size": 24, "moe_num_experts": 4, "moe_top_k": 2,
-        "hidden_size": 32}}),
+        "n_heads": 4, "max_seq_len": 64, "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0,
+        "rope_theta": 1e4}, "ffn_config": {"ffn_hidden_size": 24, "moe_num_experts": 4,
+        "moe_top_k": 2, "hidden_size": 32}}),
     "flex_olmo": family("FlexOlmoForCausalLM", EXPERTS),
     "hunyuan_v1_moe": family("HunYuanMoEV1ForCausalLM", {**EXPERTS, "head_dim": 8, "moe_topk": 2}),
     "longcat_flash": family("LongcatFlashForCausalLM", {**LATENT, "num_layers": 2, "head_dim": 8,

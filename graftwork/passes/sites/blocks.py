@@ -8,7 +8,7 @@ without modules), each self-attention begins a block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from attrs import frozen
@@ -47,15 +47,16 @@ def cut(layers: Sequence[Layer]) -> tuple[Block, ...]:
         return ()
     depth = max(len(_numbered(layer.step.module)) for layer in layers)
     for level in range(depth):
-        blocks = _grouped(layers, lambda layer, at=level: _path(layer.step.module, at))
+        blocks = _grouped(layers, level)
         if blocks and all(sum(layer.attends for layer in block) <= 1 for block in blocks):
             return blocks
     return _by_attention(layers)
 
 
-def _grouped(layers: Sequence[Layer], key: Callable[[Layer], str]) -> tuple[Block, ...]:
-    """Runs of layers with one key; those without are in no block, unless they attend."""
-    runs = [(path, tuple(run)) for path, run in groupby(layers, key=key)]
+def _grouped(layers: Sequence[Layer], level: int) -> tuple[Block, ...]:
+    """Runs of layers with one path; those without are in no block. Empty if one of them attends."""
+    paths = groupby(layers, key=lambda layer: _path(layer.step.module, level))
+    runs = [(path, tuple(run)) for path, run in paths]
     if any(layer.attends for path, run in runs if not path for layer in run):
         return ()
     return tuple(run for path, run in runs if path)

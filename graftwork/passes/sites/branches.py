@@ -84,22 +84,28 @@ def read_branch(flow: Flow, stream: Value, out: Value) -> Branch:
     nodes = flow.between(stream, out)
     start = _start(flow, stream, nodes)
     axes = lineage(nodes, _roots(flow, stream))
-    held = [flow.attentions[node] for node in nodes if node in flow.attentions]
-    kinds: list[Kind] = []
-    for each in held:
-        kind = _attention(flow, stream, each, axes)
-        if isinstance(kind, str):
-            return Branch(start, out, problem=kind)
-        kinds.append(kind)
+    found = _kinds(flow, stream, nodes, start, axes)
+    problems = [kind for kind in found if isinstance(kind, str)]
+    if problems:
+        return Branch(start, out, problem=problems[0])
+    return Branch(start, out, tuple(kind for kind in found if not isinstance(kind, str)))
+
+
+def _kinds(
+    flow: Flow, stream: Value, nodes: Sequence[Node], start: Value, axes: Mapping[str, str]
+) -> list[Kind | str]:
+    """Everything that a branch holds; in the place of what is not clear, what is unclear."""
+    found: list[Kind | str] = [
+        _attention(flow, stream, flow.attentions[node], axes)
+        for node in nodes
+        if node in flow.attentions
+    ]
     if mixture := _mixture(flow, nodes):
-        kinds.append(mixture)
-    if not kinds:
-        along = next((a for node in nodes if (a := mixes(node, axes)) is not None), None)
-        kind = _mlp(flow, nodes, start) if along is None else Mixer(along)
-        if isinstance(kind, str):
-            return Branch(start, out, problem=kind)
-        kinds.append(kind)
-    return Branch(start, out, tuple(kinds))
+        found.append(mixture)
+    if found:
+        return found
+    along = next((a for node in nodes if (a := mixes(node, axes)) is not None), None)
+    return [_mlp(flow, nodes, start) if along is None else Mixer(along)]
 
 
 def _start(flow: Flow, stream: Value, nodes: Sequence[Node]) -> Value:

@@ -188,7 +188,10 @@ class _Writer:
                 self._site(f"{name}.pre", kind.pre, self._instead(mlp=kind.hidden))
                 self._site(f"{name}.post", kind.post, self._instead(mlp=kind.hidden))
             elif isinstance(kind, Mixture):
-                self._site(f"{name}.router", kind.router, self._instead(experts=kind.experts))
+                roles = self._instead(experts=kind.experts)
+                if merged := [a for a in kind.router.axes if a not in roles.values()]:
+                    roles["tokens"] = merged[0]
+                self._site(f"{name}.router", kind.router, roles)
             self._site(f"{name}.out", branch.out, self.stack.roles)
             self.table.spans[name] = Span(Place(branch.start), Place(branch.out))
 

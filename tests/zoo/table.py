@@ -1,0 +1,63 @@
+"""docs/coverage/models.md: one row a family, written by the run of all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.zoo.examine import BACKENDS, Report
+from tests.zoo.families import Family
+
+PATH = Path(__file__).parents[2] / "docs" / "coverage" / "models.md"
+HEAD = f"""# Model coverage
+
+Tiny random models of each family, converted with every axis dynamic that the model leaves dynamic,
+then run at another size than they were traced with: the greatest difference to the model's own
+results, relative to its greatest result. Blocks: those in which attention (or what stands in its
+place) was recognised. Sites: how many; each was replaced by itself, which changes nothing, and
+shaken, which changes the outputs. `pytest -m all tests/zoo` writes this page.
+
+| family | converted | dynamic axes | {" | ".join(BACKENDS)} | blocks | sites | remarks |
+|---|---|---|{"---|" * len(BACKENDS)}---|---|---|
+"""
+
+
+def row(name: str, family: Family, report: Report) -> str:
+    """A family's line of the table."""
+    if report.refused:
+        cells = [name, "no", "", *[""] * len(BACKENDS), "", "", report.refused]
+    else:
+        missing = [f"{b}: {x}" for b, x in report.apart.items() if isinstance(x, str)]
+        remarks = [*report.broken, *missing, *(f"{p}: {w}" for p, w in report.unrecognised.items())]
+        apart = [report.apart.get(backend) for backend in BACKENDS]
+        cells = [
+            name, "yes", ", ".join(report.axes),
+            *(f"{x:.0e}" if isinstance(x, float) else "" if x is None else "no" for x in apart),
+            f"{report.blocks}/{family.blocks}" if family.blocks else "",
+            str(report.sites or ""), "; ".join(remarks),
+        ]  # fmt: skip
+    return f"| {' | '.join(map(_plain, cells))} |"
+
+
+def _plain(cell: str) -> str:
+    """A cell without what a table or another machine would not have."""
+    return re.sub(r"\S*/site-packages/", "", cell).replace("|", "\\|").replace("\n", " ")
+
+
+def read() -> Mapping[str, str]:
+    """Family -> its line, in the order of the table."""
+    lines = PATH.read_text().splitlines() if PATH.exists() else []
+    rows = (line for line in lines if line.startswith("| ") and not line.startswith("| family"))
+    return {line.split(" | ")[0].removeprefix("| "): line for line in rows}
+
+
+def write(rows: Iterable[str]) -> None:
+    PATH.parent.mkdir(exist_ok=True)
+    PATH.write_text(HEAD + "\n".join(rows) + "\n")
+
+
+def record(name: str, family: Family, report: Report, order: Iterable[str] = ()) -> None:
+    """Put a family's line into the table; lines follow `order`, or stay where they are."""
+    lines = {**read(), name: row(name, family, report)}
+    write(lines[each] for each in (order or lines) if each in lines)
