@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 
 from graftwork.ir.errors import AxisError, nearest
+from graftwork.ir.store import as_numpy
 
 
 @frozen(eq=False, repr=False)
@@ -44,7 +45,7 @@ class NamedArray:
         return f"NamedArray({self.dtype}, {named})\n{self.array!r}"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = np.asarray(self.array)
+        array = as_numpy(self.array)
         return array if dtype is None else array.astype(dtype)
 
     def __dlpack__(self, **options: Any) -> Any:

@@ -7,9 +7,11 @@ small mapping over it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from attrs import frozen
 
@@ -55,5 +57,11 @@ EMPTY_STORE = Store()
 
 
 def as_numpy(array: Any) -> np.ndarray[Any, Any]:
-    """A numpy view of a stored array; copies only where memory cannot be shared."""
-    return array if isinstance(array, np.ndarray) else np.asarray(array)
+    """A numpy view of any framework's array; copies only where memory cannot be shared."""
+    if isinstance(array, np.ndarray):
+        return array
+    if str(getattr(array, "dtype", "")) == "torch.bfloat16":  # which torch cannot hand over itself
+        torch: Any = sys.modules["torch"]
+        bits: np.ndarray[Any, Any] = array.detach().cpu().contiguous().view(torch.int16).numpy()
+        return bits.view(ml_dtypes.bfloat16)
+    return np.asarray(array)

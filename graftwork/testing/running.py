@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-import ml_dtypes
 import numpy as np
 from attrs import frozen
 
 from graftwork.backends.program import Program
 from graftwork.ir.errors import UnsupportedOpError
 from graftwork.ir.graph import Graph
+from graftwork.ir.store import as_numpy
 
 Array = np.ndarray[Any, Any]
 Inputs: TypeAlias = Mapping[str, Array]
@@ -37,7 +37,7 @@ def run_on(backend: str, graph: Graph, inputs: Inputs) -> Outputs | Refusal:
         found = _compiled(backend, graph)(**inputs)
     except UnsupportedOpError as error:
         return Refusal(backend, str(error))
-    return {name: _as_numpy(array.array) for name, array in found.items()}
+    return {name: as_numpy(array.array) for name, array in found.items()}
 
 
 def _compiled(backend: str, graph: Graph) -> Program:
@@ -77,16 +77,6 @@ def run_on_jax(cases: Sequence[tuple[Graph, Inputs]]) -> list[Outputs | Refusal]
     with jax.enable_x64(True):
         found = iter(jax.jit(everything)(arguments))
         return [
-            {n: _as_numpy(a) for n, a in next(found).items()} if result is None else result
+            {n: as_numpy(a) for n, a in next(found).items()} if result is None else result
             for result in results
         ]
-
-
-def _as_numpy(array: Any) -> Array:
-    """A numpy array; torch cannot hand over its bfloat16."""
-    if str(array.dtype) != "torch.bfloat16":
-        return np.asarray(array)
-    import torch
-
-    bits: Array = array.contiguous().view(torch.int16).numpy()
-    return bits.view(ml_dtypes.bfloat16)

@@ -29,6 +29,14 @@ def _activations() -> list[Sample]:
         *found,
         sample("gelu-tanh", lambda x: ops.gelu(x, approximate="tanh"), x=("a", x)),
         sample("softplus-steep", lambda x: ops.softplus(x, beta=2.0, threshold=4.0), x=("a", x)),
+        *(
+            sample(
+                f"saturate-{name}",
+                lambda x, n=name: ops.saturate(x, dtype=n),
+                x=("a", np.array([np.nan, -np.inf, np.inf, -1e30, 1e30, -2.5, 2.5, 300.0], F32)),
+            )
+            for name in ("i8", "u8", "i32", "i64")
+        ),
         sample("relu-int", lambda x: ops.relu(x), x=("a", whole(5, low=-3))),
         sample("logaddexp", lambda a, b: ops.logaddexp(a, b), a=("a", x), b=("b", x * 2)),
         sample("glu", lambda x: ops.glu(x, axis="e", into="h"), x=("s e", normal(3, 6))),

@@ -165,5 +165,6 @@ _FUNCTIONS: dict[Op, Callable[..., Any]] = {
 TABLE: dict[Op, Lowering] = {
     **{op: elementwise(function) for op, function in _FUNCTIONS.items()},
     ops.cast: typed(_cast),
+    ops.saturate: typed(_cast),
     ops.bitcast: typed(lax.bitcast_convert_type),
 }

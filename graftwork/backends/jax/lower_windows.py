@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -33,18 +33,29 @@ def _conv(target: JaxTarget, node: Node, operands: Operands) -> Laid | Sequence[
     taps_dims = ([*group, *out], over, *([a] for a in attrs["kernel"]))
     data, places = target.grouped(x, dims)
     taps, taps_places = target.grouped(weight, taps_dims)
+    padding, spread = list(zip(attrs["low"], attrs["high"], strict=True)), attrs["base_dilation"]
+    if _cuts(node):
+        data = _padded(data, dict(zip(places[2:], zip(padding, spread, strict=True), strict=True)))
+        padding, spread = [(0, 0)] * len(padding), [1] * len(padding)
     found = lax.conv_general_dilated(
         data,
         taps,
         attrs["stride"],
-        list(zip(attrs["low"], attrs["high"], strict=True)),
-        attrs["base_dilation"],
+        padding,
+        spread,
         attrs["dilation"],
         lax.ConvDimensionNumbers(tuple(places), tuple(taps_places), tuple(places)),
         feature_group_count=math.prod(target.size(a) for a in group),
     )
     result_dims = (batch, [*group, *out], *([a] for a in attrs["into"]))
     return target.ungrouped(found, result_dims, places)
+
+
+def _padded(data: Any, edges: Mapping[int, tuple[tuple[int, int], int]]) -> Any:
+    """Padding beforehand: XLA's kernel is wrong where one edge is cut and the other padded."""
+    config = [edges.get(place, ((0, 0), 1)) for place in range(data.ndim)]
+    zero = data.dtype.type(0)
+    return lax.pad(data, zero, [(low, high, spread - 1) for (low, high), spread in config])
 
 
 def _windowed(node: Node, x: Laid, init: Any, combine: Callable[..., Any], array: Any) -> Any:

@@ -154,7 +154,8 @@ def _steps(target: OnnxTarget, node: Node, start: Sequence[onnx.Value], operands
              for value, x in zip(body.inputs[carry:], sliced, strict=False)]  # fmt: skip
     with emit.aside([]) as nodes:
         made = target.lower(body, [*inner, *items, *consts])
-        outputs = _owned(target, _spread(target, made, [value.type for value in body.outputs]))
+        types = [value.type for value in (*body.inputs[:carry], *body.outputs[carry:])]
+        outputs = _owned(target, _spread(target, made, types))
     fed = [(x.array, x.axes.index(axis)) for x in xs]
     if not fed:  # the runtime counts steps by what it feeds
         fed = [(positions(target, axis, DType.i64), 0)]

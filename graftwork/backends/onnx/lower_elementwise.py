@@ -136,7 +136,7 @@ def _int_pow(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
     known = literal(operands[1].array)
     bits = node.output.type.dtype.bits
     if known is not None and known.size:
-        bits = int(np.abs(known.astype(object)).max()).bit_length()
+        bits = int(np.max(np.abs(known.astype(object)))).bit_length()
     return target.open(node, operands, formulas.int_pow(bits))
 
 

@@ -65,7 +65,7 @@ def _conv(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     (x, weight), attrs = operands, node.attrs
     axes, kernel, into, over = (attrs[key] for key in ("axes", "kernel", "into", "over"))
     groups = tuple(a for a in x.axes if a in weight.axes and a not in over)
-    if not _convolves(target, node, groups):
+    if any(a in weight.axes for a in axes) or not _convolves(target, node, groups):
         return target.open_body(node, operands)
     batch = tuple(a for a in x.axes if a not in (*groups, *over, *axes))
     made = tuple(a for a in weight.axes if a not in (*groups, *over, *kernel))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import onnx_ir as onnx
 
 from graftwork.backends.engine import Laid, Lowering, Target, widest
-from graftwork.backends.onnx.emit import Emitter
+from graftwork.backends.onnx.emit import Emitter, dtype_of_value
 from graftwork.backends.onnx.extents import Dim, Extents
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.graph import Node, Region, Value
@@ -100,10 +101,15 @@ class OnnxTarget(Target):
     def spread(self, x: Laid, order: Iterable[str]) -> onnx.Value:
         """The array with exactly these dimensions, repeated along the axes that it lacks."""
         wanted = tuple(order)
+        sizes = self.sizes(wanted)
         array: onnx.Value = self.lay(x, wanted)
         if len(x.axes) == len(wanted):
             return array
-        return self.emit.op("Expand", array, self.shape(self.sizes(wanted)))
+        known = [size for size in sizes if isinstance(size, int)]
+        if 0 in known and len(known) == len(sizes):
+            # The runtime drops an Expand to nothing where it follows Squeeze and Unsqueeze.
+            return self.emit.constant(np.zeros(known), dtype_of_value(array))
+        return self.emit.op("Expand", array, self.shape(sizes))
 
     def aligned(self, operands: Operands, order: Sequence[str]) -> list[onnx.Value]:
         """Arrays that broadcast against each other, their last dimensions in this order."""

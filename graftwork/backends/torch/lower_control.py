@@ -125,7 +125,7 @@ def _scan(target: TorchTarget, node: Node, operands: Operands) -> list[Laid]:
     module, sizes = target.submodule(
         "step",
         [*_laid(carried), *(Laid(None, rest) for rest in rests), *consts],
-        lambda inner, given: _fixed(inner, _run(inner, body, given), body.outputs),
+        lambda inner, given: _fixed(inner, _run(inner, body, given), (*carried, *stacked)),
     )
     empty = [
         target.call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -10,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from attrs import frozen
-from jax._src import source_info_util
+from jax._src import core, source_info_util
 from jax._src.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, ShapedArray, Var
 from jax._src.export.shape_poly import _DimExpr as DimExpr
+from jax._src.interpreters import mlir
 from jax._src.interpreters.partial_eval import dce_jaxpr
+from jax._src.interpreters.pxla import _discharge_internal_refs
 from jax._src.lax.slicing import GatherScatterMode
 
 __all__ = [
@@ -26,8 +29,10 @@ __all__ = [
     "Var",
     "aval",
     "concrete",
+    "definition",
     "dim_terms",
     "frames",
+    "function",
     "is_key",
     "key_words",
     "live",
@@ -40,9 +45,29 @@ __all__ = [
 
 
 def trace(function: Callable[..., Any], args: Sequence[Any]) -> tuple[ClosedJaxpr, Any]:
-    """The jaxpr of a function, and the structure of its result."""
+    """The jaxpr of a function, and the structure of its result.
+
+    References that the function makes for itself become arrays that are passed on.
+    """
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*args)
+    if any(isinstance(effect, core.InternalMutableArrayEffect) for effect in closed.effects):
+        closed = _discharge_internal_refs(closed)
     return closed, shape
+
+
+def function(jaxpr: ClosedJaxpr | Jaxpr, consts: Sequence[Any] = ()) -> Callable[..., Any]:
+    """A jaxpr as a function that gives a list."""
+    closed = jaxpr if isinstance(jaxpr, ClosedJaxpr) else ClosedJaxpr(jaxpr, consts)
+    return cast("Callable[..., Any]", core.jaxpr_as_fun(closed))
+
+
+def definition(primitive: core.Primitive) -> Callable[..., Any] | None:
+    """The function of JAX by which JAX defines a primitive, where there is one."""
+    entry = mlir._lowerings.get(primitive)
+    rule: Any = getattr(entry, "rule", None)
+    if getattr(rule, "__qualname__", "") != "lower_fun.<locals>.f_lowered":
+        return None
+    return cast("Callable[..., Any]", inspect.getclosurevars(rule).nonlocals["fun"])
 
 
 def live(jaxpr: Jaxpr) -> Jaxpr:

@@ -60,11 +60,20 @@ _FOLDS: dict[str, Callable[..., Size | None]] = {
 }
 
 
+def _default_platform(platforms: Sequence[Sequence[str] | None]) -> int:
+    """The branch for any device, or for the CPU, since a graph is for all devices."""
+    if None in platforms:
+        return platforms.index(None)
+    return next((i for i, names in enumerate(platforms) if names and "cpu" in names), 0)
+
+
 def fold(size: SizeReader, equation: JaxprEqn, operands: Sequence[Exact | None]) -> Exact | None:
     """The size or truth value that an equation gives, if that is known."""
     name = equation.primitive.name
     if name == "dim_as_value":
         return size(equation.params["dim"])
+    if name == "platform_index":
+        return _default_platform(equation.params["platforms"])
     if name == "broadcast_in_dim" and _jax.aval(equation.outvars[0]).shape == (1,):
         return operands[0]  # a vector that addresses one dimension
     if name not in _FOLDS or any(x is None for x in operands):

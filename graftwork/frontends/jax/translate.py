@@ -184,7 +184,7 @@ class Translator:
             with self.builder:
                 results = self._apply(equation)
         except DTypeError as error:
-            raise UnsupportedOpError(f"{error} (from {self.builder.origin})") from error
+            raise UnsupportedOpError(f"{equation.primitive.name}: {error}") from error
         finally:
             self.builder.origin = outer
         for variable, result in zip(equation.outvars, results, strict=True):
@@ -192,19 +192,32 @@ class Translator:
             self._arrays[variable] = result
 
     def _apply(self, equation: JaxprEqn) -> Sequence[Positional]:
-        from graftwork.frontends.jax.rules import RULES, STRUCTURAL
+        from graftwork.frontends.jax.rules import DEFINITIONS, REFUSED, RULES, STRUCTURAL
 
         name = equation.primitive.name
+        if name in REFUSED:
+            raise UnsupportedOpError(f"{name} {REFUSED[name]} (from {self.builder.origin})")
         if name in STRUCTURAL:
             results = STRUCTURAL[name](self, equation)
         elif name in RULES:
             results = RULES[name](self, equation, *map(self.read, equation.invars))
         else:
-            raise UnsupportedOpError(
-                f"JAX's primitive {name!r} has no translation (from {self.builder.origin}); "
-                "compute it outside of the converted function"
-            )
+            definition = DEFINITIONS.get(name) or _jax.definition(equation.primitive)
+            if definition is None:
+                raise UnsupportedOpError(
+                    f"JAX's primitive {name!r} has no translation (from {self.builder.origin}); "
+                    "compute it outside of the converted function"
+                )
+            results = self.define(equation, definition)
         return [results] if isinstance(results, Positional) else results
+
+    def define(self, equation: JaxprEqn, definition: Callable[..., Any]) -> Sequence[Positional]:
+        """Translate an equation as the function of simpler primitives that defines it."""
+        avals = map(_jax.aval, equation.invars)
+        with _jax.wide_types(True):
+            specs = [_jax.spec(aval.shape, aval.dtype) for aval in avals]
+            jaxpr, _ = _jax.trace(lambda *xs: definition(*xs, **equation.params), specs)
+        return self.inline(jaxpr, equation.invars)
 
     def _check(self, equation: JaxprEqn, variable: Var, result: Positional) -> None:
         """Hold a rule to the type that JAX gives the equation."""

@@ -18,6 +18,8 @@ from graftwork.frontends.jax.rules import (
     shape,
     windows,
 )
+from graftwork.frontends.jax.rules.definitions import DEFINITIONS as DEFINITIONS
+from graftwork.frontends.jax.rules.refused import REFUSED as REFUSED
 
 RULES: dict[str, Any] = {
     **elementwise.RULES,
@@ -30,6 +32,8 @@ RULES: dict[str, Any] = {
 }
 STRUCTURAL: dict[str, Any] = {
     **calls.STRUCTURAL,
+    **elementwise.STRUCTURAL,
+    **reduce.STRUCTURAL,
     **indexing.STRUCTURAL,
     **control.STRUCTURAL,
 }

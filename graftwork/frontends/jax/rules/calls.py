@@ -7,7 +7,6 @@ from typing import Any
 
 from graftwork.frontends.jax._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from graftwork.frontends.jax.translate import Translator
-from graftwork.ir.errors import UnsupportedOpError
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.positional import Positional
 
@@ -58,32 +57,13 @@ def _nothing(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
     return []
 
 
-def _linear_algebra(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
-    raise UnsupportedOpError(
-        f"{equation.primitive.name} is linear algebra that graphs do not have (from "
-        f"{tr.builder.origin}); compute it outside of the converted function and pass the result"
-    )
-
-
-def _host(tr: Translator, equation: JaxprEqn) -> Sequence[Positional]:
-    raise UnsupportedOpError(
-        f"{equation.primitive.name} calls back into Python (from {tr.builder.origin}); a graph "
-        "runs without it, so compute the value in JAX or pass it as an argument"
-    )
-
-
 _CALLS = (
     "jit pjit closed_call core_call core_closed_call remat2 remat checkpoint composite "
     "custom_jvp_call custom_vjp_call custom_vjp_call_jaxpr"
 )
-_LINEAR_ALGEBRA = (
-    "custom_linear_solve cholesky lu qr eigh eig svd schur fft triangular_solve "
-    "tridiagonal_solve householder_product"
-)
+_EFFECTS = "debug_callback debug_print inspect_sharding shape_assertion dce_sink"
 
 STRUCTURAL: dict[str, Any] = {
     **dict.fromkeys(_CALLS.split(), _call),
-    "debug_callback": _nothing,
-    **dict.fromkeys(("pure_callback", "io_callback"), _host),
-    **dict.fromkeys(_LINEAR_ALGEBRA.split(), _linear_algebra),
+    **dict.fromkeys(_EFFECTS.split(), _nothing),
 }

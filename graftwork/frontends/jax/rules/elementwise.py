@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from graftwork.frontends.jax._jax import JaxprEqn
-from graftwork.frontends.jax.translate import Rule, Translator
+from graftwork.frontends.jax.rules.definitions import DEFINITIONS
+from graftwork.frontends.jax.translate import Results, Rule, Translator
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType, dtype_of
-from graftwork.ir.errors import UnsupportedOpError
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.positional import Positional, aligned
 
@@ -38,17 +38,38 @@ def same(tr: Translator, equation: JaxprEqn, *xs: Positional) -> tuple[Positiona
 
 _SAME_NAMES = (
     "exp expm1 log log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-    "logistic erf erfc erf_inv lgamma digamma floor ceil neg sign abs not is_finite stop_gradient "
+    "logistic erf erfc erf_inv lgamma digamma floor ceil neg abs not is_finite stop_gradient "
     "sub div rem atan2 and or xor shift_left shift_right_logical eq ne lt le gt ge"
 )
 
 
 def _cast(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
-    return Positional(x.term.cast(dtype_of(equation.params["new_dtype"])), x.dims)
+    dtype = dtype_of(equation.params["new_dtype"])
+    if x.dtype.is_float and dtype.is_int:
+        return Positional(ops.saturate(x.term, dtype=dtype), x.dims)
+    return Positional(x.term.cast(dtype), x.dims)
 
 
-def _bitcast(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
-    return Positional(ops.bitcast(x.term, dtype=dtype_of(equation.params["new_dtype"])), x.dims)
+def _bitcast(tr: Translator, equation: JaxprEqn) -> Results:
+    dtype = dtype_of(equation.params["new_dtype"])
+    x = tr.read(equation.invars[0])
+    if dtype.bits != x.dtype.bits:
+        return tr.define(equation, DEFINITIONS["bitcast_convert_type"])
+    return Positional(ops.bitcast(x.term, dtype=dtype), x.dims)
+
+
+def _sign(x: Term) -> Term:
+    """The sign; of a zero that zero itself."""
+    return ops.select(ops.eq(x, 0), x, ops.sign(x)) if x.dtype.is_float else ops.sign(x)
+
+
+def _shift_right(x: Term, count: Term) -> Term:
+    """Copies of the highest bit come in, be the dtype signed or not."""
+    if not x.dtype.is_unsigned:
+        return ops.shift_right(x, count)
+    signed = DType(f"i{x.dtype.bits}")
+    moved = ops.shift_right(*(ops.bitcast(term, dtype=signed) for term in (x, count)))
+    return ops.bitcast(moved, dtype=x.dtype)
 
 
 def _power(a: Term, b: Term) -> Term:
@@ -93,21 +114,20 @@ def abs_(x: Term) -> Term:
     return REGISTRY["abs"](x)
 
 
-_FORMATS = {(5, 10): DType.f16, (8, 7): DType.bf16, (8, 23): DType.f32, (11, 52): DType.f64}
+_FORMATS = {(8, 7): DType.bf16, (8, 23): DType.f32, (11, 52): DType.f64}
 
 
-def _reduce_precision(tr: Translator, equation: JaxprEqn, x: Positional) -> Positional:
+def _reduce_precision(tr: Translator, equation: JaxprEqn) -> Results:
+    """By way of a dtype that has as many bits of exponent and mantissa."""
     form = (equation.params["exponent_bits"], equation.params["mantissa_bits"])
-    if form not in _FORMATS:
-        raise UnsupportedOpError(
-            f"no dtype has {form[0]} bits of exponent and {form[1]} of mantissa "
-            f"(from {tr.builder.origin})"
-        )
+    x = tr.read(equation.invars[0])
+    if form not in _FORMATS or (x.dtype, form[0]) == (DType.f64, 8):  # whose least is less
+        return tr.define(equation, DEFINITIONS["reduce_precision"])
     return Positional(x.term.cast(_FORMATS[form]).cast(x.dtype), x.dims)
 
 
 def _cube_root(x: Term) -> Term:
-    return ops.sign(x) * ops.pow(abs_(x), 1 / 3)
+    return _sign(x) * ops.pow(abs_(x), 1 / 3)
 
 
 def _in_total_order(name: str) -> Rule:
@@ -125,7 +145,8 @@ def _rank(x: Term) -> Term:
 
 RULES: dict[str, Any] = {
     **{name: pointwise(REGISTRY[name]) for name in _SAME_NAMES.split()},
-    "shift_right_arithmetic": pointwise(REGISTRY["shift_right"]),
+    "shift_right_arithmetic": pointwise(_shift_right),
+    "sign": pointwise(_sign),
     "add": by_dtype("add", "or"),
     "add_any": by_dtype("add", "or"),
     "mul": by_dtype("mul", "and"),
@@ -143,8 +164,6 @@ RULES: dict[str, Any] = {
     "select_n": pointwise(_select),
     "round": _round,
     "convert_element_type": _cast,
-    "bitcast_convert_type": _bitcast,
-    "reduce_precision": _reduce_precision,
     **dict.fromkeys(
         (
             "copy",
@@ -154,7 +173,13 @@ RULES: dict[str, Any] = {
             "sharding_constraint",
             "name",
             "pvary",
+            "layout_constraint",
+            "reshard",
         ),
         same,
     ),
+}
+STRUCTURAL: dict[str, Any] = {
+    "bitcast_convert_type": _bitcast,
+    "reduce_precision": _reduce_precision,
 }

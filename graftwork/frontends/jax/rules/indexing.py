@@ -236,6 +236,12 @@ def _scatter(combine: str) -> Any:
     def rule(
         tr: Translator, equation: JaxprEqn, x: Positional, indices: Positional, updates: Positional
     ) -> Positional:
+        update = equation.params["update_jaxpr"]
+        if combine == "set" and update is not None and update.eqns:
+            raise UnsupportedOpError(
+                "scatter applies a function to what it finds; write it as a read and a write, "
+                f"x.at[i].set(f(x[i])) (from {tr.builder.origin})"
+            )
         mode = _mode(tr, equation)
         numbers = equation.params["dimension_numbers"]
         batching = dict(

@@ -7,7 +7,8 @@ from typing import Any
 
 from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import JaxprEqn
-from graftwork.frontends.jax.translate import Translator
+from graftwork.frontends.jax.rules.definitions import DEFINITIONS
+from graftwork.frontends.jax.translate import Results, Translator
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.op import REGISTRY, Op
@@ -46,6 +47,18 @@ def _reduction(numbers: str, bools: str | None = None) -> Reduction:
         op = REGISTRY[bools if bools and x.dtype is DType.boolean else numbers]
         places = {int(place) for place in equation.params["axes"]}
         return reduced(op, x, places)
+
+    return rule
+
+
+def _bits(bools: str) -> Any:
+    """Of bools an op of their own; of integers, bit by bit."""
+
+    def rule(tr: Translator, equation: JaxprEqn) -> Results:
+        x = tr.read(equation.invars[0])
+        if x.dtype is not DType.boolean:
+            return tr.define(equation, DEFINITIONS[equation.primitive.name])
+        return reduced(REGISTRY[bools], x, {int(place) for place in equation.params["axes"]})
 
     return rule
 
@@ -109,8 +122,6 @@ RULES: dict[str, Any] = {
     "reduce_prod": _reduction("prod"),
     "reduce_max": _reduction("max", "any"),
     "reduce_min": _reduction("min", "all"),
-    "reduce_or": _reduction("any", "any"),
-    "reduce_and": _reduction("all", "all"),
     "argmax": _arg("argmax"),
     "argmin": _arg("argmin"),
     **{
@@ -120,3 +131,4 @@ RULES: dict[str, Any] = {
     "sort": _sort,
     "top_k": _top_k,
 }
+STRUCTURAL: dict[str, Any] = {"reduce_or": _bits("any"), "reduce_and": _bits("all")}

@@ -186,7 +186,15 @@ def _iota(tr: Translator, equation: JaxprEqn, *_: Positional) -> Positional:
     return Positional(ops.iota(axis=axis, dtype=dtype), dims)
 
 
+def _empty(tr: Translator, equation: JaxprEqn, *_: Positional) -> Positional:
+    """Any numbers: zeros."""
+    shape, dtype = tr.size.shape(equation.params["shape"]), dtype_of(equation.params["dtype"])
+    dims = tuple(None if extent == 1 else tr.fresh(extent) for extent in shape)
+    return Positional(tr.constant(0, dtype), dims)
+
+
 RULES: dict[str, Any] = {
+    "empty": _empty,
     "transpose": _transpose,
     "squeeze": _squeeze,
     "broadcast_in_dim": _broadcast_in_dim,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from graftwork.ir.ops.composites import (
     activations,
     attention,
+    conversion,
     linear,
     loss,
     norms,
@@ -17,4 +18,6 @@ from graftwork.ir.ops.composites import (
     windows,
 )
 
-MODULES = (statistics, activations, linear, norms, attention, windows, updates, loss)
+MODULES = (
+    statistics, activations, conversion, linear, norms, attention, windows, updates, loss,
+)  # fmt: skip
