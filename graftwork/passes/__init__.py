@@ -1,6 +1,7 @@
 """Passes: rewrites from graph to graph, as data."""
 
 from graftwork.passes.axes import Name as Name
+from graftwork.passes.axes import ShareGroups as ShareGroups
 from graftwork.passes.axes import Unify as Unify
 from graftwork.passes.axes import Unmerge as Unmerge
 from graftwork.passes.base import Pass as Pass

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from graftwork.ir.graph import Graph
 from graftwork.ir.pipeline import AnyPass, apply
+from graftwork.passes.axes import ShareGroups
 from graftwork.passes.cleanup import Cleanup, NarrowEarly
 
 # Nobody edits a lowered graph, so its sites need not stay apart.
 LOWERING: tuple[AnyPass, ...] = (
     Cleanup(merge_sites=True),
+    ShareGroups(),
     NarrowEarly(merge_sites=True),
     Cleanup(merge_sites=True),
 )

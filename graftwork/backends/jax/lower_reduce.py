@@ -23,12 +23,22 @@ def _contract(target: JaxTarget, node: Node, operands: Operands) -> Laid:
     over = node.attrs["over"]
     a, b = product_order(operands, node.output.axes)
     shared = [axis for axis in a.axes if axis in b.axes and axis not in over]
+    if shared:
+        a, b = (_long_axes_last(target, x, shared, over) for x in (a, b))
     left, right = (
         [axis for axis in x.axes if axis not in over and axis not in shared] for x in (a, b)
     )
     numbers = (_places(a, b, over), _places(a, b, shared))
     product = lax.dot_general(a.array, b.array, numbers)
     return Laid(product, (*shared, *left, *right))
+
+
+def _long_axes_last(target: JaxTarget, x: Laid, shared: Sequence[str], over: Sequence[str]) -> Laid:
+    """Short free axes first, as groups before queries: what reads the product runs along rows."""
+    extents = dict(zip(x.axes, x.array.shape, strict=True))
+    free = [axis for axis in x.axes if axis not in over and axis not in shared]
+    order = (*shared, *sorted(free, key=extents.__getitem__), *over)
+    return Laid(target.lay(x, order), order) if len(free) > 1 else x
 
 
 def _places(a: Laid, b: Laid, axes: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -69,16 +69,14 @@ def compile(graph: Graph, device: str | None = None) -> Program:
 
     @cache
     def unfused() -> ort.InferenceSession:
-        """Without the fused kernels, some of which refuse empty arrays."""
+        """Without the fused kernels, some of which refuse empty arrays, or divide by their size."""
         return _session(model, weights, providers, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
 
+    sizes = set(graph.axes.values())
+
     def execute(binding: Binding) -> Mapping[str, Any]:
-        try:
-            return _run(session, graph, binding)
-        except InputError:
-            if 0 not in binding.symbols.values():
-                raise
-            return _run(unfused(), graph, binding)
+        empty = any(evaluate(size, binding.symbols) == 0 for size in sizes)
+        return _run(unfused() if empty else session, graph, binding)
 
     return Program(graph, "onnx", execute, session)
 
