@@ -1,0 +1,99 @@
+"""The samples of torch's operator database, as functions of tensors alone."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import frozen
+from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils import _pytree as pytree
+
+from tests.frontends.op_database.zoo import ZOO
+
+DTYPES = (torch.float32, torch.float64, torch.int64, torch.bool)
+# Operators whose numbers are whatever memory held.
+UNINITIALISED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty"}
+UNINITIALISED |= {"new_empty_strided", "resize_", "resize_as_"}
+
+
+@frozen(eq=False)
+class Case:
+    """One sample of one operator.
+
+    Attributes:
+        op: the operator's name in the database.
+        dtype: the element type that the sample was drawn for.
+        number: the sample's place among those of this operator and element type.
+        zoo: whether it is an operator that real models have.
+        function: the operator with all arguments bound that are not tensors.
+        tensors: the tensors among its arguments.
+    """
+
+    op: str
+    dtype: torch.dtype
+    number: int
+    zoo: bool
+    function: Callable[..., Any]
+    tensors: tuple[torch.Tensor, ...]
+
+    def __str__(self) -> str:
+        return f"{self.op} {str(self.dtype).removeprefix('torch.')} #{self.number}"
+
+
+def names() -> list[str]:
+    """All operators of the database, a variant after a dot."""
+    return sorted({_name(info) for info in op_db} - UNINITIALISED)
+
+
+def _name(info: Any) -> str:
+    return ".".join(filter(None, (info.name, info.variant_test_name)))
+
+
+def cases(
+    ops: Iterable[str], dtypes: Sequence[torch.dtype] = DTYPES, limit: int | None = None
+) -> Iterator[Case]:
+    """The samples of some operators; at most `limit`, evenly spread, of each element type."""
+    wanted = set(ops)
+    for info in sorted(op_db, key=_name):
+        for dtype in dtypes if _name(info) in wanted else ():
+            if dtype not in info.supported_dtypes("cpu"):
+                continue
+            samples = list(enumerate(_samples(info, dtype)))
+            for number, sample in _spread(samples, limit):
+                yield _case(info, dtype, number, sample)
+
+
+def _samples(info: Any, dtype: torch.dtype) -> list[Any]:
+    """The database's samples, which it draws from the global generators."""
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        random.seed(0)
+        return list(info.sample_inputs("cpu", dtype, requires_grad=False))
+
+
+def _spread(items: list[Any], limit: int | None) -> list[Any]:
+    if limit is None or len(items) <= limit:
+        return items
+    return [items[i * len(items) // limit] for i in range(limit)]
+
+
+def _case(info: Any, dtype: torch.dtype, number: int, sample: Any) -> Case:
+    leaves, spec = pytree.tree_flatten(([sample.input, *sample.args], sample.kwargs))
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+
+    def function(*tensors: torch.Tensor) -> Any:
+        filled = list(leaves)
+        for place, tensor in zip(places, tensors, strict=True):
+            filled[place] = tensor
+        args, kwargs = pytree.tree_unflatten(filled, spec)
+        return info.op(*args, **kwargs)
+
+    tensors = tuple(leaves[i] for i in places)
+    return Case(_name(info), dtype, number, info.aten_name in ZOO, function, tensors)

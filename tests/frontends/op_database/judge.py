@@ -1,0 +1,184 @@
+"""What becomes of a sample: it agrees with PyTorch, is refused by our own word, or is a failure."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from attrs import field, frozen
+from torch.utils import _pytree as pytree
+
+import graftwork as gw
+from graftwork.frontends.torch.failures import explained
+from graftwork.ir.errors import GraftworkError
+from graftwork.ir.graph import Graph
+from graftwork.testing.running import Refusal, run_on, run_on_jax
+from tests.frontends.op_database.cases import Case
+
+BACKENDS = ("numpy", "jax", "torch", "onnx")
+TOLERANCE = {np.dtype("float64"): 1e-9, np.dtype("float32"): 1e-4}
+
+
+@frozen
+class Refused:
+    """Our own refusal, or torch.export's, of a sample."""
+
+    reason: str
+
+
+@frozen
+class Failed:
+    """Anything that must not happen: another exception, or another result."""
+
+    what: str
+
+
+Outcome = Refused | Failed | None  # None: it agrees
+
+
+@frozen
+class Verdict:
+    """What became of one sample.
+
+    Attributes:
+        case: the sample.
+        outcomes: backend -> outcome.
+    """
+
+    case: Case
+    outcomes: Mapping[str, Outcome]
+
+
+@frozen(eq=False)
+class _Converted:
+    """A sample on its way through the backends."""
+
+    case: Case
+    graph: Graph
+    inputs: Mapping[str, Any]
+    expected: Sequence[np.ndarray[Any, Any]]
+    outcomes: dict[str, Outcome] = field(factory=dict)
+
+
+class Operator(torch.nn.Module):
+    """A function of tensors as a module."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.function = case.function
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        return self.function(*tensors)
+
+
+def judge(cases: Sequence[Case], backends: Sequence[str] = BACKENDS) -> list[Verdict]:
+    """What becomes of samples; JAX compiles all of them as one program.
+
+    Samples that draw random numbers, or that PyTorch itself refuses, are left out.
+    """
+    found = [each for case in cases if (each := _converted(case, backends)) is not None]
+    ready = [each for each in found if isinstance(each, _Converted)]
+    for backend in backends:
+        if backend == "jax":
+            results = _on_jax(ready)
+        else:
+            results = [_run(backend, each) for each in ready]
+        for each, result in zip(ready, results, strict=True):
+            each.outcomes[backend] = _compared(result, each.expected)
+    return [each if isinstance(each, Verdict) else _verdict(each) for each in found]
+
+
+def _verdict(each: _Converted) -> Verdict:
+    return Verdict(each.case, each.outcomes)
+
+
+def _converted(case: Case, backends: Sequence[str]) -> _Converted | Verdict | None:
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = case.function(*(x.clone() for x in case.tensors))
+    except Exception:
+        return None
+    try:
+        program = _exported(case)
+        calls = [n.target for n in program.graph.nodes if n.op == "call_function"]
+        if any(torch.Tag.nondeterministic_seeded in getattr(op, "tags", ()) for op in calls):
+            return None
+        graph = gw.from_torch(program)
+        leaves = [x for x in pytree.tree_leaves(expected) if isinstance(x, torch.Tensor)]
+        arrays = [x.detach().resolve_conj().resolve_neg().numpy() for x in leaves]
+        inputs = {
+            port.name: x.detach().numpy()
+            for port, x in zip(graph.inputs, case.tensors, strict=True)
+        }
+        return _Converted(case, graph, inputs, arrays)
+    except GraftworkError as error:
+        return Verdict(case, dict.fromkeys(backends, Refused(_reason(str(error)))))
+    except Exception as error:
+        return Verdict(case, dict.fromkeys(backends, _failure(error)))
+
+
+def _exported(case: Case) -> torch.export.ExportedProgram:
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.export.export(Operator(case), case.tensors, strict=False)
+        except Exception as error:
+            raise explained(error, {}) from error
+
+
+def _run(backend: str, each: _Converted) -> Any:
+    try:
+        return run_on(backend, each.graph, each.inputs)
+    except GraftworkError as error:
+        return Refused(_reason(str(error)))
+    except Exception as error:
+        return _failure(error)
+
+
+def _on_jax(ready: Sequence[_Converted]) -> list[Any]:
+    try:
+        return list(run_on_jax([(each.graph, each.inputs) for each in ready]))
+    except Exception:
+        return [_run("jax", each) for each in ready]
+
+
+def _failure(error: Exception) -> Failed:
+    first = (str(error).strip().splitlines() or [""])[0]
+    return Failed(f"{type(error).__name__}: {first[:200]}")
+
+
+def _reason(message: str) -> str:
+    """The message without what differs from one sample to the next."""
+    return re.sub(r"\s*\(from [^()]*(\([^()]*\)[^()]*)*\)", "", message).splitlines()[0][:200]
+
+
+def _compared(result: Any, expected: Sequence[np.ndarray[Any, Any]]) -> Outcome:
+    if isinstance(result, Refusal):
+        return Refused(_reason(result.message))
+    if isinstance(result, Refused | Failed):
+        return result
+    found = list(result.values())
+    if len(found) != len(expected):
+        return Failed(f"{len(found)} results for {len(expected)}")
+    return next(filter(None, map(_difference, found, expected)), None)
+
+
+def _difference(
+    found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]
+) -> Failed | None:
+    if found.dtype != expected.dtype or found.shape != expected.shape:
+        return Failed(
+            f"{found.dtype}{list(found.shape)} for {expected.dtype}{list(expected.shape)}"
+        )
+    close = TOLERANCE.get(expected.dtype, 0.0)
+    finite = np.abs(expected[np.isfinite(expected)]) if close else np.zeros(0)
+    scale = close * 0.1 * max(1.0, float(finite.max(initial=0)))
+    if np.allclose(found, expected, rtol=close, atol=scale, equal_nan=True):
+        return None
+    wrong = ~np.isclose(found, expected, rtol=close, atol=scale, equal_nan=True)
+    return Failed(f"{found[wrong].flat[0]!r} for {expected[wrong].flat[0]!r}")
