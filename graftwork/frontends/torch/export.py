@@ -11,11 +11,12 @@ import inspect
 import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from attrs import evolve, frozen
-from torch._decomp import get_decompositions
+from torch._decomp import decomposition_table
 from torch.utils import _pytree as pytree
 
 from graftwork.frontends.torch.dynamic import KeepingAxes
@@ -49,13 +50,7 @@ KEPT = {
     "tril",
     "triu",
 }
-# Operators that the default table leaves whole, but that have a decomposition.
-OPENED = (
-    torch.ops.aten.grid_sampler_2d,
-    torch.ops.aten.tril_indices,
-    torch.ops.aten.triu_indices,
-    torch.ops.aten.upsample_bilinear2d.vec,
-)
+Knows = Callable[[str], object]  # whether some rule translates an operator
 ROOT = "model"  # where the traced wrapper holds the caller's model
 
 
@@ -127,7 +122,7 @@ def trace(
     kwargs: Mapping[str, Any],
     axes: Mapping[str | int, str],
     training: bool,
-    knows: Callable[[str], object],
+    knows: Knows,
 ) -> Exported:
     """Trace a model on sample arguments, the axes that `axes` names being dynamic.
 
@@ -269,16 +264,16 @@ def _run_export(
 
 
 def simplified(
-    program: torch.export.ExportedProgram, knows: Callable[[str], object]
+    program: torch.export.ExportedProgram, knows: Knows
 ) -> torch.export.ExportedProgram:
     """The program in known, functional operators; decomposed, which is slow, only if it is not."""
     calls = (node for node in program.graph.nodes if node.op == "call_function")
     if all(_is_plain(node, knows) for node in calls):
         return program
-    return _decomposed(program)
+    return _decomposed(program, knows)
 
 
-def _is_plain(node: torch.fx.Node, knows: Callable[[str], object]) -> bool:
+def _is_plain(node: torch.fx.Node, knows: Knows) -> bool:
     """Whether a call can be translated as it stands; numbers are read where they are used."""
     if is_number(node.meta.get("val")) or node.target is operator.getitem:
         return True
@@ -292,17 +287,28 @@ def is_number(value: Any) -> bool:
     return isinstance(value, kinds)
 
 
-def _decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+@cache
+def _decompositions(knows: Knows) -> Mapping[Any, Callable[..., Any]]:
+    """The default table less what is kept whole, and whatever else torch can open that no rule
+    knows."""
+    table = {
+        op: opened
+        for op, opened in torch.export.default_decompositions().items()
+        if str(op).split(".")[1] not in KEPT
+    }
+    others = {op: opened for op, opened in decomposition_table.items() if not knows(str(op))}
+    return others | table
+
+
+def _decomposed(
+    program: torch.export.ExportedProgram, knows: Knows
+) -> torch.export.ExportedProgram:
     """The program in few, functional operators, less those that are kept whole."""
-    table = torch.export.default_decompositions()
-    for op in list(table):
-        if str(op).split(".")[1] in KEPT:
-            del table[op]
-    for op, decomposition in get_decompositions(OPENED).items():
-        table[op] = decomposition
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plain: torch.export.ExportedProgram = program.run_decompositions(table)
+        plain: torch.export.ExportedProgram = program.run_decompositions(
+            dict(_decompositions(knows))
+        )
     _let_go()
     return plain
 
@@ -355,7 +361,7 @@ def user_inputs(program: torch.export.ExportedProgram) -> list[str]:
 def adopt(
     program: torch.export.ExportedProgram,
     axes: Mapping[str | int, str],
-    knows: Callable[[str], object],
+    knows: Knows,
 ) -> Exported:
     """A program that the caller exported; `knows` tells which operators need no decomposition.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-import pickle
 import sys
 import time
 
@@ -25,9 +23,13 @@ for name in chosen:
     got = list(cases([name], limit=o.limit))
     if (o.zoo and not any(c.zoo for c in got)) or (o.rest and any(c.zoo for c in got)):
         continue
-    t1 = time.time()
+    t1, now = time.time(), []
     for i in range(0, len(got), 48):
-        found += judge(got[i : i + 48])
-    print(name, len(got), f"{time.time() - t1:.1f}", file=sys.stderr, flush=True)
+        now += judge(got[i : i + 48])
+    print(f"== {name} {time.time() - t1:.1f}")
+    summary(now)
+    sys.stdout.flush()
+    found += now
+print("== TOTAL")
 summary(found)
 print(f"{time.time() - t:.0f} s")

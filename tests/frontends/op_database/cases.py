@@ -21,6 +21,26 @@ UNINITIALISED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_
 UNINITIALISED |= {"new_empty_strided", "resize_", "resize_as_"}
 
 
+def _sort(
+    x: torch.Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None
+) -> Any:
+    return torch.sort(x, dim=dim, descending=descending, stable=True)
+
+
+def _argsort(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    return _sort(x, *args, **kwargs)[1]
+
+
+def _topk(
+    x: torch.Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> Any:
+    return tuple(each.narrow(dim, 0, k) for each in _sort(x, dim, largest)) if x.ndim else _sort(x)
+
+
+# Operators for which equal elements may come in any order -> the same in the order of the input.
+IN_ORDER = {"sort": _sort, "argsort": _argsort, "topk": _topk}
+
+
 @frozen(eq=False)
 class Case:
     """One sample of one operator.
@@ -31,6 +51,7 @@ class Case:
         number: the sample's place among those of this operator and element type.
         zoo: whether it is an operator that real models have.
         function: the operator with all arguments bound that are not tensors.
+        meant: the same, with ties broken in order where torch leaves them open.
         tensors: the tensors among its arguments.
     """
 
@@ -39,6 +60,7 @@ class Case:
     number: int
     zoo: bool
     function: Callable[..., Any]
+    meant: Callable[..., Any]
     tensors: tuple[torch.Tensor, ...]
 
     def __str__(self) -> str:
@@ -88,12 +110,17 @@ def _case(info: Any, dtype: torch.dtype, number: int, sample: Any) -> Case:
     leaves, spec = pytree.tree_flatten(([sample.input, *sample.args], sample.kwargs))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
 
-    def function(*tensors: torch.Tensor) -> Any:
-        filled = list(leaves)
-        for place, tensor in zip(places, tensors, strict=True):
-            filled[place] = tensor
-        args, kwargs = pytree.tree_unflatten(filled, spec)
-        return info.op(*args, **kwargs)
+    def bound(op: Callable[..., Any]) -> Callable[..., Any]:
+        def function(*tensors: torch.Tensor) -> Any:
+            filled = list(leaves)
+            for place, tensor in zip(places, tensors, strict=True):
+                filled[place] = tensor
+            args, kwargs = pytree.tree_unflatten(filled, spec)
+            return op(*args, **kwargs)
 
+        return function
+
+    name = _name(info)
+    function, meant = bound(info.op), bound(IN_ORDER.get(name, info.op))
     tensors = tuple(leaves[i] for i in places)
-    return Case(_name(info), dtype, number, info.aten_name in ZOO, function, tensors)
+    return Case(name, dtype, number, info.aten_name in ZOO, function, meant, tensors)
