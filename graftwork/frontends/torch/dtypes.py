@@ -6,6 +6,9 @@ outrank Python numbers; a lower rank counts only where its kind (bool, integer, 
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 
 from graftwork.ir import ops
@@ -61,6 +64,16 @@ def float_dtype(dtype: DType) -> DType:
 def sum_dtype(dtype: DType) -> DType:
     """The element type of a sum: integers and bools add up in 64 bits."""
     return dtype if dtype.is_float else DType.i64
+
+
+def lowest(dtype: DType) -> float:
+    """What no element is less than."""
+    return int(np.iinfo(dtype.numpy).min) if dtype.is_int else -math.inf if dtype.is_float else 0
+
+
+def greatest(dtype: DType) -> float:
+    """What no element is greater than."""
+    return int(np.iinfo(dtype.numpy).max) if dtype.is_int else math.inf if dtype.is_float else 1
 
 
 def _of_scalar(x: Scalar | SizeExpr) -> DType:

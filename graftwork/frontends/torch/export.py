@@ -26,7 +26,6 @@ from graftwork.ir.errors import ConversionError, InputError
 
 # Operators of the default decomposition table that are kept whole.
 KEPT = {
-    "batch_norm",
     "dropout",
     "einsum",
     "group_norm",
@@ -293,16 +292,14 @@ def _decompositions(knows: Knows) -> Mapping[Any, Callable[..., Any]]:
     knows."""
     table = {
         op: opened
-        for op, opened in torch.export.default_decompositions().items()
+        for op, opened in dict(torch.export.default_decompositions()).items()
         if str(op).split(".")[1] not in KEPT
     }
     others = {op: opened for op, opened in decomposition_table.items() if not knows(str(op))}
     return others | table
 
 
-def _decomposed(
-    program: torch.export.ExportedProgram, knows: Knows
-) -> torch.export.ExportedProgram:
+def _decomposed(program: torch.export.ExportedProgram, knows: Knows) -> torch.export.ExportedProgram:
     """The program in few, functional operators, less those that are kept whole."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -148,7 +148,7 @@ class Translation:
                 f"or register one: graftwork.frontends.torch.rules.rule({op!r})"
             )
         try:
-            call = Call(op, self.builder, *self._results(node))
+            call = Call(op, self.builder, *self._results(node), _operands(node))
             args = [self._argument(x) for x in node.args]
             kwargs = {k: self._argument(x) for k, x in node.kwargs.items() if k not in IGNORED}
             result = rule(call, *args, **kwargs)
@@ -208,6 +208,11 @@ class Translation:
             if str(name) in self.reader.symbols and limits.upper.is_Integer:
                 found.append(guard_between(self.reader(name), None, int(limits.upper)))
         return tuple(dict.fromkeys(guard for guard in found if guard is not None))
+
+
+def _operands(node: torch.fx.Node) -> tuple[torch.Tensor, ...]:
+    values = (source.meta.get("val") for source in node.all_input_nodes)
+    return tuple(value for value in values if isinstance(value, torch.Tensor))
 
 
 def _check(call: Call, result: Any) -> None:

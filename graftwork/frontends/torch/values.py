@@ -18,6 +18,16 @@ def extent_of(x: Positional, place: int) -> Size | None:
     return None if x.dims[place] is None else x.size(place)
 
 
+def raised(x: Positional) -> Positional:
+    """A tensor without dimensions as one of one unit dimension, as torch takes it."""
+    return x if x.rank else Positional(x.term, (None,))
+
+
+def lowered(x: Positional, rank: int) -> Positional:
+    """The inverse of `raised`, where torch gives no dimensions."""
+    return x if rank else Positional(without_axis(x, 0).term)
+
+
 def settled(x: Positional, extents: Extents) -> Positional:
     """The same tensor without the axes of dimensions that torch knows to be unit."""
     for place, extent in enumerate(extents):

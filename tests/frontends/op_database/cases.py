@@ -31,9 +31,7 @@ def _argsort(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     return _sort(x, *args, **kwargs)[1]
 
 
-def _topk(
-    x: torch.Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> Any:
+def _topk(x: torch.Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     return tuple(each.narrow(dim, 0, k) for each in _sort(x, dim, largest)) if x.ndim else _sort(x)
 
 

@@ -23,6 +23,9 @@ BACKENDS = ("numpy", "jax", "torch", "onnx")
 TOLERANCE = {np.dtype("float64"): 1e-9, np.dtype("float32"): 1e-4}
 
 
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
 @frozen
 class Refused:
     """Our own refusal, or torch.export's, of a sample."""
@@ -60,7 +63,7 @@ class _Converted:
     case: Case
     graph: Graph
     inputs: Mapping[str, Any]
-    expected: Sequence[np.ndarray[Any, Any]]
+    expected: Arrays
     outcomes: dict[str, Outcome] = field(factory=dict)
 
 
@@ -78,15 +81,13 @@ class Operator(torch.nn.Module):
 def judge(cases: Sequence[Case], backends: Sequence[str] = BACKENDS) -> list[Verdict]:
     """What becomes of samples; JAX compiles all of them as one program.
 
-    Samples that draw random numbers, or that PyTorch itself refuses, are left out.
+    Samples that draw random numbers, that give no tensor, or that PyTorch itself refuses are left
+    out. An argument that changes is a result of its own name.
     """
     found = [each for case in cases if (each := _converted(case, backends)) is not None]
     ready = [each for each in found if isinstance(each, _Converted)]
     for backend in backends:
-        if backend == "jax":
-            results = _on_jax(ready)
-        else:
-            results = [_run(backend, each) for each in ready]
+        results = _on_jax(ready) if backend == "jax" else [_run(backend, each) for each in ready]
         for each, result in zip(ready, results, strict=True):
             each.outcomes[backend] = _compared(result, each.expected)
     return [each if isinstance(each, Verdict) else _verdict(each) for each in found]
@@ -100,8 +101,12 @@ def _converted(case: Case, backends: Sequence[str]) -> _Converted | Verdict | No
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            expected = case.meant(*(x.clone() for x in case.tensors))
+            given = [x.clone() for x in case.tensors]
+            expected = case.meant(*given)
     except Exception:
+        return None
+    results = [x for x in pytree.tree_leaves(expected) if isinstance(x, torch.Tensor)]
+    if not results:
         return None
     try:
         program = _exported(case)
@@ -109,14 +114,20 @@ def _converted(case: Case, backends: Sequence[str]) -> _Converted | Verdict | No
         if any(torch.Tag.nondeterministic_seeded in getattr(op, "tags", ()) for op in calls):
             return None
         graph = gw.from_torch(program)
-        leaves = [x for x in pytree.tree_leaves(expected) if isinstance(x, torch.Tensor)]
-        arrays = [x.detach().resolve_conj().resolve_neg().numpy() for x in leaves]
-        inputs = {
-            port.name: x.detach().numpy()
-            for port, x in zip(graph.inputs, case.tensors, strict=True)
+        names = [port.name for port in graph.inputs]
+        inputs = {n: x.detach().numpy() for n, x in zip(names, case.tensors, strict=True)}
+        after = {n: x.detach().numpy() for n, x in zip(names, given, strict=True)}
+        left = iter(results)
+        wanted = {
+            port.name: after[port.name] if port.name in after else next(left).detach().numpy()
+            for port in graph.outputs
         }
-        return _Converted(case, graph, inputs, arrays)
+        if next(left, None) is not None:
+            raise LookupError(f"{len(graph.outputs)} results for {len(results)}")
+        return _Converted(case, graph, inputs, wanted)
     except GraftworkError as error:
+        if "the rule of" in str(error):  # it contradicts torch, which is no refusal
+            return Verdict(case, dict.fromkeys(backends, _failure(error)))
         return Verdict(case, dict.fromkeys(backends, Refused(_reason(str(error)))))
     except Exception as error:
         return Verdict(case, dict.fromkeys(backends, _failure(error)))
@@ -157,20 +168,16 @@ def _reason(message: str) -> str:
     return re.sub(r"\s*\(from [^()]*(\([^()]*\)[^()]*)*\)", "", message).splitlines()[0][:200]
 
 
-def _compared(result: Any, expected: Sequence[np.ndarray[Any, Any]]) -> Outcome:
+def _compared(result: Any, expected: Arrays) -> Outcome:
     if isinstance(result, Refusal):
         return Refused(_reason(result.message))
     if isinstance(result, Refused | Failed):
         return result
-    found = list(result.values())
-    if len(found) != len(expected):
-        return Failed(f"{len(found)} results for {len(expected)}")
-    return next(filter(None, map(_difference, found, expected)), None)
+    differences = (_difference(result[name], wanted) for name, wanted in expected.items())
+    return next(filter(None, differences), None)
 
 
-def _difference(
-    found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]
-) -> Failed | None:
+def _difference(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> Failed | None:
     if found.dtype != expected.dtype or found.shape != expected.shape:
         return Failed(
             f"{found.dtype}{list(found.shape)} for {expected.dtype}{list(expected.shape)}"

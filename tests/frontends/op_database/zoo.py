@@ -1,7 +1,6 @@
-"""The ATen operators that occur in some 200 real models, exported in any dialect of torch.export."""
+"""The ATen operators of some 200 real models, exported in any dialect of torch.export."""
 
-ZOO = frozenset(
-    """
+_WORDS = """
 __and__ __or__ _assert_scalar _assert_tensor_metadata _embedding_bag _fft_c2c _fft_r2c
 _is_all_true _local_scalar_dense _log_softmax _native_batch_norm_legit
 _native_batch_norm_legit_functional _native_batch_norm_legit_no_training _softmax _to_copy
@@ -25,5 +24,5 @@ softmax softplus sort split split_with_sizes sqrt square squeeze stack std sub s
 to topk transpose tril triu type_as unbind unflatten unfold unsqueeze upsample_bicubic2d
 upsample_bilinear2d upsample_linear1d upsample_nearest2d var vdot view view_as_complex
 view_as_real where zeros zeros_like
-""".split()
-)
+"""
+ZOO = frozenset(_WORDS.split())

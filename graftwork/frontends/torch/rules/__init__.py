@@ -1,22 +1,26 @@
 """Translations of torch's operators, grouped by idea. Importing this package registers them."""
 
 from graftwork.frontends.torch.rules import (
+    activations,
     contraction,
     creation,
     elementwise,
     grouped,
     indexing,
     neural,
+    pooling,
     recurrent,
     reductions,
     views,
     windows,
+    writing,
 )
 from graftwork.frontends.torch.rules.registry import RULES, Call, find_rule, rule
 
 __all__ = [
     "RULES",
     "Call",
+    "activations",
     "contraction",
     "creation",
     "elementwise",
@@ -24,9 +28,11 @@ __all__ = [
     "grouped",
     "indexing",
     "neural",
+    "pooling",
     "recurrent",
     "reductions",
     "rule",
     "views",
     "windows",
+    "writing",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graftwork.frontends.torch.dtypes import Operand
-from graftwork.frontends.torch.rules.elementwise import pointwise
+from graftwork.frontends.torch.rules.elementwise import operation, pointwise, scaled
 from graftwork.frontends.torch.rules.registry import Call, rule
+from graftwork.frontends.torch.rules.views import diagonal_of
 from graftwork.ir import ops
 from graftwork.ir.positional import Label, Positional, carrying, matched
 
@@ -26,7 +26,8 @@ def contracted(
     (left, right), axes = matched((x, xs), (y, ys))
     over = [axis for label in shared if (axis := axes[label]) is not None]
     if not over:
-        return Positional(left.term * right.term, tuple(axes[label] for label in out))
+        product = operation("mul", left.dtype)(left.term, right.term)
+        return Positional(product, tuple(axes[label] for label in out))
     term = ops.contract(left.term, right.term, over=over)
     return Positional(term, tuple(axes[label] for label in out))
 
@@ -63,14 +64,10 @@ def addmm(
     alpha: float = 1,
 ) -> Positional:
     """A matrix product added to another tensor."""
-    product: Operand = matmul(call, mat1, mat2)
-    if alpha != 1:
-        product = pointwise(call, ops.mul, product, alpha, dtype=call.dtype)
+    product = scaled(call, matmul(call, mat1, mat2), alpha, call.dtype)
     if beta == 0:
         return pointwise(call, lambda x: x, product, dtype=call.dtype)
-    if beta != 1:
-        self = pointwise(call, ops.mul, self, beta, dtype=call.dtype)
-    return pointwise(call, ops.add, product, self, dtype=call.dtype)
+    return pointwise(call, ops.add, product, scaled(call, self, beta, call.dtype), dtype=call.dtype)
 
 
 @rule("aten.linear")
@@ -107,9 +104,9 @@ def einsum(
     call: Call, equation: str, tensors: Sequence[Positional], path: Sequence[int] | None = None
 ) -> Positional:
     """Einstein's summation: letters that the result lacks are summed over."""
-    labels, out = _einsum_labels(call, equation.replace(" ", ""), tensors)
-    x, current = tensors[0], labels[0]
-    for number, (y, theirs) in enumerate(zip(tensors[1:], labels[1:], strict=True), start=2):
+    labels, out = _einsum_labels(equation.replace(" ", ""), tensors)
+    (x, current), *rest = (_once(x, each) for x, each in zip(tensors, labels, strict=True))
+    for number, (y, theirs) in enumerate(rest, start=2):
         later = {label for each in labels[number:] for label in each} | set(out)
         x, current = _summed(x, current, later | set(theirs))
         y, theirs = _summed(y, theirs, later | set(current))
@@ -131,15 +128,24 @@ def _summed(x: Positional, labels: list[Label], kept: set[Label]) -> tuple[Posit
     return Positional(term, tuple(x.dims[p] for p in places)), [labels[p] for p in places]
 
 
+def _once(x: Positional, labels: list[Label]) -> tuple[Positional, list[Label]]:
+    """The diagonal over the dimensions that have one label."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            x = diagonal_of(x, first, second, 0, x.size(first))
+            labels = [*labels[:first], *labels[first + 1 : second], *labels[second + 1 :], label]
+    return x, labels
+
+
 def _einsum_labels(
-    call: Call, equation: str, tensors: Sequence[Positional]
+    equation: str, tensors: Sequence[Positional]
 ) -> tuple[list[list[Label]], list[Label]]:
     """The labels of each operand's dimensions and of the result's."""
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
     labels = [_spread(term, x.rank) for term, x in zip(terms, tensors, strict=True)]
-    if any(len(set(each)) != len(each) for each in labels):
-        raise call.refuse(f"{equation!r} repeats a letter in one operand; take the diagonal first")
     dots = max((sum(isinstance(i, int) for i in each) for each in labels), default=0)
     ellipsis: list[Label] = list(range(-dots, 0))
     if not arrow:

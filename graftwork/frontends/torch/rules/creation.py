@@ -5,10 +5,12 @@ A constant fill has no axes at all: its dimensions are expanded, and cost nothin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from graftwork.frontends.torch.dtypes import Operand, lifted
+from graftwork.frontends.torch.dtypes import Operand, float_dtype, lifted
 from graftwork.frontends.torch.rules.registry import Call, rule
+from graftwork.frontends.torch.values import raised
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.positional import Positional
@@ -95,13 +97,37 @@ def position(call: Call, axis: str | None) -> Positional:
 
 
 @rule("aten.linspace")
-def linspace(call: Call, start: float, end: float, steps: Size, **_: object) -> Positional:
+def linspace(call: Call, start: Operand, end: Operand, steps: Size, **_: object) -> Positional:
     """Evenly spaced numbers, both ends included."""
     (axis,) = call.fresh_dims(call.shape)
-    if axis is None or not isinstance(steps, int):
+    if axis is None:
         return filled(call, start)
-    stride = (end - start) / (steps - 1)
-    return Positional(positions(call, axis, call.dtype) * stride + start, (axis,))
+    dtype = float_dtype(call.dtype) if call.dtype.is_float else DType.f64
+    first, last = (lifted(call.builder, x, dtype).term for x in (start, end))
+    with call.builder:
+        count = ops.size(value=steps - 1, dtype=dtype)
+    at = positions(call, axis, dtype)
+    back = count - at
+    stride = (last - first) / count
+    half = ops.lt(at, back)
+    spaced = ops.select(half, first + stride * at, last - stride * back)
+    return Positional(spaced.cast(call.dtype), (axis,))
+
+
+@rule("aten.meshgrid")
+def meshgrid(
+    call: Call, tensors: Sequence[Positional], *, indexing: str = "ij"
+) -> tuple[Positional, ...]:
+    """Each tensor along a dimension of its own; "xy" has the first two exchanged."""
+    order = list(range(len(tensors)))
+    if indexing == "xy" and len(order) > 1:
+        order[:2] = [1, 0]
+    grids: list[Positional] = []
+    for x, place, shape in zip(tensors, order, call.shapes, strict=True):
+        dims = [*call.fresh_dims(shape)]
+        dims[place] = raised(x).dims[0]
+        grids.append(Positional(x.term, tuple(dims)))
+    return tuple(grids)
 
 
 @rule("aten.eye")
@@ -122,9 +148,28 @@ def triangle(call: Call, self: Positional, diagonal: int = 0) -> Positional:
     return Positional(ops.select(keep(distance, diagonal), self.term, zero.term), self.dims)
 
 
+@rule("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout")
+def dropout(call: Call, input: Positional, p: float, train: bool) -> Positional:
+    """Nothing in inference mode."""
+    return random(call) if train and p > 0 else input
+
+
+@rule("aten.native_dropout")
+def native_dropout(
+    call: Call, input: Positional, p: float, train: bool | None
+) -> tuple[Positional, Positional]:
+    """Dropout, and which elements it kept."""
+    if train is not False and p > 0:
+        random(call)
+    kept = Positional(call.builder.constant(True), call.fresh_dims(call.shape))
+    return input, kept
+
+
 @rule("aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint",
-      "aten.randperm", "aten.bernoulli", "aten.multinomial", "aten.native_dropout",
-      "aten.normal")  # fmt: skip
+      "aten.randperm", "aten.bernoulli", "aten.multinomial", "aten.normal",
+      "aten.normal_functional", "aten.uniform", "aten.exponential", "aten.geometric",
+      "aten.cauchy", "aten.log_normal", "aten.poisson",
+      "aten.rrelu_with_noise_functional")  # fmt: skip
 def random(call: Call, *_: object, **__: object) -> Positional:
     """Refused: torch's generator is hidden state."""
     raise call.refuse(

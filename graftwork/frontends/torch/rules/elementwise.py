@@ -10,7 +10,7 @@ from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType
-from graftwork.ir.op import REGISTRY
+from graftwork.ir.op import REGISTRY, Op
 from graftwork.ir.positional import Positional, aligned
 
 
@@ -53,10 +53,11 @@ _FLOAT_FUNCTIONS = {
 }
 # functions that keep the element type
 _FUNCTIONS = {"neg": "neg", "abs": "abs", "sign": "sign", "sgn": "sign", "bitwise_not": "not"}
+_OF_BOOLS = ("abs", "sign", "sgn")  # those that leave bools as they are
 _ROUNDINGS = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "fix": "trunc"}
 
 
-def _word(call: Call) -> str:
+def word(call: Call) -> str:
     """The operator's bare name: `add` of `aten.add.Tensor`."""
     return call.op.split(".")[1]
 
@@ -64,20 +65,22 @@ def _word(call: Call) -> str:
 @rule(*(f"aten.{name}" for name in _FLOAT_FUNCTIONS))
 def float_function(call: Call, self: Positional) -> Positional:
     """A function from numbers to floats."""
-    op = REGISTRY[_FLOAT_FUNCTIONS[_word(call)]]
+    op = REGISTRY[_FLOAT_FUNCTIONS[word(call)]]
     return pointwise(call, op, self, dtype=float_dtype(self.dtype))
 
 
 @rule(*(f"aten.{name}" for name in _FUNCTIONS))
 def function(call: Call, self: Positional) -> Positional:
     """A function that keeps the element type."""
-    return pointwise(call, REGISTRY[_FUNCTIONS[_word(call)]], self, dtype=self.dtype)
+    if self.dtype is DType.boolean and word(call) in _OF_BOOLS:
+        return self
+    return pointwise(call, REGISTRY[_FUNCTIONS[word(call)]], self, dtype=self.dtype)
 
 
 @rule(*(f"aten.{name}" for name in _ROUNDINGS))
 def rounding(call: Call, self: Positional) -> Positional:
     """Rounding, which leaves integers as they are."""
-    op = REGISTRY[_ROUNDINGS[_word(call)]]
+    op = REGISTRY[_ROUNDINGS[word(call)]]
     return pointwise(call, op, self, dtype=self.dtype) if self.dtype.is_float else self
 
 
@@ -123,7 +126,7 @@ def reciprocal(call: Call, self: Positional) -> Positional:
 @rule("aten.square")
 def square(call: Call, self: Positional) -> Positional:
     """x times x."""
-    return pointwise(call, lambda x: x * x, self, dtype=self.dtype)
+    return pointwise(call, ops.mul, self, self, dtype=call.dtype)
 
 
 @rule("aten.logical_not")
@@ -147,10 +150,10 @@ def is_kind(call: Call, self: Positional) -> Positional:
         "isfinite": ops.is_finite,
         "isinf": lambda x: ops.eq(ops.abs(x), math.inf),
     }
-    return pointwise(call, build[_word(call)], self, dtype=self.dtype)
+    return pointwise(call, build[word(call)], self, dtype=self.dtype)
 
 
-@rule("aten._to_copy", "aten.to", "aten.type_as", "aten._conj", "prims.convert_element_type")
+@rule("aten._to_copy", "aten.to", "aten.type_as", "prims.convert_element_type")
 def to_copy(call: Call, self: Positional, *_: object, **__: object) -> Positional:
     """A cast, where the element type changes."""
     return Positional(self.term.cast(call.dtype), self.dims)
@@ -184,26 +187,32 @@ _ARITHMETIC = {
 }
 
 
+def operation(word: str, dtype: DType) -> Op:
+    """The op of an arithmetic operator on numbers, or on bools."""
+    number, boolean = _ARITHMETIC[word]
+    return REGISTRY[boolean if dtype is DType.boolean else number]
+
+
+def scaled(call: Call, x: Operand, factor: float, dtype: DType) -> Operand:
+    """An operand times a number."""
+    return x if factor == 1 else pointwise(call, operation("mul", dtype), x, factor, dtype=dtype)
+
+
 @rule(*(f"aten.{name}" for name in _ARITHMETIC))
 def arithmetic(call: Call, self: Operand, other: Operand, alpha: float = 1) -> Positional:
     """Arithmetic between numbers; `alpha` scales the second operand."""
     dtype = common_dtype(self, other)
-    if type(other) is int and other == 0 and dtype.is_int and _word(call) in ("add", "sub"):
+    if type(other) is int and other == 0 and dtype.is_int and word(call) in ("add", "sub"):
         return lifted(call.builder, self, dtype)
-    if alpha != 1:
-        other = pointwise(call, ops.mul, other, alpha, dtype=dtype)
-    number, boolean = _ARITHMETIC[_word(call)]
-    op = REGISTRY[boolean if dtype is DType.boolean else number]
-    return pointwise(call, op, self, other, dtype=dtype)
+    other = scaled(call, other, alpha, dtype)
+    return pointwise(call, operation(word(call), dtype), self, other, dtype=dtype)
 
 
 @rule("aten.rsub")
 def reverse_sub(call: Call, self: Operand, other: Operand, alpha: float = 1) -> Positional:
     """`other - self`."""
     dtype = common_dtype(self, other)
-    if alpha != 1:
-        self = pointwise(call, ops.mul, self, alpha, dtype=dtype)
-    return pointwise(call, ops.sub, other, self, dtype=dtype)
+    return pointwise(call, ops.sub, other, scaled(call, self, alpha, dtype), dtype=dtype)
 
 
 @rule("aten.div", "aten.true_divide", "aten.divide")
@@ -247,20 +256,20 @@ def atan2(call: Call, self: Operand, other: Operand) -> Positional:
 @rule(*(f"aten.{name}" for name in _COMPARISONS))
 def compare(call: Call, self: Operand, other: Operand) -> Positional:
     """A comparison."""
-    return pointwise(call, REGISTRY[_word(call)], self, other, dtype=common_dtype(self, other))
+    return pointwise(call, REGISTRY[word(call)], self, other, dtype=common_dtype(self, other))
 
 
 @rule(*(f"aten.{name}" for name in _BITWISE))
 def bitwise(call: Call, self: Operand, other: Operand) -> Positional:
     """An operation on bits, or on bools."""
-    op = REGISTRY[_BITWISE[_word(call)]]
+    op = REGISTRY[_BITWISE[word(call)]]
     return pointwise(call, op, self, other, dtype=common_dtype(self, other))
 
 
 @rule(*(f"aten.{name}" for name in _LOGICAL))
 def logical(call: Call, self: Positional, other: Positional) -> Positional:
     """An operation on whether numbers are not zero."""
-    op = REGISTRY[_LOGICAL[_word(call)]]
+    op = REGISTRY[_LOGICAL[word(call)]]
     return pointwise(call, op, as_bool(self), as_bool(other), dtype=DType.boolean)
 
 
@@ -310,68 +319,17 @@ def clamp(
     if "hardtanh" in call.op:
         low, high = -1.0 if low is None else low, 1.0 if high is None else high
     limits = [x for x in (low, high) if x is not None]
-    dtype = common_dtype(self, *limits)
+    dtype = self.dtype if "hardtanh" in call.op else common_dtype(self, *limits)
     if low is not None:
-        self = pointwise(call, ops.maximum, self, low, dtype=dtype)
+        self = pointwise(call, operation("maximum", dtype), self, low, dtype=dtype)
     if high is not None:
-        self = pointwise(call, ops.minimum, self, high, dtype=dtype)
+        self = pointwise(call, operation("minimum", dtype), self, high, dtype=dtype)
     return self
 
 
 @rule("aten.clamp_min", "aten.clamp_max")
 def clamp_one(call: Call, self: Positional, limit: Operand) -> Positional:
     """Values moved to one side of a limit."""
-    op = ops.maximum if "clamp_min" in call.op else ops.minimum
-    return pointwise(call, op, self, limit, dtype=common_dtype(self, limit))
-
-
-# --- activations --------------------------------------------------------------------------------
-
-
-@rule("aten.relu", "aten.silu")
-def activation(call: Call, self: Positional) -> Positional:
-    """Activations that have an op of their own."""
-    return pointwise(call, REGISTRY[_word(call)], self, dtype=self.dtype)
-
-
-@rule("aten.gelu")
-def gelu(call: Call, self: Positional, approximate: str = "none") -> Positional:
-    """The Gaussian error linear unit."""
-    return Positional(ops.gelu(self.term, approximate=approximate), self.dims)
-
-
-@rule("aten.leaky_relu")
-def leaky_relu(call: Call, self: Positional, negative_slope: float = 0.01) -> Positional:
-    """x, or a fraction of it below zero."""
-
-    def build(x: Term) -> Term:
-        return ops.select(ops.gt(x, 0), x, x * negative_slope)
-
-    return pointwise(call, build, self, dtype=self.dtype)
-
-
-@rule("aten.elu")
-def elu(
-    call: Call,
-    self: Positional,
-    alpha: float = 1.0,
-    scale: float = 1.0,
-    input_scale: float = 1.0,
-) -> Positional:
-    """Exponential linear units: ELU, SELU and CELU are its cases."""
-
-    def build(x: Term) -> Term:
-        below = ops.expm1(ops.minimum(x, 0) * input_scale) * (alpha * scale)
-        return ops.select(ops.gt(x, 0), x * scale, below)
-
-    return pointwise(call, build, self, dtype=self.dtype)
-
-
-@rule("aten.softplus")
-def softplus(
-    call: Call, self: Positional, beta: float = 1.0, threshold: float = 20.0
-) -> Positional:
-    """log(1 + exp(beta x)) / beta, and x itself beyond the threshold."""
-    return Positional(
-        ops.softplus(self.term, beta=float(beta), threshold=float(threshold)), self.dims
-    )
+    dtype = common_dtype(self, limit)
+    op = operation("maximum" if "clamp_min" in call.op else "minimum", dtype)
+    return pointwise(call, op, self, limit, dtype=dtype)

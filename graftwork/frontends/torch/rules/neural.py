@@ -10,6 +10,7 @@ import torch
 
 from graftwork.frontends.torch.dtypes import as_torch, lifted
 from graftwork.frontends.torch.rules.creation import position
+from graftwork.frontends.torch.rules.elementwise import pointwise
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.reshaping import reshaped
 from graftwork.frontends.torch.values import extent_of, place_of, settled
@@ -76,7 +77,21 @@ def layer_norm(
     x, (w, b), over = _normalised(input, normalized_shape, (weight, bias))
     rest = [p for p in (w, b) if p is not None]
     term = ops.layer_norm(x.term, *rest, over=over, eps=eps)
-    return _first(call, settled(Positional(term, x.dims), call.shape))
+    y = settled(Positional(term, x.dims), call.shape)
+    if len(call.shapes) == 1:
+        return y
+    dims = tuple(None if axis in over else axis for axis in x.dims)
+    return y, *_moments(call, Positional(x.term, dims), over, eps)
+
+
+def _moments(
+    call: Call, x: Positional, over: Sequence[str], eps: float
+) -> tuple[Positional, Positional]:
+    """The mean over some axes and one over the deviation, which have x's other dimensions."""
+    mean, var = ops.mean(x.term, over=over), ops.var(x.term, over=over)
+    found = (Positional(term, x.dims) for term in (mean, ops.rsqrt(var + eps)))
+    mean_, deviation = (settled(y, s) for y, s in zip(found, call.shapes[1:3], strict=True))
+    return mean_, deviation
 
 
 @rule("aten.rms_norm")
@@ -96,43 +111,29 @@ def rms_norm(
     return settled(Positional(term, x.dims), call.shape)
 
 
-@rule("aten.batch_norm")
+@rule("aten._native_batch_norm_legit_no_training")
 def batch_norm(
     call: Call,
     input: Positional,
     weight: Positional | None,
     bias: Positional | None,
-    running_mean: Positional | None,
-    running_var: Positional | None,
-    training: bool,
+    mean: Positional,
+    var: Positional,
     momentum: float,
     eps: float,
-    cudnn_enabled: bool = True,
 ) -> Any:
     """Normalisation by statistics of each channel that were gathered in training."""
-    if training or running_mean is None or running_var is None:
-        raise call.refuse(
-            "statistics of the batch, as in training mode; convert the model in inference mode"
-        )
     affine = [p for p in (weight, bias) if p is not None]
     if weight is None and bias is not None:
         affine = [_one(call, input), bias]
-    return _by_channel(call, ops.batch_norm, input, [running_mean, running_var, *affine], eps=eps)
+    y = _by_channel(call, ops.batch_norm, input, [mean, var, *affine], eps=eps)
+    return (y, *(_nothing(call, place) for place in (1, 2)))
 
 
-@rule("aten._native_batch_norm_legit_no_training")
-def batch_norm_inference(
-    call: Call,
-    input: Positional,
-    weight: Positional | None,
-    bias: Positional | None,
-    running_mean: Positional,
-    running_var: Positional,
-    momentum: float,
-    eps: float,
-) -> Any:
-    """Batch normalisation as the default decompositions write it."""
-    return batch_norm(call, input, weight, bias, running_mean, running_var, False, momentum, eps)
+def _nothing(call: Call, place: int) -> Positional:
+    """A result without elements."""
+    zero = lifted(call.builder, 0, call.dtypes[place])
+    return Positional(zero.term, call.fresh_dims(call.shapes[place]))
 
 
 @rule("aten._native_batch_norm_legit.no_stats")
@@ -145,29 +146,53 @@ def batch_norm_of_batch(
     momentum: float,
     eps: float,
 ) -> Any:
-    """Normalisation by the statistics of the batch itself: instance norm, in torch's own terms."""
-    space = [place for place in range(input.rank) if place != 1]
-    x = carrying(input, *(place for place in space if input.dims[place] is not None))
-    over = [axis for place in space if (axis := x.dims[place]) is not None]
-    statistics = (ops.mean(x.term, over=over), ops.var(x.term, over=over))
-    mean, var = (Positional(term, (x.dims[1],)) for term in statistics)
-    return batch_norm(call, x, weight, bias, mean, var, False, momentum, eps)
+    """Normalisation by the statistics of the batch itself, and those statistics."""
+    x, over = _less_channel(input)
+    mean, var = (f(x.term, over=over) for f in (ops.mean, ops.var))
+    channel = (x.dims[1],)
+    gathered = (Positional(mean, channel), Positional(var, channel))
+    y, *_ = batch_norm(call, input, weight, bias, *gathered, momentum, eps)
+    deviation = Positional(ops.rsqrt(var + eps), channel)
+    return (y, *(settled(s, call.shapes[1]) for s in (gathered[0], deviation)))
 
 
-@rule("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout")
-def dropout(call: Call, self: Positional, p: float, train: bool) -> Positional:
-    """Nothing, outside training."""
-    if train and p:
-        raise call.refuse("dropout in training is random; convert the model in inference mode")
-    return self
+def _less_channel(x: Positional) -> tuple[Positional, list[str]]:
+    """The tensor, and its axes but for the channel's."""
+    space = [place for place in range(x.rank) if place != 1]
+    x = carrying(x, *space)
+    return x, [str(x.dims[place]) for place in space]
 
 
-@rule("aten._native_batch_norm_legit_functional", "aten._native_batch_norm_legit.default")
-def batch_norm_training(call: Call, *_: object) -> Any:
-    """Refused: inference mode uses gathered statistics."""
-    raise call.refuse(
-        "statistics of the batch, as in training mode; convert the model in inference mode"
+@rule("aten._native_batch_norm_legit_functional")
+def batch_norm_training(
+    call: Call,
+    input: Positional,
+    weight: Positional | None,
+    bias: Positional | None,
+    running_mean: Positional,
+    running_var: Positional,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Any:
+    """Batch normalisation in training: the state it gathers comes last, as results."""
+    running = (running_mean, running_var)
+    if not training:
+        return (*batch_norm(call, input, weight, bias, *running, momentum, eps), *running)
+    results = batch_norm_of_batch(call, input, weight, bias, True, momentum, eps)
+    x, over = _less_channel(input)
+    new = (ops.mean(x.term, over=over), ops.var(x.term, over=over, correction=1.0))
+    states = (
+        pointwise(
+            call,
+            lambda old, now: old * (1 - momentum) + now * momentum,
+            old,
+            settled(Positional(now, (x.dims[1],)), call.shapes[3]),
+            dtype=old.dtype,
+        )
+        for old, now in zip(running, new, strict=True)
     )
+    return (*results, *states)
 
 
 @rule("aten.group_norm")
@@ -202,8 +227,14 @@ def native_group_norm(
     group: int,
     eps: float,
 ) -> Any:
-    """Group normalisation as the default decompositions write it."""
-    return group_norm(call, input, group, weight, bias, eps)
+    """Group normalisation as the default decompositions write it, with its statistics."""
+    y = group_norm(call, input, group, weight, bias, eps)
+    extents = [extent_of(input, place) for place in range(input.rank)]
+    channels = input.size(1) // group
+    parts = (None if group == 1 else group, None if channels == 1 else channels)
+    x = carrying(reshaped(input, (extents[0], *parts, *extents[2:])), *range(2, input.rank + 1))
+    over = [str(axis) for axis in x.dims[2:]]
+    return y, *_moments(call, Positional(x.term, x.dims[:2]), over, eps)
 
 
 def _one(call: Call, like: Positional) -> Positional:
@@ -213,7 +244,7 @@ def _one(call: Call, like: Positional) -> Positional:
 
 def _by_channel(
     call: Call, op: Op, input: Positional, parameters: Sequence[Positional], **attrs: Any
-) -> Any:
+) -> Positional:
     """An op on x and on parameters that each channel has; `...` stands for x's own axes."""
     x = carrying(input, 1)
     found, _ = matched((x, list(range(x.rank))), *((p, [1]) for p in parameters))
@@ -221,12 +252,7 @@ def _by_channel(
     own = {"axis": dims[1], "over": dims[2:]}
     attrs = {word: own[word] if value is ... else value for word, value in attrs.items()}
     term = op(*(y.term for y in found), **attrs)
-    return _first(call, settled(Positional(term, dims), call.shape))
-
-
-def _first(call: Call, x: Positional) -> Any:
-    """The result, with placeholders for the statistics that only a backward pass reads."""
-    return x if len(call.shapes) == 1 else (x, *([None] * (len(call.shapes) - 1)))
+    return settled(Positional(term, dims), call.shape)
 
 
 # --- attention ----------------------------------------------------------------------------------
@@ -274,7 +300,7 @@ def attention(
     )
     batch = range(-max(x.rank for x, _ in operands), -2)
     z = Positional(term, tuple(axes[label] for label in (*batch, "query", "value")))
-    return _first(call, z if groups == 1 else reshaped(z, call.shape))
+    return z if groups == 1 else reshaped(z, call.shape)
 
 
 @rule("aten._scaled_dot_product_flash_attention_for_cpu")
@@ -289,8 +315,9 @@ def flash_attention(
     attn_mask: Positional | None = None,
     scale: float | None = None,
 ) -> Any:
-    """Attention as the default decompositions write it."""
-    return attention(call, query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
+    """Attention as the default decompositions write it, and what only a backward pass reads."""
+    z = attention(call, query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
+    return z, None
 
 
 def _with_batch(x: Positional, last: Sequence[Label]) -> list[Label]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from attrs import evolve
 
 from graftwork.frontends.torch.dtypes import float_dtype, lifted, sum_dtype
-from graftwork.frontends.torch.rules.creation import positions
+from graftwork.frontends.torch.rules.creation import position, positions
 from graftwork.frontends.torch.rules.elementwise import arithmetic, as_bool
 from graftwork.frontends.torch.rules.registry import Call, rule
+from graftwork.frontends.torch.rules.reshaping import reshaped
 from graftwork.frontends.torch.rules.views import joined, sliced
-from graftwork.frontends.torch.values import place_of, settled
+from graftwork.frontends.torch.values import place_of, raised, settled
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType
@@ -85,7 +86,12 @@ def mean(
 @rule("aten.amax", "aten.amin")
 def extremum(call: Call, self: Positional, dim: Dims = None, keepdim: bool = False) -> Positional:
     """The greatest or least element."""
-    return reduced(self, dim, keepdim, _over("max" if "amax" in call.op else "min"))
+    return reduced(self, dim, keepdim, _extremum("max" if "amax" in call.op else "min", self))
+
+
+def _extremum(word: str, x: Positional) -> Callable[[Term, list[str]], Term]:
+    of_bools = {"max": "any", "min": "all"}
+    return _over(of_bools[word] if x.dtype is DType.boolean else word)
 
 
 @rule("aten.any", "aten.all")
@@ -170,7 +176,7 @@ def argmax(
 ) -> Positional:
     """The first position of the greatest or least element; of all elements in row-major order."""
     word = call.op.split(".")[1]
-    x = lifted(call.builder, self, DType.u8) if self.dtype is DType.boolean else self
+    x = _as_numbers(self)
     if dim is not None or x.rank <= 1:
         return _position_of(x, word, dim or 0, keepdim)
     x = carrying(x, *range(x.rank))
@@ -181,6 +187,10 @@ def argmax(
     into = call.fresh(total)
     term = REGISTRY[word](x.term.merge(*axes, into=into), axis=into)
     return Positional(term, (None,) * len(call.shape))
+
+
+def _as_numbers(x: Positional) -> Positional:
+    return lifted(x.term.builder, x, DType.u8) if x.dtype is DType.boolean else x
 
 
 def _position_of(x: Positional, word: str, dim: int, keepdim: bool) -> Positional:
@@ -197,16 +207,38 @@ def max_dim(
 ) -> tuple[Positional, Positional]:
     """The greatest or least element along a dimension, and its position."""
     word = call.op.split(".")[1]
-    if self.dtype is DType.boolean:
-        raise call.refuse("extrema of bools; cast them to integers")
-    values = reduced(self, dim, keepdim, _over(word))
-    return values, _position_of(self, f"arg{word}", dim, keepdim)
+    values = reduced(self, dim, keepdim, _extremum(word, self))
+    return values, _position_of(_as_numbers(self), f"arg{word}", dim, keepdim)
 
 
 @rule("aten.max.default", "aten.min.default")
 def max_all(call: Call, self: Positional) -> Positional:
     """The greatest or least of all elements."""
-    return reduced(self, None, False, _over(call.op.split(".")[1]))
+    return reduced(self, None, False, _extremum(call.op.split(".")[1], self))
+
+
+@rule("aten.histc")
+def histc(
+    call: Call, self: Positional, bins: int = 100, min: float = 0, max: float = 0
+) -> Positional:
+    """How many elements fall into each of equal bins; within the data's own range by default."""
+    total: Size = 1
+    for place in range(self.rank):
+        total = total * self.size(place)
+    flat = carrying(reshaped(self, (total,)), 0)
+    x, line = flat.term, str(flat.dims[0])
+    low, high = (lifted(call.builder, limit, self.dtype).term for limit in (min, max))
+    if min == max and total != 0:
+        low, high = x.min(line), x.max(line)
+    flat_range = ops.eq(low, high)
+    low, high = ops.select(flat_range, low - 1, low), ops.select(flat_range, high + 1, high)
+    where = (x - low) * bins / (high - low)
+    within = ops.and_(ops.ge(x, low), ops.le(x, high))
+    at = ops.minimum(ops.floor(where) if where.dtype.is_float else where, bins - 1)
+    number = ops.select(within, at.cast(DType.i64), -1)
+    (bin_,) = call.fresh_dims(call.shape)
+    hits = ops.eq(number, position(call, bin_).term).cast(self.dtype)
+    return Positional(hits.sum(line), (bin_,))
 
 
 # --- running totals -----------------------------------------------------------------------------
@@ -259,10 +291,12 @@ def topk(
     sorted: bool = True,
 ) -> tuple[Positional, Positional]:
     """The k greatest or least elements and their positions, in order."""
-    place = place_of(self, dim)
-    if not largest:
-        extent = call.shape[place]
+    place = place_of(raised(self), dim)
+    if not self.rank or not largest:
         values, indices = sort(call, self, dim=dim)
+        if not self.rank:
+            return values, indices
+        extent = call.shape[place]
         return sliced(values, place, 0, k, 1, extent), sliced(indices, place, 0, k, 1, extent)
     x = carrying(self, place)
     into = call.fresh(k)
@@ -283,6 +317,8 @@ def sort(
     stable: bool | None = None,
 ) -> tuple[Positional, Positional]:
     """All elements in order along a dimension, and where they were."""
+    if not self.rank:
+        return self, Positional(call.builder.constant(0, DType.i64))
     place = place_of(self, dim)
     x = carrying(self, place)
     axis = x.dims[place]

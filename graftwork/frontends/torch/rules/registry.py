@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import torch
 from attrs import frozen
 
 from graftwork.frontends.torch.values import Extents
@@ -34,12 +35,14 @@ class Call:
         builder: where to build.
         shapes: the shape of each result as torch knows it.
         dtypes: the element type of each result.
+        operands: the tensors among its arguments, without numbers, as torch knows them.
     """
 
     op: str
     builder: Builder
     shapes: tuple[Extents, ...]
     dtypes: tuple[DType, ...]
+    operands: tuple[torch.Tensor, ...] = ()
 
     @property
     def shape(self) -> Extents:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graftwork.frontends.torch.dtypes import lifted
 from graftwork.frontends.torch.values import Extents
 from graftwork.ir import ops
 from graftwork.ir.build import Term
@@ -20,6 +21,8 @@ def reshaped(x: Positional, extents: Extents) -> Positional:
     """The tensor in row-major order under another shape."""
     typing = x.term.builder.typing
     source = x.axes
+    if 0 in extents:
+        return _empty(x, extents)
     target = [extent for extent in extents if extent is not None]
     made: list[str] = []
     term = x.term
@@ -30,6 +33,12 @@ def reshaped(x: Positional, extents: Extents) -> Positional:
     found = iter(made)
     dims = tuple(None if extent is None else next(found) for extent in extents)
     return Positional(term, dims)
+
+
+def _empty(x: Positional, extents: Extents) -> Positional:
+    """A tensor without elements under another shape, which keeps none of its axes."""
+    zero = lifted(x.term.builder, 0, x.dtype)
+    return Positional(zero.term, tuple(None if e is None else fresh(x.typing, e) for e in extents))
 
 
 def _groups(

@@ -22,6 +22,7 @@ UNBOUNDED = 2**62  # torch writes "to the end" as the greatest 64-bit integer
 @rule(
     "aten.alias",
     "aten.clone",
+    "aten._conj",
     "aten.contiguous",
     "aten.detach",
     "aten.lift_fresh",
@@ -49,6 +50,8 @@ def permute(call: Call, self: Positional, dims: Sequence[int]) -> Positional:
 def transpose(call: Call, self: Positional, dim0: int, dim1: int) -> Positional:
     """Two dimensions exchanged."""
     dims = list(self.dims)
+    if not dims:
+        return self
     dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
     return Positional(self.term, tuple(dims))
 
@@ -216,19 +219,24 @@ def diagonal(
     call: Call, self: Positional, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Positional:
     """The entries whose positions in two dimensions differ by an offset, as a last dimension."""
-    places = (place_of(self, dim1), place_of(self, dim2))
-    x = carrying(self, *places)
-    rest = tuple(a for place, a in enumerate(x.dims) if place not in places)
-    (along,) = call.fresh_dims(call.shape[-1:])
+    return diagonal_of(self, place_of(self, dim1), place_of(self, dim2), offset, call.shape[-1])
+
+
+def diagonal_of(
+    x: Positional, first: int, second: int, offset: int, extent: Size | None
+) -> Positional:
+    """The entries of two dimensions with `second - first == offset`, so many, as a last one."""
+    x = carrying(x, first, second)
+    rest = tuple(a for place, a in enumerate(x.dims) if place not in (first, second))
     row, column = max(-offset, 0), max(offset, 0)
-    axes = tuple(x.dims[p] for p in places)
-    if along is None:
+    axes = (x.dims[first], x.dims[second])
+    if extent is None:
         term = ops.index(ops.index(x.term, axis=axes[0], at=row), axis=axes[1], at=column)
-    else:
-        with call.builder:
-            step = ops.iota(axis=along)
-        term = ops.gather(x.term, step + row, step + column, axes=axes)
-    return Positional(term, (*rest, along))
+        return Positional(term, (*rest, None))
+    along = fresh(x.typing, extent)
+    with x.term.builder:
+        step = ops.iota(axis=along)
+    return Positional(ops.gather(x.term, step + row, step + column, axes=axes), (*rest, along))
 
 
 @rule("aten.flip")
@@ -242,6 +250,8 @@ def flip(call: Call, self: Positional, dims: Sequence[int]) -> Positional:
 @rule("aten.unfold")
 def unfold(call: Call, self: Positional, dimension: int, size: int, step: int) -> Positional:
     """Sliding windows; the positions within a window are the last dimension."""
+    if not self.rank:
+        return expanded(self, call.shape)
     place = place_of(self, dimension)
     x = carrying(self, place)
     into, kernel = call.fresh(_known(call.shape[place])), call.fresh(size)
@@ -323,7 +333,7 @@ def copy(call: Call, self: Positional, src: Positional, *_: object) -> Positiona
     return expanded(lifted(call.builder, src, self.dtype), call.shape)
 
 
-@rule("aten.broadcast_tensors", "aten.meshgrid")
+@rule("aten.broadcast_tensors")
 def broadcast_tensors(call: Call, tensors: Sequence[Positional]) -> tuple[Positional, ...]:
     """Tensors broadcast to their common shape."""
     return tuple(expanded(x, shape) for x, shape in zip(tensors, call.shapes, strict=True))

@@ -1,9 +1,8 @@
-"""Convolution, pooling and borders: windows that slide over spatial dimensions."""
+"""Convolution, resizing and borders of spatial dimensions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from attrs import asdict, frozen
 
@@ -13,13 +12,12 @@ from graftwork.frontends.torch.rules.reshaping import reshaped
 from graftwork.frontends.torch.rules.views import expanded
 from graftwork.frontends.torch.values import Extents, extent_of, settled
 from graftwork.ir import ops
-from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.positional import Label, Positional, carrying, matched
 from graftwork.ir.sizes import Size, exact_div
 
 
-def _each(values: int | Sequence[int] | None, count: int, default: int = 1) -> list[int]:
+def each(values: int | Sequence[int] | None, count: int, default: int = 1) -> list[int]:
     """One value for each spatial dimension, from one for all or a list."""
     if values is None or (not isinstance(values, int) and not values):
         return [default] * count
@@ -53,10 +51,10 @@ def convolution(
     count = weight.rank - 2
     steps = _Steps.of(
         [weight.size(2 + i) for i in range(count)],
-        _each(stride, count),
-        _each(dilation, count),
-        _each(padding, count, 0),
-        _each(output_padding, count, 0),
+        each(stride, count),
+        each(dilation, count),
+        each(padding, count, 0),
+        each(output_padding, count, 0),
         transposed,
     )
     channels: list[Label] = ["group", "in", "out"] if transposed else ["group", "out", "in"]
@@ -140,116 +138,6 @@ def _turned(weight: Positional, transposed: bool) -> Positional:
     axes = [weight.dims[p] for p in range(2, weight.rank) if weight.carries(p)]
     turned = transposed and axes
     return Positional(ops.flip(weight.term, axes=axes), weight.dims) if turned else weight
-
-
-# --- pooling ------------------------------------------------------------------------------------
-
-
-def _pooled(
-    call: Call,
-    x: Positional,
-    build: Callable[..., Term],
-    kernel: int | Sequence[int],
-    stride: int | Sequence[int] | None,
-    padding: int | Sequence[int],
-    dilation: int | Sequence[int],
-    ceil_mode: bool,
-    count: int,
-) -> Positional:
-    """`build` applied to windows over the last `count` dimensions."""
-    sizes = _each(kernel, count)
-    strides = _each(stride, count) if stride else sizes
-    low, dilations = _each(padding, count, 0), _each(dilation, count)
-    first = x.rank - count
-    x = carrying(x, *range(first, x.rank))
-    high = list(low)
-    if ceil_mode:
-        for i in range(count):
-            beyond = _beyond(call, x.size(first + i), i - count, strides[i], sizes[i], dilations[i])
-            high[i] = max(beyond - low[i], low[i])
-    into = [call.fresh(1 if e is None else e) for e in call.shape[first:]]
-    term = build(
-        x.term,
-        axes=x.dims[first:],
-        into=into,
-        size=sizes,
-        stride=strides,
-        dilation=dilations,
-        low=low,
-        high=high,
-    )
-    units = [extent_of(x, place) for place in range(first)]
-    return settled(Positional(term, (*x.dims[:first], *into)), (*units, *call.shape[first:]))
-
-
-def _beyond(call: Call, size: Size, place: int, stride: int, kernel: int, dilation: int) -> int:
-    """How far the windows of a rounded-up output reach beyond the input's extent."""
-    out = call.shape[place]
-    reach = ((1 if out is None else out) - 1) * stride + dilation * (kernel - 1) + 1 - size
-    if not isinstance(reach, int):
-        raise call.refuse("ceil_mode over an axis of symbolic size; fix the axis in axes=")
-    return reach
-
-
-@rule("aten.max_pool1d", "aten.max_pool2d", "aten.max_pool3d",
-      "aten.max_pool2d_with_indices", "aten.max_pool3d_with_indices")  # fmt: skip
-def max_pool(
-    call: Call,
-    self: Positional,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: int | Sequence[int] = 0,
-    dilation: int | Sequence[int] = 1,
-    ceil_mode: bool = False,
-) -> Any:
-    """The greatest element of each window."""
-    count = int(call.op.partition("pool")[2][0])
-    pooled = _pooled(
-        call, self, ops.max_pool, kernel_size, stride, padding, dilation, ceil_mode, count
-    )
-    return pooled if len(call.shapes) == 1 else (pooled, None)
-
-
-@rule("aten.avg_pool1d", "aten.avg_pool2d", "aten.avg_pool3d")
-def avg_pool(
-    call: Call,
-    self: Positional,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: int | Sequence[int] = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Positional:
-    """The mean of each window."""
-    count = int(call.op.partition("pool")[2][0])
-    if ceil_mode and count_include_pad:
-        raise call.refuse("ceil_mode with count_include_pad counts some of the padding")
-
-    def build(x: Term, **attrs: Any) -> Term:
-        return ops.avg_pool(x, count_padding=count_include_pad, divisor=divisor_override, **attrs)
-
-    return _pooled(call, self, build, kernel_size, stride, padding, 1, ceil_mode, count)
-
-
-@rule("aten.adaptive_avg_pool1d", "aten._adaptive_avg_pool2d", "aten._adaptive_avg_pool3d")
-def adaptive_avg_pool(call: Call, self: Positional, output_size: Sequence[int]) -> Positional:
-    """The means of as many equal parts of each dimension as the output has."""
-    first = self.rank - len(output_size)
-    extents = [extent_of(self, place) for place in range(first)]
-    over: list[int] = []
-    for place, parts in enumerate(output_size, start=first):
-        size = self.size(place)
-        whole = exact_div(size, parts)
-        if whole is None:
-            raise call.refuse(f"{size} positions in {parts} parts, which are not of equal size")
-        extents += [None if parts == 1 else parts, None if whole == 1 else whole]
-        over.append(len(extents) - 1)
-    x = reshaped(self, tuple(extents))
-    bound = [place for place in over if x.dims[place] is not None]
-    x = carrying(x, *bound)
-    term = ops.mean(x.term, over=[x.dims[p] for p in bound]) if bound else x.term
-    return Positional(term, tuple(a for place, a in enumerate(x.dims) if place not in over))
 
 
 # --- resizing -----------------------------------------------------------------------------------
