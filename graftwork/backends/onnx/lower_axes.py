@@ -132,7 +132,7 @@ def _part(target: OnnxTarget, x: Laid, axes: Sequence[str], into: str) -> onnx.V
     if all(axis in x.axes for axis in axes if axis != into):
         return array
     sizes = [1 if axis == into else target.typing.size(axis) for axis in axes]
-    return target.emit.op("Expand", array, target.shape(sizes))
+    return target.expand(array, sizes)
 
 
 def _pad(target: OnnxTarget, node: Node, operands: Operands) -> Laid:

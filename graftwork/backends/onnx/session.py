@@ -60,7 +60,9 @@ def compile(graph: Graph, device: str | None = None) -> Program:
     providers = _providers(device)
     weights = _Weights()
     model = onnx.to_proto(model_of(graph, weights.tensor)).SerializeToString()
-    session = _session(model, weights, providers, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    options = (model, weights, providers)
+    doubles = any(v.type.dtype is DType.f64 for node in graph.walk() for v in node.outputs)
+    session = _session(*options, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, doubles)
     if device is not None and _PROVIDERS[device] not in session.get_providers():
         raise DeviceError(
             f"ONNX Runtime could not start {_PROVIDERS[device]} for device {device!r}; "
@@ -70,7 +72,7 @@ def compile(graph: Graph, device: str | None = None) -> Program:
     @cache
     def unfused() -> ort.InferenceSession:
         """Without the fused kernels, some of which refuse empty arrays, or divide by their size."""
-        return _session(model, weights, providers, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
+        return _session(*options, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, doubles)
 
     sizes = set(graph.axes.values())
 
@@ -82,16 +84,24 @@ def compile(graph: Graph, device: str | None = None) -> Program:
 
 
 def _session(
-    model: bytes, weights: _Weights, providers: list[str], level: ort.GraphOptimizationLevel
+    model: bytes,
+    weights: _Weights,
+    providers: list[str],
+    level: ort.GraphOptimizationLevel,
+    doubles: bool,
 ) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
     options.graph_optimization_level = level
+    # It folds factors into products as 32-bit floats, also those of 64 bits.
+    disabled = ["MatMulScaleFusion"] if doubles else []
     values = [_value_of(array, dtype_of(array.dtype)) for array in weights.arrays.values()]
     if values:
         options.add_external_initializers(list(weights.arrays), values)
     try:
-        return ort.InferenceSession(model, options, providers=providers)
+        return ort.InferenceSession(
+            model, options, providers=providers, disabled_optimizers=disabled
+        )
     except Exception as error:  # the runtime's exceptions have no base of their own
         raise UnsupportedOpError(f"ONNX Runtime refuses the model: {error}") from error
 

@@ -105,10 +105,14 @@ class OnnxTarget(Target):
         array: onnx.Value = self.lay(x, wanted)
         if len(x.axes) == len(wanted):
             return array
-        known = [size for size in sizes if isinstance(size, int)]
-        if 0 in known and len(known) == len(sizes):
-            # The runtime drops an Expand to nothing where it follows Squeeze and Unsqueeze.
-            return self.emit.constant(np.zeros(known), dtype_of_value(array))
+        return self.expand(array, self.sizes(wanted))
+
+    def expand(self, array: onnx.Value, sizes: Sequence[Size]) -> onnx.Value:
+        """The array repeated to these sizes."""
+        shape = [size for size in sizes if isinstance(size, int)]
+        if 0 in shape and len(shape) == len(sizes):  # the runtime's Expand makes an extent 1 of it
+            dtype = dtype_of_value(array)
+            return self.emit.constant(np.empty(shape, dtype.numpy), dtype)
         return self.emit.op("Expand", array, self.shape(sizes))
 
     def aligned(self, operands: Operands, order: Sequence[str]) -> list[onnx.Value]:

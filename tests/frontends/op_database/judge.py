@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from graftwork.testing.running import Refusal, run_on, run_on_jax
 from tests.frontends.op_database.cases import Case
 
 BACKENDS = ("numpy", "jax", "torch", "onnx")
+_TOGETHER = 48  # samples that JAX compiles as one program
 TOLERANCE = {np.dtype("float64"): 1e-9, np.dtype("float32"): 1e-4}
 
 
@@ -78,12 +80,20 @@ class Operator(torch.nn.Module):
         return self.function(*tensors)
 
 
-def judge(cases: Sequence[Case], backends: Sequence[str] = BACKENDS) -> list[Verdict]:
-    """What becomes of samples; JAX compiles all of them as one program.
+def judge(cases: Iterable[Case], backends: Sequence[str] = BACKENDS) -> list[Verdict]:
+    """What becomes of samples; JAX compiles many of them as one program.
 
     Samples that draw random numbers, that give no tensor, or that PyTorch itself refuses are left
     out. An argument that changes is a result of its own name.
     """
+    left = iter(cases)
+    verdicts: list[Verdict] = []
+    while group := list(itertools.islice(left, _TOGETHER)):
+        verdicts += _judged(group, backends)
+    return verdicts
+
+
+def _judged(cases: Sequence[Case], backends: Sequence[str]) -> list[Verdict]:
     found = [each for case in cases if (each := _converted(case, backends)) is not None]
     ready = [each for each in found if isinstance(each, _Converted)]
     for backend in backends:
