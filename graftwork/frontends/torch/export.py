@@ -262,9 +262,7 @@ def _run_export(
     return program
 
 
-def simplified(
-    program: torch.export.ExportedProgram, knows: Knows
-) -> torch.export.ExportedProgram:
+def simplified(program: torch.export.ExportedProgram, knows: Knows) -> torch.export.ExportedProgram:
     """The program in known, functional operators; decomposed, which is slow, only if it is not."""
     calls = (node for node in program.graph.nodes if node.op == "call_function")
     if all(_is_plain(node, knows) for node in calls):
@@ -277,7 +275,14 @@ def _is_plain(node: torch.fx.Node, knows: Knows) -> bool:
     if is_number(node.meta.get("val")) or node.target is operator.getitem:
         return True
     schema = getattr(node.target, "_schema", None)
-    return schema is not None and not schema.is_mutable and bool(knows(str(node.target)))
+    if schema is None or schema.is_mutable or _writes_state(node):
+        return False
+    return bool(knows(str(node.target)))
+
+
+def _writes_state(node: torch.fx.Node) -> bool:
+    """Whether a call updates running statistics, which its signature does not say."""
+    return node.target is torch.ops.aten.batch_norm.default and bool(node.args[5])
 
 
 def is_number(value: Any) -> bool:
@@ -299,7 +304,9 @@ def _decompositions(knows: Knows) -> Mapping[Any, Callable[..., Any]]:
     return others | table
 
 
-def _decomposed(program: torch.export.ExportedProgram, knows: Knows) -> torch.export.ExportedProgram:
+def _decomposed(
+    program: torch.export.ExportedProgram, knows: Knows
+) -> torch.export.ExportedProgram:
     """The program in few, functional operators, less those that are kept whole."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

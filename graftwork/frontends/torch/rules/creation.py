@@ -173,6 +173,6 @@ def native_dropout(
 def random(call: Call, *_: object, **__: object) -> Positional:
     """Refused: torch's generator is hidden state."""
     raise call.refuse(
-        "the model draws random numbers from torch's hidden generator; draw them outside and "
-        "pass them as an input, or convert the model in inference mode"
+        "torch's generator is hidden state, and what it draws is random; convert the model in "
+        "inference mode, or draw outside of it and pass an input"
     )

@@ -111,8 +111,28 @@ def rms_norm(
     return settled(Positional(term, x.dims), call.shape)
 
 
-@rule("aten._native_batch_norm_legit_no_training")
+@rule("aten.batch_norm")
 def batch_norm(
+    call: Call,
+    input: Positional,
+    weight: Positional | None,
+    bias: Positional | None,
+    mean: Positional,
+    var: Positional,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool = True,
+) -> Positional:
+    """Normalisation by statistics of each channel that were gathered in training."""
+    affine = [p for p in (weight, bias) if p is not None]
+    if weight is None and bias is not None:
+        affine = [_one(call, input), bias]
+    return _by_channel(call, ops.batch_norm, input, [mean, var, *affine], eps=eps)
+
+
+@rule("aten._native_batch_norm_legit_no_training")
+def batch_norm_inference(
     call: Call,
     input: Positional,
     weight: Positional | None,
@@ -121,12 +141,9 @@ def batch_norm(
     var: Positional,
     momentum: float,
     eps: float,
-) -> Any:
-    """Normalisation by statistics of each channel that were gathered in training."""
-    affine = [p for p in (weight, bias) if p is not None]
-    if weight is None and bias is not None:
-        affine = [_one(call, input), bias]
-    y = _by_channel(call, ops.batch_norm, input, [mean, var, *affine], eps=eps)
+) -> tuple[Positional, ...]:
+    """Batch normalisation as the default decompositions write it."""
+    y = batch_norm(call, input, weight, bias, mean, var, False, momentum, eps)
     return (y, *(_nothing(call, place) for place in (1, 2)))
 
 
@@ -151,7 +168,7 @@ def batch_norm_of_batch(
     mean, var = (f(x.term, over=over) for f in (ops.mean, ops.var))
     channel = (x.dims[1],)
     gathered = (Positional(mean, channel), Positional(var, channel))
-    y, *_ = batch_norm(call, input, weight, bias, *gathered, momentum, eps)
+    y = batch_norm(call, input, weight, bias, *gathered, False, momentum, eps)
     deviation = Positional(ops.rsqrt(var + eps), channel)
     return (y, *(settled(s, call.shapes[1]) for s in (gathered[0], deviation)))
 
@@ -178,7 +195,8 @@ def batch_norm_training(
     """Batch normalisation in training: the state it gathers comes last, as results."""
     running = (running_mean, running_var)
     if not training:
-        return (*batch_norm(call, input, weight, bias, *running, momentum, eps), *running)
+        results = batch_norm_inference(call, input, weight, bias, *running, momentum, eps)
+        return (*results, *running)
     results = batch_norm_of_batch(call, input, weight, bias, True, momentum, eps)
     x, over = _less_channel(input)
     new = (ops.mean(x.term, over=over), ops.var(x.term, over=over, correction=1.0))
