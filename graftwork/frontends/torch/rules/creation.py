@@ -173,6 +173,5 @@ def native_dropout(
 def random(call: Call, *_: object, **__: object) -> Positional:
     """Refused: torch's generator is hidden state."""
     raise call.refuse(
-        "torch's generator is hidden state, and what it draws is random; convert the model in "
-        "inference mode, or draw outside of it and pass an input"
+        "torch's hidden generator makes it random; convert the model in inference mode"
     )
