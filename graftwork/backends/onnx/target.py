@@ -101,7 +101,6 @@ class OnnxTarget(Target):
     def spread(self, x: Laid, order: Iterable[str]) -> onnx.Value:
         """The array with exactly these dimensions, repeated along the axes that it lacks."""
         wanted = tuple(order)
-        sizes = self.sizes(wanted)
         array: onnx.Value = self.lay(x, wanted)
         if len(x.axes) == len(wanted):
             return array

@@ -371,8 +371,12 @@ def adopt(
 
     Raises:
         InputError, AxisError: if `axes` does not fit the program's inputs.
+        ConversionError: if torch cannot decompose an operator.
     """
-    program = simplified(program, knows)
+    try:
+        program = simplified(program, knows)
+    except Exception as error:
+        raise explained(error, {}, {}) from error
     names = user_inputs(program)
     inputs = {name: name for name in names}
     signature = program.module_call_graph[0].signature

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graftwork.frontends.torch.dtypes import Operand
 from graftwork.frontends.torch.rules.elementwise import operation, pointwise, scaled
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.views import diagonal_of
@@ -54,7 +55,23 @@ def plain_matmul(call: Call, self: Positional, other: Positional) -> Positional:
     return matmul(call, self, other)
 
 
-@rule("aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addbmm")
+@rule("aten.addbmm")
+def addbmm(
+    call: Call,
+    self: Positional,
+    batch1: Positional,
+    batch2: Positional,
+    beta: float = 1,
+    alpha: float = 1,
+) -> Positional:
+    """A sum of matrix products added to another tensor."""
+    rows: list[Label] = ["batch", "row", "inner"]
+    columns: list[Label] = ["batch", "inner", "column"]
+    total = contracted((batch1, rows), (batch2, columns), ["row", "column"])
+    return _added(call, total, self, beta, alpha)
+
+
+@rule("aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addr")
 def addmm(
     call: Call,
     self: Positional,
@@ -64,10 +81,16 @@ def addmm(
     alpha: float = 1,
 ) -> Positional:
     """A matrix product added to another tensor."""
-    product = scaled(call, matmul(call, mat1, mat2), alpha, call.dtype)
+    product = outer(call, mat1, mat2) if "addr" in call.op else matmul(call, mat1, mat2)
+    return _added(call, product, self, beta, alpha)
+
+
+def _added(call: Call, product: Operand, self: Operand, beta: float, alpha: float) -> Positional:
+    product = scaled(call, product, alpha, call.dtype)
     if beta == 0:
         return pointwise(call, lambda x: x, product, dtype=call.dtype)
-    return pointwise(call, ops.add, product, scaled(call, self, beta, call.dtype), dtype=call.dtype)
+    add = operation("add", call.dtype)
+    return pointwise(call, add, product, scaled(call, self, beta, call.dtype), dtype=call.dtype)
 
 
 @rule("aten.linear")

@@ -153,6 +153,29 @@ def is_kind(call: Call, self: Positional) -> Positional:
     return pointwise(call, build[word(call)], self, dtype=self.dtype)
 
 
+@rule("aten.signbit", "prims.signbit")
+def signbit(call: Call, self: Positional) -> Positional:
+    """Whether a number has a minus sign, as negative zero has."""
+    if self.dtype is DType.boolean:
+        return Positional(call.builder.constant(False), self.dims)
+
+    def build(x: Term) -> Term:
+        below = ops.lt(x, 0)
+        return below | (ops.eq(x, 0) & ops.lt(ops.div(1.0, x), 0)) if x.dtype.is_float else below
+
+    return pointwise(call, build, self, dtype=self.dtype)
+
+
+@rule("aten.angle")
+def angle(call: Call, self: Positional) -> Positional:
+    """The angle in the plane of complex numbers: pi of negative ones, else 0."""
+
+    def build(x: Term) -> Term:
+        return ops.select(ops.lt(x, 0), math.pi, ops.select(ops.is_nan(x), x, x * 0))
+
+    return pointwise(call, build, self, dtype=float_dtype(self.dtype))
+
+
 @rule("aten._to_copy", "aten.to", "aten.type_as", "prims.convert_element_type")
 def to_copy(call: Call, self: Positional, *_: object, **__: object) -> Positional:
     """A cast, where the element type changes."""
@@ -243,7 +266,16 @@ def floor_divide(call: Call, self: Operand, other: Operand) -> Positional:
 @rule("aten.pow")
 def power(call: Call, self: Operand, exponent: Operand) -> Positional:
     """One operand to the power of another."""
-    return pointwise(call, ops.pow, self, exponent, dtype=common_dtype(self, exponent))
+    dtype = common_dtype(self, exponent)
+    exact = dtype.is_int and not (isinstance(exponent, int) and exponent >= 0)
+    return pointwise(call, _whole_power if exact else ops.pow, self, exponent, dtype=dtype)
+
+
+def _whole_power(x: Term, exponent: Term) -> Term:
+    """The power of an integer: 0 where it would be a fraction, as torch has it."""
+    sign = ops.select(ops.eq(exponent & 1, 1), -1, exponent * 0 + 1)
+    unit = ops.select(ops.eq(x, 1), 1, ops.select(ops.eq(x, -1), sign, x * 0))
+    return ops.select(ops.lt(exponent, 0), unit, ops.pow(x, ops.maximum(exponent, 0)))
 
 
 @rule("aten.atan2")

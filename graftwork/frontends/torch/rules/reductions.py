@@ -9,7 +9,7 @@ from attrs import evolve
 
 from graftwork.frontends.torch.dtypes import float_dtype, lifted, sum_dtype
 from graftwork.frontends.torch.rules.creation import position, positions
-from graftwork.frontends.torch.rules.elementwise import arithmetic, as_bool
+from graftwork.frontends.torch.rules.elementwise import arithmetic, as_bool, pointwise
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.reshaping import reshaped
 from graftwork.frontends.torch.rules.views import joined, sliced
@@ -165,6 +165,17 @@ def vector_norm(
         return ops.pow(ops.sum(ops.pow(size, float(ord)), over=over), 1 / ord)
 
     return reduced(lifted(call.builder, self, dtype or self.dtype), dim, keepdim, build, units=True)
+
+
+@rule("aten._cdist_forward")
+def distances(
+    call: Call, x1: Positional, x2: Positional, p: float, compute_mode: int | None
+) -> Positional:
+    """The p-norms of the differences between the rows of two matrices."""
+    rows = Positional(x1.term, (*x1.dims[:-1], None, x1.dims[-1]))
+    columns = Positional(x2.term, (*x2.dims[:-2], None, *x2.dims[-2:]))
+    apart = pointwise(call, ops.sub, rows, columns, dtype=call.dtype)
+    return vector_norm(call, apart, p, -1)
 
 
 # --- positions of extrema -----------------------------------------------------------------------

@@ -266,3 +266,24 @@ def select_scatter(
     row = Positional(src.term, (*src.dims[:place], None, *src.dims[place:]))
     at = from_front(index, self.size(place))
     return slice_scatter(call, self, row, place, at, at + 1)
+
+
+@rule("aten.diagonal_scatter")
+def diagonal_scatter(
+    call: Call,
+    self: Positional,
+    src: Positional,
+    offset: int = 0,
+    dim1: int = 0,
+    dim2: int = 1,
+) -> Positional:
+    """The tensor with a diagonal of two dimensions replaced."""
+    first, second = place_of(self, dim1), place_of(self, dim2)
+    labels: list[Label] = [p for p in range(self.rank) if p not in (first, second)]
+    line: list[Label] = [("step", 0)]
+    step = position(call, src.dims[-1])
+    at: list[tuple[int, Labelled]] = [
+        (place, (Positional(step.term + shift, step.dims), line))
+        for place, shift in ((first, max(-offset, 0)), (second, max(offset, 0)))
+    ]
+    return scattered(call, self, (src, [*labels, *line]), at, "set")
