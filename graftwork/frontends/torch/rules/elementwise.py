@@ -153,17 +153,29 @@ def is_kind(call: Call, self: Positional) -> Positional:
     return pointwise(call, build[word(call)], self, dtype=self.dtype)
 
 
-@rule("aten.signbit", "prims.signbit")
-def signbit(call: Call, self: Positional) -> Positional:
+def _is_below_zero(x: Term) -> Term:
     """Whether a number has a minus sign, as negative zero has."""
+    below = ops.lt(x, 0)
+    return below | (ops.eq(x, 0) & ops.lt(ops.div(1.0, x), 0)) if x.dtype.is_float else below
+
+
+@rule("aten.signbit")
+def signbit(call: Call, self: Positional) -> Positional:
+    """Whether a number has a minus sign."""
     if self.dtype is DType.boolean:
         return Positional(call.builder.constant(False), self.dims)
+    return pointwise(call, _is_below_zero, self, dtype=self.dtype)
 
-    def build(x: Term) -> Term:
-        below = ops.lt(x, 0)
-        return below | (ops.eq(x, 0) & ops.lt(ops.div(1.0, x), 0)) if x.dtype.is_float else below
 
-    return pointwise(call, build, self, dtype=self.dtype)
+@rule("aten.copysign")
+def copysign(call: Call, self: Operand, other: Operand) -> Positional:
+    """The size of one number with the sign of another."""
+
+    def build(x: Term, y: Term) -> Term:
+        size = ops.abs(x)
+        return ops.select(_is_below_zero(y), -size, size)
+
+    return pointwise(call, build, self, other, dtype=float_dtype(common_dtype(self, other)))
 
 
 @rule("aten.angle")
