@@ -137,8 +137,9 @@ def recognised(graph: gw.Graph) -> set[str]:
 def promises(graph: gw.Graph) -> Iterator[str]:
     """Sites whose axes have other roles than their names promise."""
     for path, site in graph.sites.items():
-        promised = set(roles_of(path))
-        needed = promised & ALWAYS - ({"seq"} if "tokens" in site.roles else set())
+        grid = set(site.roles) & {"height", "width"}
+        promised = set(roles_of(path)) | grid
+        needed = promised & ALWAYS - ({"seq"} if grid or "tokens" in site.roles else set())
         if not needed <= set(site.roles) <= promised:
             yield f"{path} has the roles {sorted(site.roles)}, not {sorted(promised)}"
 
@@ -159,9 +160,9 @@ def at_sites(graph: gw.Graph, given: Mapping[str, Any]) -> Iterator[str]:
             apart(numbers(in_world(after[name], number), x), numbers(x, x))
             for name, x in before.items()
         ]
-        if number == 0 and max(changes, default=0) > 1e-6:
+        if number == 0 and max(changes, default=0) > 1e-5:
             yield f"sites replaced by themselves change the outputs by {max(changes)}"
-        if path and not max(changes, default=0) > 1e-6:
+        if path and not max(changes, default=0) > 1e-5:
             yield f"noise at {path} changes nothing"
 
 

@@ -72,7 +72,16 @@ def _max_pool1d(
     return torch.max_pool2d(input.unsqueeze(-2), *rows, ceil_mode).squeeze(-2)
 
 
-_EQUALS: dict[str, Callable[..., Any]] = {"max_pool1d": _max_pool1d}
+def _adaptive_avg_pool1d(input: torch.Tensor, output_size: Any) -> torch.Tensor:
+    """Pooling to one position as a mean, whose layout in memory does not matter."""
+    (size,) = output_size if isinstance(output_size, list | tuple) else (output_size,)
+    return input.mean(-1, keepdim=True) if size == 1 else torch.adaptive_avg_pool1d(input, size)
+
+
+_EQUALS: dict[str, Callable[..., Any]] = {
+    "adaptive_avg_pool1d": _adaptive_avg_pool1d,
+    "max_pool1d": _max_pool1d,
+}
 
 
 class KeepingAxes(TorchFunctionMode):

@@ -14,7 +14,8 @@ from graftwork.frontends.torch.export import Exported, is_number
 from graftwork.frontends.torch.origins import origin_of
 from graftwork.frontends.torch.parameters import Weight, as_stored, weights
 from graftwork.frontends.torch.rules import Call, find_rule
-from graftwork.frontends.torch.shapes import SizeReader, guard_between, read_guards
+from graftwork.frontends.torch.rules.views import nothing
+from graftwork.frontends.torch.shapes import SizeReader, guard_between, is_unit, read_guards
 from graftwork.frontends.torch.symbols import named_symbols, other_symbols
 from graftwork.frontends.torch.ties import read_at_positions
 from graftwork.frontends.torch.values import Extents
@@ -128,7 +129,7 @@ class Translation:
 
     def extents(self, shape: Sequence[Any]) -> Extents:
         """A shape as torch knows it; torch's own constant 1 is a unit dimension."""
-        return tuple(None if type(n) is int and n == 1 else self.reader(n) for n in shape)
+        return tuple(None if is_unit(n) else self.reader(n) for n in shape)
 
     def _call(self, node: torch.fx.Node) -> None:
         if node.target is operator.getitem:
@@ -147,6 +148,8 @@ class Translation:
                 f"no rule translates {op} (from {self.builder.origin}); replace it in the model, "
                 f"or register one: graftwork.frontends.torch.rules.rule({op!r})"
             )
+        if rule is nothing:
+            return
         try:
             call = Call(op, self.builder, *self._results(node), _operands(node))
             args = [self._argument(x) for x in node.args]
@@ -154,6 +157,8 @@ class Translation:
             result = rule(call, *args, **kwargs)
         except DTypeError as error:
             raise UnsupportedOpError(f"{op}: {error} (from {self.builder.origin})") from error
+        except ConversionError as error:
+            raise ConversionError(f"{error} (from {self.builder.origin})") from error
         _check(call, result)
         self.known[node] = result
 
@@ -178,8 +183,8 @@ class Translation:
             return self.reader(value)
         if isinstance(value, torch.SymFloat | torch.SymBool):
             raise ConversionError(
-                f"the model computes {value} from sizes (from {self.builder.origin}); "
-                "fix the axis that it depends on in axes="
+                f"the model computes {value} from sizes or data; where it comes from sizes, fix "
+                "the axis that it depends on in axes="
             )
         return value
 

@@ -11,6 +11,8 @@ from math import gcd
 from typing import Any
 
 from attrs import frozen
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+from torch.utils._sympy.functions import Max, Min
 
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Guard
@@ -68,6 +70,13 @@ class SizeReader:
                 "inputs; such a program has no static shapes to convert"
             )
         return self.symbols[name]
+
+
+def is_unit(extent: Any) -> bool:
+    """Whether torch knows an extent to be 1, if need be by what it knows of the sizes in it."""
+    if isinstance(extent, int):
+        return extent == 1
+    return bool(extent.node.expr.has(Max, Min)) and statically_known_true(extent == 1)
 
 
 def _add(*parts: Size) -> Size:

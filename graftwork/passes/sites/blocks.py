@@ -13,7 +13,7 @@ from itertools import groupby
 
 from attrs import frozen
 
-from graftwork.passes.sites.branches import Attention, Branch, Mixer
+from graftwork.passes.sites.branches import Branch, Mixer
 from graftwork.passes.sites.stream import Step
 
 
@@ -25,12 +25,9 @@ class Layer:
     branches: tuple[Branch, ...]
 
     @property
-    def attends(self) -> int:
-        """How many of its branches are self-attention."""
-        return sum(
-            any(isinstance(kind, Attention) and not kind.cross for kind in branch.kinds)
-            for branch in self.branches
-        )
+    def attends(self) -> bool:
+        """Whether the stream attends to itself in it."""
+        return any(branch.attends for branch in self.branches)
 
     @property
     def mixes(self) -> bool:
@@ -43,6 +40,8 @@ Block = tuple[Layer, ...]
 
 def cut(layers: Sequence[Layer]) -> tuple[Block, ...]:
     """The blocks of a stream; empty if nothing in it mixes positions."""
+    if not any(branch.kinds for layer in layers for branch in layer.branches):
+        return ()
     if not any(layer.attends or layer.mixes for layer in layers):
         return ()
     depth = max(len(_numbered(layer.step.module)) for layer in layers)

@@ -24,9 +24,13 @@ Roles = dict[str, str]  # role -> axis
 
 @frozen(eq=False)
 class Attention:
-    """An attention in a branch; each place with the roles of its axes."""
+    """An attention in a branch; each place with the roles of its axes.
+
+    `along` are the axes of the stream that queries lie along: one, or two for a grid.
+    """
 
     cross: bool
+    along: tuple[str, ...]
     q: tuple[Value, Roles]
     k: tuple[Value, Roles]
     v: tuple[Value, Roles]
@@ -56,7 +60,7 @@ class Mixture:
 class Mixer:
     """Anything else that acts along positions: a state space, a convolution; and their axis."""
 
-    along: str
+    along: tuple[str, ...]
 
 
 Kind = Attention | Mlp | Mixture | Mixer
@@ -71,12 +75,20 @@ class Branch:
         out: what it adds to the stream.
         kinds: what it holds; nothing where it was not recognised.
         problem: why it was not recognised.
+        attends: whether there is attention in it, recognised or not, over the stream itself.
     """
 
     start: Value
     out: Value
     kinds: tuple[Kind, ...] = ()
     problem: str = ""
+    attends: bool = False
+
+
+def positions(axes: Sequence[str]) -> Roles:
+    """The roles of the axes of positions: a sequence, or a grid."""
+    words = ("seq",) if len(axes) == 1 else ("height", "width")
+    return dict(zip(words, axes, strict=True))
 
 
 def read_branch(flow: Flow, stream: Value, out: Value) -> Branch:
@@ -85,10 +97,13 @@ def read_branch(flow: Flow, stream: Value, out: Value) -> Branch:
     start = _start(flow, stream, nodes)
     axes = lineage(nodes, _roots(flow, stream))
     found = _kinds(flow, stream, nodes, start, axes)
-    problems = [kind for kind in found if isinstance(kind, str)]
-    if problems:
-        return Branch(start, out, problem=problems[0])
-    return Branch(start, out, tuple(kind for kind in found if not isinstance(kind, str)))
+    held = [flow.attentions[node] for node in nodes if node in flow.attentions]
+    attends = any(flow.depends(each.k, stream) for each in held)
+    for kind in found:
+        if isinstance(kind, str):
+            return Branch(start, out, problem=kind, attends=attends)
+    kinds = tuple(kind for kind in found if not isinstance(kind, str))
+    return Branch(start, out, kinds, attends=attends)
 
 
 def _kinds(
@@ -105,7 +120,7 @@ def _kinds(
     if found:
         return found
     along = next((a for node in nodes if (a := mixes(node, axes)) is not None), None)
-    return [_mlp(flow, nodes, start) if along is None else Mixer(along)]
+    return [_mlp(flow, nodes, start) if along is None else Mixer((along,))]
 
 
 def _start(flow: Flow, stream: Value, nodes: Sequence[Node]) -> Value:
@@ -137,7 +152,7 @@ def _attention(
     queries, keys = found.q.axes, found.k.type.axis_set
     heads = [a for a in queries if axes.get(a) == FEATURE and a != found.over]
     sequence = [a for a in queries if a not in keys and a not in (*heads, found.over)]
-    if len(sequence) != 1:
+    if len(sequence) not in (1, 2):
         return f"its queries have {len(sequence)} axes that could be their sequence"
     if len(heads) > 1:
         return f"its queries have {len(heads)} axes that could be heads"
@@ -147,12 +162,16 @@ def _attention(
     if len(width) > 1:
         return f"its output has {len(width)} axes that could be the dimension of a head"
     batch = [a for a in common if a not in (*heads, *sequence)]
-    shared = _named(batch=batch, seq=sequence, heads=heads)
+    along = tuple(dict.fromkeys(axes[a] for a in sequence if axes.get(a) in stream.axes))
+    if len(along) not in (1, 2):
+        return f"its queries lie along {len(along)} axes of the stream"
+    shared = _named(batch=batch) | positions(sequence) | _named(heads=heads)
     q, _ = _projected(flow, found.q, found.key)
     k, v = (_projected(flow, x, found.key) for x in (found.k, found.v))
     pattern = shared | {"kv_seq": found.key}
     return Attention(
         cross=not flow.depends(found.k, stream),
+        along=along,
         q=(q, shared | {"head_dim": found.over}),
         k=(k[0], _key_roles(k, batch, found.over)),
         v=(v[0], _key_roles(v, batch, *width)),
@@ -227,7 +246,16 @@ def _mlp(flow: Flow, nodes: Sequence[Node], start: Value) -> Mlp | str:
     pre = _expansions(flow, products[:-1], post)
     if not pre:
         return "nothing in it makes the axis that its last product sums over"
-    return Mlp(pre[0].output, post, hidden[0])
+    return Mlp(_layer(flow, pre[0].output, hidden[0]), post, hidden[0])
+
+
+def _layer(flow: Flow, made: Value, hidden: str) -> Value:
+    """The hidden layer in what a product makes: itself, or its part that is bent by itself."""
+    if hidden in made.axes:
+        return made
+    parts = [node.output for node in flow.users(made) if hidden in node.output.axes]
+    bent = [part for part in parts if any(_bends(user) for user in flow.users(part))]
+    return next(iter(bent or parts), made)
 
 
 def _expansions(flow: Flow, products: Sequence[Node], post: Value) -> list[Node]:

@@ -24,8 +24,11 @@ def lineage(nodes: Iterable[Node], roots: Mapping[str, str]) -> dict[str, str]:
         roots: what the axes of the stream are.
     """
     found = dict(roots)
+    merged: dict[str, tuple[str, ...]] = {}
     for node in nodes:
-        for new, olds in _made(node):
+        if node.op.name == "merge":
+            merged[node.attrs["into"]] = node.attrs["axes"]
+        for new, olds in _made(node, merged):
             sources = [found[old] for old in olds if old in found]
             if sources:
                 found.setdefault(new, sources[0])
@@ -35,15 +38,24 @@ def lineage(nodes: Iterable[Node], roots: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _made(node: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each axis that a node makes of others, and those others."""
+def _made(
+    node: Node, merged: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each axis that a node makes of others, and those others; a split undoes a merge."""
     name, attrs = node.op.name, node.attrs
     if name == "rename":
         yield from ((new, (old,)) for old, new in attrs["axes"])
     elif name == "split":
-        yield from ((part, (attrs["axis"],)) for part in attrs["into"])
+        whole = attrs["axis"]
+        same = len(merged.get(whole, ())) == len(attrs["into"])
+        olds = merged[whole] if same else [whole] * len(attrs["into"])
+        yield from ((part, (old,)) for part, old in zip(attrs["into"], olds, strict=True))
     elif name in ("merge", "concat"):
         yield attrs["into"], attrs["axes"]
+    elif name == "gather":
+        data, *indices = node.inputs
+        for axis, index in zip(attrs["axes"], indices, strict=True):
+            yield from ((new, (axis,)) for new in index.axes if new not in data.axes)
     elif name in _CUTS:
         yield attrs["into"], (attrs["axis"],)
     elif name in _SLIDES:

@@ -20,6 +20,7 @@ from graftwork.passes.sites.branches import (
     Mixture,
     Mlp,
     Roles,
+    positions,
     read_branch,
 )
 from graftwork.passes.sites.stream import NORMS, Flow, streams
@@ -49,7 +50,7 @@ class FindSites(Pass):
             ]
             stacks += [_Stack(blocks)] if (blocks := cut(layers)) else []
         table = _Table()
-        named = _named([stack for stack in stacks if stack.embed])
+        named = _named([stack for stack in stacks if stack.is_plain])
         for prefix, stack in named:
             _Writer(flow, table, prefix, stack).write()
         _write_logits(flow, table, [stack for _, stack in named])
@@ -86,20 +87,18 @@ class _Stack:
     def roles(self) -> Roles:
         """The roles of the stream's axes, from what its first branch that mixes does with them."""
         axes = self.blocks[0][0].step.before.axes
-        along = next(
-            kind.q[1]["seq"] if isinstance(kind, Attention) else kind.along
-            for kind in self.kinds
-            if isinstance(kind, Attention | Mixer)
-        )
+        along = next((k.along for k in self.kinds if isinstance(k, Attention | Mixer)), ())
         first = next(self.attentions, None)
         batch = first.q[1].get("batch") if first is not None else next(iter(axes), None)
-        rest = [axis for axis in axes if axis not in (along, batch)]
-        found = {"batch": batch, "seq": along, "embed": rest[-1] if rest else None}
-        return {role: axis for role, axis in found.items() if axis in axes}
+        rest = [axis for axis in axes if axis not in (*along, batch)]
+        found: dict[str, str | None] = {"batch": batch, **positions(along)} if along else {}
+        found["embed"] = rest[-1] if rest else None
+        return {role: axis for role, axis in found.items() if axis is not None and axis in axes}
 
     @property
-    def embed(self) -> str | None:
-        return self.roles.get("embed")
+    def is_plain(self) -> bool:
+        """Whether the stream has positions and features."""
+        return "embed" in self.roles and not {"seq", "height"}.isdisjoint(self.roles)
 
 
 def _named(stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
@@ -155,8 +154,8 @@ class _Writer:
             terms = self.flow.terms(node)
         inputs = [port.value for port in self.flow.graph.inputs]
         for term in terms:
-            reads = any(self.flow.depends(term, x) for x in inputs if not x.type.dtype.is_float)
-            whole = self.stack.embed in term.type.axis_set
+            reads = any(self.flow.depends(term, x) for x in inputs)
+            whole = self.stack.roles["embed"] in term.type.axis_set
             tokens = reads or (len(terms) == 1 and whole)
             name = "embed" if tokens else "pos_embed"
             path = f"{self.prefix}{name}"
@@ -241,7 +240,7 @@ def _write_logits(flow: Flow, table: _Table, stacks: Sequence[_Stack]) -> None:
             continue
         roles = {role: axis for role, axis in stack.roles.items() if role != "embed"}
         free = [a for a in port.value.axes if a not in roles.values()]
-        if len(free) == 1 and stack.roles["seq"] in port.value.type.axis_set:
+        if len(free) == 1 and stack.roles.get("seq") in port.value.type.axis_set:
             roles["vocab"] = free[0]
             table.sites["logits"] = Site(Place(port.value), roles)
             return

@@ -339,7 +339,8 @@ def broadcast_tensors(call: Call, tensors: Sequence[Positional]) -> tuple[Positi
     return tuple(expanded(x, shape) for x, shape in zip(tensors, call.shapes, strict=True))
 
 
-@rule("aten._assert_tensor_metadata", "aten._assert_scalar", "aten._assert_async")
+@rule("aten._assert_tensor_metadata", "aten._assert_scalar", "aten._assert_async",
+      "aten.sym_constrain_range", "aten.sym_constrain_range_for_size")  # fmt: skip
 def nothing(call: Call, *_: object, **__: object) -> tuple[()]:
-    """Assertions that the export has already used."""
+    """Assertions: what the export concluded from them it has used, data is not checked."""
     return ()
