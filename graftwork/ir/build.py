@@ -88,8 +88,12 @@ class Builder:
         return tuple([Term(value, self) for value in outputs])
 
     def _values(self, op: Op, operands: Sequence[Operand]) -> list[Value]:
-        values = [x.value for x in operands if isinstance(x, Term) and x.builder is self]
-        if len(values) == len(operands):
+        values: list[Value] = []
+        for x in operands:
+            if not isinstance(x, Term) or x.builder is not self:
+                break
+            values.append(x.value)
+        else:
             return values
         dtype = next(
             (x.dtype for x in operands if isinstance(x, Term) and x.dtype is not DType.boolean),

@@ -91,13 +91,13 @@ class Rewriter:
         builder = self.builder(node.origin)
         with builder:
             made = make(*[Term(value, builder) for value in node.inputs])
-        results = (made,) if isinstance(made, Term) else tuple(made)
+        results = (made.value,) if isinstance(made, Term) else tuple([term.value for term in made])
         if len(results) != len(node.outputs):
             raise RewriteError(f"{self.by}: {len(results)} outputs for those of {node.op.name}")
         for old, new in zip(node.outputs, results, strict=True):
-            if old.type.dtype is not new.dtype:
+            if old.type.dtype is not new.type.dtype:
                 raise RewriteError(f"{self.by}: {new.type!r} in the place of {old!r}")
-        self._define(node, self._signed(builder.nodes), tuple([term.value for term in results]))
+        self._define(node, self._signed(builder.nodes), results)
 
     def substitute(self, old: Value, new: Value) -> None:
         """Let everything that reads `old` read `new`."""
