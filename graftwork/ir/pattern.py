@@ -13,7 +13,7 @@ The pattern is itself a graph, so it prints, and it is the smallest example of w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import Factory, define, evolve, field, frozen
@@ -22,6 +22,7 @@ from graftwork.ir.attributes import AXIS_SET, DTYPE, FLOAT, SIZE, SIZES, Attrs, 
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Graph, Index, Node, Port, Value
+from graftwork.ir.op import Op
 from graftwork.ir.sizes import Size, SizeExpr, substitute, symbol, symbols
 from graftwork.ir.types import AxisTable, Typing
 
@@ -31,6 +32,8 @@ _ANY: Mapping[DType, Callable[[DType], bool]] = {
     DType.bf16: lambda dtype: dtype.is_float and dtype.bits == 16,
     DType.i64: lambda dtype: dtype.is_int,
 }
+
+_REACH = 4  # how far before a node its surroundings are compared
 
 
 class Variables:
@@ -85,6 +88,7 @@ class Pattern:
         nodes: the nodes of the pattern.
         root: the value that the pattern makes.
         axes: the axis variables with their sizes.
+        ops: the ops near its root; see `ops_near`.
     """
 
     values: Mapping[str, Value]
@@ -94,10 +98,15 @@ class Pattern:
     root: Value
     axes: AxisTable
     makers: Mapping[Value, Node] = field(init=False)
+    ops: frozenset[Op] = field(init=False)
 
     @makers.default
     def _make_makers(self) -> Mapping[Value, Node]:
         return {value: node for node in self.nodes for value in node.outputs}
+
+    @ops.default
+    def _make_ops(self) -> frozenset[Op]:
+        return ops_near(self.nodes, self.makers)[self.makers[self.root]]
 
     @staticmethod
     def of(write: Callable[[Variables], Term]) -> Pattern:
@@ -137,6 +146,21 @@ class Pattern:
             table: the sizes of its axes.
         """
         return _Matcher(self, index, table).run(root)
+
+
+def ops_near(nodes: Iterable[Node], makers: Mapping[Value, Node]) -> Mapping[Node, frozenset[Op]]:
+    """Node -> its op, and those of the nodes at most `_REACH` steps before it.
+
+    A pattern lies at a node only if all ops near its root are near that node: so most rules need
+    not be tried at most nodes.
+    """
+    near = {node: frozenset((node.op,)) for node in nodes}
+    for _ in range(_REACH):
+        near = {
+            node: ops.union(*[near[makers[v]] for v in node.inputs if v in makers])
+            for node, ops in near.items()
+        }
+    return near
 
 
 @define

@@ -16,7 +16,8 @@ from attrs import evolve, field, frozen
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import RewriteError
 from graftwork.ir.graph import Graph, Index, Node, Region, Value
-from graftwork.ir.pattern import Match, Pattern, Variables
+from graftwork.ir.op import Op
+from graftwork.ir.pattern import Match, Pattern, Variables, ops_near
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 from graftwork.passes.base import Pass
@@ -144,6 +145,8 @@ class _Round:
         self.kept = kept
         self.fired = fired
         self.index = Index.of(region.nodes, region.outputs)
+        self.near = ops_near(region.nodes, self.index.producer)
+        self.plausible: dict[tuple[Op, frozenset[Op]], Sequence[Rule]] = {}
         self.used: set[Node] = set()
         self.made: dict[Node, Sequence[Node]] = {}
         self.aliases: dict[Value, Value] = {}
@@ -151,13 +154,23 @@ class _Round:
     def run(self) -> tuple[Sequence[Node], Mapping[Value, Value]]:
         for node in reversed(self.region.nodes):
             if node not in self.used:
-                for rule in self.rules.get(node.op.name, ()):
+                for rule in self.plausible_at(node):
                     if self.apply(rule, node):
                         break
         if not self.made:
             return self.region.nodes, {}
         nodes = [n for node in self.region.nodes for n in self.made.get(node, (node,))]
         return [_reading(node, self.aliases) for node in nodes], self.aliases
+
+    def plausible_at(self, node: Node) -> Sequence[Rule]:
+        """The rules of which all ops are there; nodes of equal layers ask the same."""
+        near = self.near[node]
+        known = self.plausible.get((node.op, near))
+        if known is None:
+            rules = self.rules.get(node.op.name, ())
+            known = tuple(rule for rule in rules if rule.pattern.ops <= near)
+            self.plausible[node.op, near] = known
+        return known
 
     def apply(self, rule: Rule, root: Node) -> bool:
         match = rule.pattern.match(self.index, self.typing.table, root)
