@@ -493,6 +493,7 @@ PLAIN = (
 )  # fmt: skip
 SAMPLES: dict[str, Sample] = {
     **{name: Sample({}, (normal("batch dim"),)) for name in PLAIN},
+    "saturate": Sample({"dtype": "i32"}, (normal("batch dim"),)),
     "clip": Sample({"low": -1.0, "high": 0.5}, (normal("batch dim"),)),
     "glu": Sample({"axis": "embed", "into": "half"}, (normal("batch embed"),)),
     **{

@@ -202,7 +202,7 @@ def test_directions_may_have_an_axis_of_their_own(name: str, derived: Any) -> No
 
 
 INTEGER = "argmax argmin any all not and or xor shift_left shift_right shift_right_logical"
-COMPARE = "eq ne lt le gt ge is_finite is_nan bitcast one_hot floor_div"
+COMPARE = "eq ne lt le gt ge is_finite is_nan bitcast one_hot floor_div saturate"
 RANDOM = "threefry2x32 random_bits random_uniform random_normal random_split random_fold_in"
 NOTHING = "constant iota size random_seed stop_gradient"
 UNKNOWN = "digamma"
