@@ -290,12 +290,12 @@ NETWORKS: Mapping[str, Family] = {
     ),
     "transformer-guessing": Family(
         Guessing, {"x": numbers("batch seq width=16"), "y": numbers("batch decoder_seq width=16")},
-        blocks=4,
+        refused="tgt_is_causal=",
     ),
     "cached-attention": Family(
         Cached, {"x": numbers("batch seq width=16"), "keys": PAST, "values": PAST}, blocks=0
     ),
-    "rotary-complex": Family(Rotated, TIME, blocks=0),
-    "embedding-bag": Family(Bag, {"x": ids("batch words=5", 50)}, blocks=0),
-    "cond": Family(Choice, {"x": numbers("batch features=8")}, blocks=0),
+    "rotary-complex": Family(Rotated, TIME, blocks=0, refused="aten.polar"),
+    "embedding-bag": Family(Bag, {"x": ids("batch words=5", 50)}, refused="embedding_bag"),
+    "cond": Family(Choice, {"x": numbers("batch features=8")}, refused="no rule translates cond"),
 }  # fmt: skip

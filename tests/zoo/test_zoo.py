@@ -26,7 +26,10 @@ GROUPS: Mapping[str, Mapping[str, Family]] = {
     "plain networks": networks.NETWORKS,
 }
 FAMILIES = {name: family for group in GROUPS.values() for name, family in group.items()}
-SAMPLE = ("falcon", "gpt_neo", "mixtral", "convbert", "clip", "whisper", "unet", "bilstm")
+SAMPLE = (
+    "falcon", "gpt_neo", "phi3", "mixtral", "convbert", "m2m_100", "vitdet", "bilstm", "unet",
+    "transformer-guessing",
+)  # fmt: skip
 
 
 def holds(family: Family, report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from graftwork.frontends.torch.origins import source_line
 from graftwork.ir.axis_spec import AxisWord
@@ -12,6 +12,22 @@ from graftwork.ir.errors import ConversionError
 
 _INPUT = re.compile(r"L\['arguments'\](?P<keys>(\[[^\]]+\])+)\.size\(\)\[(?P<place>\d+)\]")
 _DATA_DEPENDENT = ("GuardOnDataDependentSymNode", "data-dependent", "unbacked", "Unsupported")
+# A word in the source that was running -> a way around what torch cannot trace there.
+_WAYS = {
+    "_detect_is_causal_mask": (
+        "torch looks whether a mask is causal; say so yourself with is_causal= (of nn.Transformer, "
+        "src_is_causal= and tgt_is_causal=)"
+    ),
+    "expert": (
+        "a loop runs over the experts that tokens chose; where the model has another way to "
+        "compute them, choose it: model.set_experts_implementation('batched_mm')"
+    ),
+    "attention": (
+        "another implementation of attention may do without: attn_implementation='eager' or "
+        "'sdpa' in the model's configuration"
+    ),
+    "past_key_values": "without a cache the model may do without: use_cache=False",
+}
 _SPECIALISED = ("Constraints violated", "ConstraintViolation", "specialized")
 
 
@@ -32,6 +48,7 @@ def explained(
             "graph has no such choices: use torch.where or torch.cond there, or pass what is "
             "decided as an argument that is not a tensor"
         )
+        told += _way_around(f"{frame.name} {frame.line}" for frame in frames)
     else:
         told = "torch.export could not trace the model on these sample inputs"
     first = str(error).strip().splitlines() or [type(error).__name__]
@@ -39,6 +56,15 @@ def explained(
     result = ConversionError(f"{told}{place}. Torch says: {first[0]}")
     result.__cause__ = error
     return result
+
+
+def _way_around(calls: Iterable[str]) -> str:
+    """What is known to help with one of the calls that were running, the innermost first."""
+    for call in reversed(list(calls)):
+        for word, way in _WAYS.items():
+            if word in call:
+                return f" ({way})"
+    return ""
 
 
 def _specialised(
