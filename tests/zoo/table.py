@@ -16,7 +16,8 @@ Tiny random models of each family, converted with every axis dynamic that the mo
 then run at another size than they were traced with: the greatest difference to the model's own
 results, relative to its greatest result. Blocks: those in which attention (or what stands in its
 place) was recognised. Sites: how many; each was replaced by itself, which changes nothing, and
-shaken, which changes the outputs. `pytest -m all tests/zoo` writes this page.
+shaken, which changes the outputs. `pytest -m all tests/zoo` writes this page; a
+family without a row has not been run.
 
 | family | converted | dynamic axes | {" | ".join(BACKENDS)} | blocks | sites | remarks |
 |---|---|---|{"---|" * len(BACKENDS)}---|---|---|
