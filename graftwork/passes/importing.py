@@ -10,7 +10,7 @@ from graftwork.ir.pipeline import AnyPass, apply
 from graftwork.ir.verify import verify
 from graftwork.passes.axes import Name, Unify, Unmerge
 from graftwork.passes.cleanup import Cleanup
-from graftwork.passes.composites import Recover
+from graftwork.passes.composites import Recover, WholeHeads
 from graftwork.passes.sites import FindSites
 
 IMPORTING: tuple[AnyPass, ...] = (
@@ -20,6 +20,7 @@ IMPORTING: tuple[AnyPass, ...] = (
     Unify(),
     Cleanup(),
     Recover(),
+    WholeHeads(),
     FindSites(),
     Name(),
     Cleanup(),

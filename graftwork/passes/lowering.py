@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graftwork.ir.graph import Graph
 from graftwork.ir.pipeline import AnyPass, apply
+from graftwork.ir.sites import Sites
 from graftwork.passes.axes import ShareGroups
 from graftwork.passes.cleanup import Cleanup, NarrowEarly
 
@@ -17,5 +18,5 @@ LOWERING: tuple[AnyPass, ...] = (
 
 
 def lowered(graph: Graph) -> Graph:
-    """The graph as backends take it: nothing dead, nothing twice, no needless views."""
-    return apply(graph, LOWERING)[0]
+    """The graph as backends take it: nothing dead, nothing twice, no needless views, no sites."""
+    return apply(graph.evolve(sites=Sites()), LOWERING)[0]

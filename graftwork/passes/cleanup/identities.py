@@ -6,6 +6,7 @@ NaN.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from attrs import frozen
@@ -56,6 +57,16 @@ def neutral(right: float, *, commutes: bool = False, zero: bool = False) -> Rule
     return rule
 
 
+def no_limit(edge: float) -> Rule:
+    """The greater of x and the least float is x, NaN too."""
+    known = neutral(edge, commutes=True)
+
+    def rule(sight: Sight, node: Node) -> Value | None:
+        return known(sight, node) if node.output.type.dtype.is_float else None
+
+    return rule
+
+
 def logic(absorbing: bool) -> Rule:
     """Bools: x and True = x, x and False = False; x or False = x, x or True = True."""
 
@@ -81,10 +92,12 @@ def same_operands(sight: Sight, node: Node) -> Value | None:
 
 
 def known_choice(sight: Sight, node: Node) -> Value | None:
-    """select of a known predicate, or between a value and itself."""
+    """select of a known predicate, between a value and itself, or between true and false."""
     pred, on_true, on_false = node.inputs
     if on_true is on_false:
         return spread(sight, on_true, node)
+    if node.output.type.dtype is DType.boolean and _is(sight, on_true, True):
+        return spread(sight, pred, node) if _is(sight, on_false, False) else None
     literal = scalar(sight, pred)
     if literal is None:
         return None
@@ -178,8 +191,8 @@ IDENTITIES: Rules = {
     "pow": (neutral(1),),
     "and": (logic(absorbing=False),),
     "or": (logic(absorbing=True),),
-    "maximum": (same_operands,),
-    "minimum": (same_operands,),
+    "maximum": (same_operands, no_limit(-math.inf)),
+    "minimum": (same_operands, no_limit(math.inf)),
     "select": (known_choice,),
     "not": (twice,),
     "neg": (twice,),

@@ -13,6 +13,7 @@ from graftwork.ir.graph import Graph
 from graftwork.passes.base import Pass
 from graftwork.passes.composites.activations import ACTIVATIONS
 from graftwork.passes.composites.attention import ATTENTION
+from graftwork.passes.composites.heads import WholeHeads as WholeHeads
 from graftwork.passes.composites.linear import LINEAR, ROTARY
 from graftwork.passes.composites.norms import NORMS
 from graftwork.passes.composites.statistics import STATISTICS

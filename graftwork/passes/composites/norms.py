@@ -13,16 +13,26 @@ Unary = Callable[[Term], Term]
 Binary = Callable[[Term, Term], Term]
 Write = Callable[[Variables], Term]
 
+
 _SQUARES: tuple[Unary, ...] = (lambda x: x * x, lambda x: x**2.0)
 _QUOTIENTS: tuple[Binary, ...] = (
     lambda x, variance: x * ops.rsqrt(variance),
     lambda x, variance: x / ops.sqrt(variance),
 )
-# The variance of x less its mean; the last is the fast form.
-_VARIANCES: tuple[Callable[[Term, Term], Term], ...] = (
-    lambda x, mean: ((x - mean) * (x - mean)).mean("k"),
+
+
+# What cannot be negative but for rounding; relu where that was recovered first.
+_CLAMPS: tuple[Unary, ...] = (lambda x: ops.maximum(x, 0.0), lambda x: ops.relu(x))
+
+
+def _fast_variance(square: Unary, clamp: Unary) -> Binary:
+    """The mean of the squares less the square of the mean."""
+    return lambda x, mean: clamp(square(x).mean("k") - square(mean))
+
+
+_VARIANCES: tuple[Binary, ...] = (
     lambda x, mean: ops.var(x, over="k"),
-    lambda x, mean: ops.maximum((x * x).mean("k") - mean * mean, 0.0),
+    *(_fast_variance(square, clamp) for square in _SQUARES for clamp in _CLAMPS),
 )
 
 
@@ -39,6 +49,24 @@ def _rms_core(square: Unary, quotient: Binary) -> Write:
         return quotient(x, square(x).mean("k") + _eps(p))
 
     return write
+
+
+def _rms_weighted_scale(square: Unary) -> Write:
+    """The weight joins the scale before x does."""
+
+    def write(p: Variables) -> Term:
+        x = p.value("x", "k")
+        return x * (ops.rsqrt(square(x).mean("k") + _eps(p)) * p.value("weight", "k"))
+
+    return write
+
+
+def _clamped_mean(square: Unary, clamp: Unary) -> Write:
+    return lambda p: clamp(square(p.value("x", "k")).mean("k"))
+
+
+def _mean_of(square: Unary) -> Callable[[Found], Term]:
+    return lambda found: square(found["x"]).mean(found.axis("k"))
 
 
 def _build_rms(found: Found) -> Term:
@@ -179,17 +207,26 @@ NORMS: tuple[Rule, ...] = (
     ),
     *(
         Rule("layer_norm", _layer_core(variance, quotient), _build_layer)
-        for variance in _VARIANCES[1:]
+        for variance in _VARIANCES
         for quotient in _QUOTIENTS
     ),
     *(
         Rule("layer_norm", _weighted_scale(variance), _build_weighted, _alone("weight"))
-        for variance in _VARIANCES[1:]
+        for variance in _VARIANCES
     ),
     *(
         Rule("rms_norm", _rms_core(square, quotient), _build_rms)
         for square in _SQUARES
         for quotient in _QUOTIENTS
+    ),
+    *(
+        Rule("rms_norm", _rms_weighted_scale(square), _rms_weighted(0.0), _alone("weight"))
+        for square in _SQUARES
+    ),
+    *(
+        Rule("mean", _clamped_mean(square, clamp), _mean_of(square))
+        for square in _SQUARES
+        for clamp in _CLAMPS
     ),
     Rule("rms_norm", _rms_times(_plus_one), _rms_weighted(1.0)),
     Rule("rms_norm", _rms_times(lambda weight: weight), _rms_weighted(0.0), _alone("weight")),

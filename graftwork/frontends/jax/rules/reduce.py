@@ -25,13 +25,28 @@ def _labels(contracted: Sequence[int], batch: Sequence[int], side: str,
     return [pairs.get(place, (side, place)) for place in range(rank)]
 
 
+def _lead(x: Positional, contracted: Sequence[int]) -> tuple[bool, int]:
+    """Which operand of a product keeps its axes where both have one and a rename must tell apart.
+
+    One that has the contracted size twice (scores, whose queries and keys are the same positions)
+    cannot give up both; otherwise the one of more axes (queries in groups, before their keys).
+    """
+    sizes = [x.size(i) for i in range(x.rank)]
+    kept = [size for i, size in enumerate(sizes) if i not in contracted and size != 1]
+    return any(sizes[i] in kept for i in contracted), len(kept)
+
+
 def _dot_general(tr: Translator, equation: JaxprEqn, a: Positional, b: Positional) -> Positional:
     contracting, batch = equation.params["dimension_numbers"]
     preferred = equation.params["preferred_element_type"]
     dtype = a.dtype if preferred is None else dtype_of(preferred)
     sides = ("left", "right")
     labels = [_labels(contracting[n], batch[n], sides[n], x.rank) for n, x in enumerate((a, b))]
-    (a, b), chosen = matched((a, labels[0]), (b, labels[1]))
+    operands = [(a, labels[0]), (b, labels[1])]
+    if _lead(b, contracting[1]) > _lead(a, contracting[0]):
+        (b, a), chosen = matched(*reversed(operands))
+    else:
+        (a, b), chosen = matched(*operands)
     over = [chosen["over", n] for n in range(len(contracting[0]))]
     axes = tuple(axis for axis in over if axis is not None)
     summed = DType.i32 if dtype is DType.boolean else dtype  # of bools, whether any pair holds
