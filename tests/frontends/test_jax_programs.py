@@ -1,4 +1,4 @@
-"""Whole programs of the JAX world on every backend: training steps, states, dropout, recurrences."""
+"""Whole programs of the JAX world on every backend: training steps, states, keys, recurrences."""
 
 from __future__ import annotations
 
