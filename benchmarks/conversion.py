@@ -1,8 +1,9 @@
-"""What converting costs: time beside torch.export's, and memory beside the model's own weights."""
+"""What converting costs: time beside the framework's own tracing, and memory beside the weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import graftwork as gw
@@ -13,11 +14,20 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 ROUNDS = 3
+HALF = report.Target(0.5)
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 512,
+}
 AT_LEAST = 500e6  # bytes of weights
 
 
 def figures() -> list[report.Figure]:
-    return [*timing.isolated(_times), *_memory()]
+    times = (*timing.isolated(_gpt2), *timing.isolated(_depth), *timing.isolated(_jax))
+    return [*times, *_memory()]
 
 
 def convert(model: nn.Module) -> gw.Graph:
@@ -42,7 +52,7 @@ def _sample() -> dict[str, Any]:
     return {"input_ids": torch.from_numpy(native.token_ids(2, 128, vocab=512))}
 
 
-def _times() -> list[report.Figure]:
+def _gpt2() -> list[report.Figure]:
     model = native.gpt2()
     exported = _export(model)
     measured = timing.compare(
@@ -55,8 +65,44 @@ def _times() -> list[report.Figure]:
     )
     return [
         report.side_by_side("convert GPT-2 small", measured, "gw.from_torch", "torch.export"),
-        report.side_by_side("our share of it", measured, "once exported", "torch.export"),
+        report.side_by_side("our share of it", measured, "once exported", "torch.export", HALF),
     ]
+
+
+def _depth() -> list[report.Figure]:
+    """A deep model of tiny widths, beside torch.export and beside a quarter of its depth."""
+    deep, shallow = (_llama(num_hidden_layers=n, **TINY) for n in (32, 8))
+    programs = {"32 layers": _export(deep), "8 layers": _export(shallow)}
+    measured = timing.compare(
+        {name: partial(gw.from_torch, program) for name, program in programs.items()}
+        | {"torch.export": lambda: _export(deep)},
+        ROUNDS,
+    )
+    return [
+        report.side_by_side(
+            "our share of 32 layers of Llama", measured, "32 layers", "torch.export", HALF
+        ),
+        report.side_by_side("32 layers beside 8", measured, "32 layers", "8 layers"),
+    ]
+
+
+def _jax() -> list[report.Figure]:
+    """GPT-2 small by hand, each time traced anew."""
+    import jax
+
+    function, weights = native.jax_function(native.gpt2())
+    ids = native.token_ids(2, 128, vocab=512)
+
+    def traced() -> None:
+        jax.clear_caches()
+        jax.make_jaxpr(function)(weights, ids)
+
+    def converted() -> None:
+        jax.clear_caches()
+        gw.from_jax(function, ids, params=weights, axes={0: "batch seq=128"})
+
+    measured = timing.compare({"gw.from_jax": converted, "make_jaxpr": traced}, ROUNDS)
+    return [report.side_by_side("convert GPT-2 in JAX", measured, "gw.from_jax", "make_jaxpr")]
 
 
 def _memory() -> list[report.Figure]:

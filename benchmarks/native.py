@@ -100,10 +100,16 @@ def jax_numpy(model: nn.Module) -> Forward:
     """GPT-2 written by hand in ``jax.numpy`` and jitted."""
     import jax
 
-    config: Any = model.config
-    weights = _jax_weights(model, layers=config.n_layer)
-    forward = jax.jit(partial(_gpt2, heads=config.n_head, eps=config.layer_norm_epsilon))
+    function, weights = jax_function(model)
+    forward = jax.jit(function)
     return lambda ids: np.asarray(forward(weights, ids))
+
+
+def jax_function(model: nn.Module) -> tuple[Callable[..., jax.Array], dict[str, Any]]:
+    """GPT-2 written by hand in ``jax.numpy``, `(weights, ids) -> logits`, and the weights."""
+    config: Any = model.config
+    function = partial(_gpt2, heads=config.n_head, eps=config.layer_norm_epsilon)
+    return function, _jax_weights(model, layers=config.n_layer)
 
 
 def _gpt2(weights: Mapping[str, Any], ids: jax.Array, heads: int, eps: float) -> jax.Array:
