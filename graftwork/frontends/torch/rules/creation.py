@@ -139,13 +139,14 @@ def eye(call: Call, *_: object, **__: object) -> Positional:
 
 
 @rule("aten.tril", "aten.triu")
-def triangle(call: Call, self: Positional, diagonal: int = 0) -> Positional:
+def triangle(call: Call, self: Positional, diagonal: Size = 0) -> Positional:
     """Zero on one side of a diagonal."""
     row, column = (position(call, axis) for axis in self.dims[-2:])
     distance = column.term - row.term
     keep = ops.le if "tril" in call.op else ops.ge
+    bound = lifted(call.builder, diagonal, DType.i64)
     zero = lifted(call.builder, 0, self.dtype)
-    return Positional(ops.select(keep(distance, diagonal), self.term, zero.term), self.dims)
+    return Positional(ops.select(keep(distance, bound.term), self.term, zero.term), self.dims)
 
 
 @rule("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout")
