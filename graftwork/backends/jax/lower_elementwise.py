@@ -123,7 +123,7 @@ _FUNCTIONS: dict[Op, Callable[..., Any]] = {
     ops.erfc: lax.erfc,
     ops.erf_inv: lax.erf_inv,
     ops.lgamma: lax.lgamma,
-    ops.digamma: lax.digamma,
+    ops.digamma: lambda a: jnp.where(a == 0, -jnp.copysign(jnp.inf, a), lax.digamma(a)),
     ops.floor: lax.floor,
     ops.ceil: lax.ceil,
     ops.round: partial(lax.round, rounding_method=lax.RoundingMethod.TO_NEAREST_EVEN),

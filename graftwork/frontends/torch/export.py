@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from attrs import evolve, frozen
 from torch._decomp import decomposition_table
+from torch._ops import HigherOrderOperator
+from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
 from graftwork.frontends.torch.dynamic import KeepingAxes
@@ -264,7 +266,8 @@ def _run_export(
 
 def simplified(program: torch.export.ExportedProgram, knows: Knows) -> torch.export.ExportedProgram:
     """The program in known, functional operators; decomposed, which is slow, only if it is not."""
-    calls = (node for node in program.graph.nodes if node.op == "call_function")
+    graphs = (m.graph for m in program.graph_module.modules() if isinstance(m, GraphModule))
+    calls = (node for graph in graphs for node in graph.nodes if node.op == "call_function")
     if all(_is_plain(node, knows) for node in calls):
         return program
     return _decomposed(program, knows)
@@ -274,9 +277,10 @@ def _is_plain(node: torch.fx.Node, knows: Knows) -> bool:
     """Whether a call can be translated as it stands; numbers are read where they are used."""
     if is_number(node.meta.get("val")) or node.target is operator.getitem:
         return True
-    schema = getattr(node.target, "_schema", None)
-    if schema is None or schema.is_mutable or _writes_state(node):
-        return False
+    if not isinstance(node.target, HigherOrderOperator):
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or schema.is_mutable or _writes_state(node):
+            return False
     return bool(knows(str(node.target)))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,6 +49,7 @@ class Translation:
         self.exported = exported
         self.reader = SizeReader(symbols)
         self.builder = Builder()
+        self.module = exported.program.graph_module
         self.known: dict[torch.fx.Node, Any] = {}
         self.nodes = {n.name: n for n in exported.program.graph.nodes if n.op == "placeholder"}
 
@@ -54,9 +57,7 @@ class Translation:
         """The whole program as a graph."""
         inputs = tuple(self._inputs())
         parameters, arrays = self._parameters()
-        for node in self.exported.program.graph.nodes:
-            if node.op == "call_function":
-                self._call(node)
+        self._calls()
         outputs = tuple(self._outputs())
         return Graph(
             inputs,
@@ -130,6 +131,26 @@ class Translation:
     def extents(self, shape: Sequence[Any]) -> Extents:
         """A shape as torch knows it; torch's own constant 1 is a unit dimension."""
         return tuple(None if is_unit(n) else self.reader(n) for n in shape)
+
+    def _calls(self) -> None:
+        """Translate all that the module calls."""
+        for node in self.module.graph.nodes:
+            if node.op == "call_function":
+                self._call(node)
+            elif node.op == "get_attr":
+                self.known[node] = partial(self._body, getattr(self.module, str(node.target)))
+
+    def _body(
+        self, module: torch.fx.GraphModule, builder: Builder, operands: Sequence[Any]
+    ) -> list[Positional]:
+        """The results of a module that is a body, built in another place."""
+        inner = copy(self)
+        inner.module, inner.builder = module, builder
+        placeholders = module.graph.find_nodes(op="placeholder")
+        inner.known = dict(zip(placeholders, operands, strict=True))
+        inner._calls()
+        (result,) = module.graph.find_nodes(op="output")
+        return [inner.known[x] for x in pytree.tree_leaves(result.args[0])]
 
     def _call(self, node: torch.fx.Node) -> None:
         if node.target is operator.getitem:

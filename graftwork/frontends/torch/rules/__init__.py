@@ -3,6 +3,7 @@
 from graftwork.frontends.torch.rules import (
     activations,
     contraction,
+    control,
     creation,
     elementwise,
     grouped,
@@ -24,6 +25,7 @@ __all__ = [
     "Call",
     "activations",
     "contraction",
+    "control",
     "creation",
     "elementwise",
     "find_rule",

@@ -125,6 +125,8 @@ def batch_norm(
     cudnn_enabled: bool = True,
 ) -> Positional:
     """Normalisation by statistics of each channel that were gathered in training."""
+    if input.rank < 2:
+        raise call.refuse("an input without a dimension of channels")
     affine = [p for p in (weight, bias) if p is not None]
     if weight is None and bias is not None:
         affine = [_one(call, input), bias]
