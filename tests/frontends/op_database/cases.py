@@ -65,9 +65,10 @@ class Case:
         return f"{self.op} {str(self.dtype).removeprefix('torch.')} #{self.number}"
 
 
-def names() -> list[str]:
-    """All operators of the database, a variant after a dot."""
-    return sorted({_name(info) for info in op_db} - UNINITIALISED)
+def names(zoo: bool | None = None) -> list[str]:
+    """The operators of the database, a variant after a dot; those of real models, or the others."""
+    found = {_name(info) for info in op_db if zoo is None or (info.aten_name in ZOO) is zoo}
+    return sorted(found - UNINITIALISED)
 
 
 def _name(info: Any) -> str:
