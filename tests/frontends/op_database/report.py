@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from tests.frontends.op_database.cases import names
 from tests.frontends.op_database.judge import BACKENDS, Failed, Refused, Verdict
 
 _INTRODUCTION = """# PyTorch's operators
@@ -91,12 +92,14 @@ def _page(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from ("| samples | reason | operators |", "| --- | --- | --- |")
     for why, number, ops in _refusals(verdicts):
         yield f"| {number} | {why.replace('|', '/')} | {ops} |"
-    yield "\n## By operator\n"
-    yield f"| operator | samples | {' | '.join(BACKENDS)} |"
-    yield "| --- | --- |" + " --- |" * len(BACKENDS)
     ops: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         ops.setdefault(verdict.case.op, []).append(verdict)
+    left = ", ".join(name for name in names() if name not in ops)
+    yield f"\n## Not measured\n\nRandom, without samples or without a result: {left}."
+    yield "\n## By operator\n"
+    yield f"| operator | samples | {' | '.join(BACKENDS)} |"
+    yield "| --- | --- |" + " --- |" * len(BACKENDS)
     for op, each in sorted(ops.items()):
         passes = (str(sum(v.outcomes[b] is None for v in each)) for b in BACKENDS)
         name = f"**{op}**" if each[0].case.zoo else op

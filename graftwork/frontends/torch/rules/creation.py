@@ -23,9 +23,17 @@ def filled(call: Call, value: Operand) -> Positional:
     return Positional(scalar.term, call.fresh_dims(call.shape))
 
 
-@rule("aten.full", "aten.full_like", "aten.new_full", "aten.fill")
+@rule("aten.full", "aten.full_like", "aten.fill")
 def full(call: Call, size: object, fill_value: Operand, *_: object, **__: object) -> Positional:
     """One value everywhere."""
+    return filled(call, fill_value)
+
+
+@rule("aten.new_full")
+def new_full(
+    call: Call, self: Positional, size: object, fill_value: Operand, *_: object, **__: object
+) -> Positional:
+    """One value everywhere, in another tensor's element type."""
     return filled(call, fill_value)
 
 
