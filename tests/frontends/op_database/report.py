@@ -96,7 +96,7 @@ def _page(verdicts: Sequence[Verdict]) -> Iterator[str]:
     for verdict in verdicts:
         ops.setdefault(verdict.case.op, []).append(verdict)
     left = ", ".join(name for name in names() if name not in ops)
-    yield f"\n## Not measured\n\nRandom, without samples or without a result: {left}."
+    yield f"\n## Not measured\n\nRandom, without a result, or not yet measured: {left}."
     yield "\n## By operator\n"
     yield f"| operator | samples | {' | '.join(BACKENDS)} |"
     yield "| --- | --- |" + " --- |" * len(BACKENDS)
