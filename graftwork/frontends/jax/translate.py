@@ -184,7 +184,9 @@ class Translator:
             with self.builder:
                 results = self._apply(equation)
         except DTypeError as error:
-            raise UnsupportedOpError(f"{equation.primitive.name}: {error}") from error
+            origin = str(self.builder.origin)
+            where = "" if origin in str(error) else f" (from {origin})"
+            raise UnsupportedOpError(f"{equation.primitive.name}: {error}{where}") from error
         finally:
             self.builder.origin = outer
         for variable, result in zip(equation.outvars, results, strict=True):
