@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from graftwork.frontends.torch.export import adopt, trace
+from graftwork.frontends.torch.failures import SpecialisedError
+from graftwork.frontends.torch.lengths import Sample, rolled
 from graftwork.frontends.torch.program import translate
 from graftwork.frontends.torch.rules import find_rule
-from graftwork.ir.errors import InputError
+from graftwork.ir.errors import ConversionError, GraftworkError, InputError
 from graftwork.ir.graph import Graph
 
 
@@ -49,4 +52,17 @@ def convert(
             f"from_torch takes a torch.nn.Module or a torch.export.ExportedProgram, "
             f"not {type(model).__name__}"
         )
-    return translate(trace(model, args, kwargs or {}, axes or {}, training, find_rule))
+    try:
+        return translate(trace(model, args, kwargs or {}, axes or {}, training, find_rule))
+    except SpecialisedError as error:
+        if len(error.axes) != 1 or training:
+            raise
+        arguments = dict(inspect.signature(model.forward).bind(*args, **(kwargs or {})).arguments)
+        sample = Sample(model, arguments, axes or {}, error.axes[0])
+        try:
+            return rolled(sample, find_rule)
+        except GraftworkError as reason:
+            raise ConversionError(
+                f"{error}. If that is for a loop along {error.axes[0]!r}, it cannot be made one of "
+                f"any length: {reason}"
+            ) from error

@@ -44,6 +44,7 @@ KEPT = {
     "rnn_relu",
     "rnn_tanh",
     "scaled_dot_product_attention",
+    "select_scatter",
     "silu",
     "softmax",
     "softplus",
@@ -95,10 +96,10 @@ class _Wrapper(torch.nn.Module):
     def forward(self, arguments: dict[str, Any]) -> Any:
         bound = inspect.BoundArguments(self.signature, dict(arguments))
         with KeepingAxes():
-            return _traceable(self.get_submodule(ROOT)(*bound.args, **bound.kwargs))
+            return traceable(self.get_submodule(ROOT)(*bound.args, **bound.kwargs))
 
 
-def _traceable(output: Any) -> Any:
+def traceable(output: Any) -> Any:
     """The output without the leaves that are no tensors or numbers, such as a cache's objects."""
     kinds = (torch.Tensor, torch.SymInt, bool, int, float, str, type(None))
     return pytree.tree_map(lambda leaf: leaf if isinstance(leaf, kinds) else None, output)
@@ -148,7 +149,7 @@ def trace(
     for plan in _plans(words, shapes, fixed):
         sample, dims = _sample(arguments, paths, words, fixed, plan)
         try:
-            with _as_found(model, training):
+            with as_found(model, training):
                 program = simplified(_run_export(wrapper, sample, dims), knows)
         except Exception as error:
             failures.append(explained(error, words, shapes))
@@ -331,7 +332,7 @@ def _let_go() -> None:
 
 
 @contextlib.contextmanager
-def _as_found(model: torch.nn.Module, training: bool) -> Iterator[None]:
+def as_found(model: torch.nn.Module, training: bool) -> Iterator[None]:
     """The model in the wanted mode; afterwards each of its modules in the mode that it was in."""
     before = {module: module.training for module in model.modules()}
     try:

@@ -31,6 +31,18 @@ _WAYS = {
 _SPECIALISED = ("Constraints violated", "ConstraintViolation", "specialized")
 
 
+class SpecialisedError(ConversionError):
+    """The model holds named axes to one size.
+
+    Attributes:
+        axes: their names.
+    """
+
+    def __init__(self, message: str, axes: Sequence[str]) -> None:
+        super().__init__(message)
+        self.axes = tuple(axes)
+
+
 def explained(
     error: Exception,
     words: Mapping[str, Sequence[AxisWord]],
@@ -40,8 +52,10 @@ def explained(
     frames = traceback.extract_tb(error.__traceback__)
     where = source_line((frame.filename, frame.lineno or 0) for frame in frames)
     text = f"{type(error).__name__}: {error}"
+    held: Mapping[str, int] = {}
     if any(word in text for word in _SPECIALISED):
-        told = _specialised(text, words, shapes)
+        held = _specialised(text, words, shapes)
+        told = _advice(held)
     elif any(word in text for word in _DATA_DEPENDENT):
         told = (
             "the model's Python code depends on values of tensors (an if, a loop, .item()); a "
@@ -53,7 +67,8 @@ def explained(
         told = "torch.export could not trace the model on these sample inputs"
     first = str(error).strip().splitlines() or [type(error).__name__]
     place = f" at {where}" if where else ""
-    result = ConversionError(f"{told}{place}. Torch says: {first[0]}")
+    message = f"{told}{place}. Torch says: {first[0]}"
+    result = SpecialisedError(message, list(held)) if held else ConversionError(message)
     result.__cause__ = error
     return result
 
@@ -69,8 +84,8 @@ def _way_around(calls: Iterable[str]) -> str:
 
 def _specialised(
     text: str, words: Mapping[str, Sequence[AxisWord]], shapes: Mapping[str, Sequence[int]]
-) -> str:
-    """Which of the named axes the model holds to one size."""
+) -> dict[str, int]:
+    """Which of the named axes the model holds to one size, and that of the sample."""
     sizes: dict[str, int] = {}
     for match in _INPUT.finditer(text):
         path = ".".join(re.findall(r"\['?([^'\]]+)'?\]", match["keys"]))
@@ -78,6 +93,10 @@ def _specialised(
         place = int(match["place"])
         if path in words and (name := words[path][place].name) is not None:
             sizes[name] = shapes[path][place]
+    return sizes
+
+
+def _advice(sizes: Mapping[str, int]) -> str:
     if not sizes:
         return "the model only works for the sizes of the sample"
     listed = ", ".join(map(repr, sizes))

@@ -15,11 +15,13 @@ from graftwork.frontends.torch.dtypes import read_dtype
 from graftwork.frontends.torch.export import Exported, is_number
 from graftwork.frontends.torch.origins import origin_of
 from graftwork.frontends.torch.parameters import Weight, as_stored, weights
+from graftwork.frontends.torch.rolling import Rolled, join_rows, roll
 from graftwork.frontends.torch.rules import Call, find_rule
 from graftwork.frontends.torch.rules.views import nothing
 from graftwork.frontends.torch.shapes import SizeReader, guard_between, is_unit, read_guards
 from graftwork.frontends.torch.symbols import named_symbols, other_symbols
 from graftwork.frontends.torch.ties import read_at_positions
+from graftwork.frontends.torch.unrolled import Loop
 from graftwork.frontends.torch.values import Extents
 from graftwork.ir import ops
 from graftwork.ir.attributes import Literal
@@ -27,6 +29,7 @@ from graftwork.ir.axis_spec import AxisWord
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import ConversionError, DTypeError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Guard, Parameter, Port, Value
+from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Positional, carrying_axes, fresh
 from graftwork.ir.sizes import Size, decide, symbol
 from graftwork.ir.store import Store
@@ -43,14 +46,18 @@ class Translation:
         reader: reads the program's sizes.
         builder: what has been built.
         known: node of the program -> `Positional`, or a tuple of them.
+        rolled: the loops that become scans.
     """
 
-    def __init__(self, exported: Exported, symbols: Mapping[str, Size]) -> None:
+    def __init__(
+        self, exported: Exported, symbols: Mapping[str, Size], loops: Sequence[Loop] = ()
+    ) -> None:
         self.exported = exported
         self.reader = SizeReader(symbols)
         self.builder = Builder()
         self.module = exported.program.graph_module
         self.known: dict[torch.fx.Node, Any] = {}
+        self.rolled = Rolled(loops)
         self.nodes = {n.name: n for n in exported.program.graph.nodes if n.op == "placeholder"}
 
     def graph(self) -> Graph:
@@ -135,8 +142,12 @@ class Translation:
     def _calls(self) -> None:
         """Translate all that the module calls."""
         for node in self.module.graph.nodes:
-            if node.op == "call_function":
-                self._call(node)
+            if node in self.rolled.members:
+                loop, place, step = self.rolled.members[node]
+                if place == step == 0:
+                    roll(self, loop)
+            elif node.op == "call_function" and not self.rolled.takes_apart(node):
+                self.call(node)
             elif node.op == "get_attr":
                 self.known[node] = partial(self._body, getattr(self.module, str(node.target)))
 
@@ -152,7 +163,8 @@ class Translation:
         (result,) = module.graph.find_nodes(op="output")
         return [inner.known[x] for x in pytree.tree_leaves(result.args[0])]
 
-    def _call(self, node: torch.fx.Node) -> None:
+    def call(self, node: torch.fx.Node) -> None:
+        """Translate one operator."""
         if node.target is operator.getitem:
             source, place = node.args
             found = self.known.get(source)  # type: ignore[arg-type]
@@ -162,7 +174,11 @@ class Translation:
         if is_number(node.meta.get("val")):
             return  # read where it is used
         op = str(node.target)
-        self.builder.origin = origin_of(node, self.exported.prefix)
+        self.builder.origin = self.origin(node)
+        rows = join_rows(self, node)
+        if rows is not None:
+            self.known[node] = rows
+            return
         rule = find_rule(op)
         if rule is None:
             raise UnsupportedOpError(
@@ -182,6 +198,10 @@ class Translation:
             raise ConversionError(f"{error} (from {self.builder.origin})") from error
         _check(call, result)
         self.known[node] = result
+
+    def origin(self, node: torch.fx.Node) -> Origin:
+        """Where an operator came from."""
+        return origin_of(node, self.exported.prefix)
 
     def _results(self, node: torch.fx.Node) -> tuple[tuple[Extents, ...], tuple[Any, ...]]:
         """Shapes and element types of what an operator gives."""
@@ -289,17 +309,20 @@ def _keys(spec: pytree.TreeSpec) -> list[str]:
     return []
 
 
-def translate(exported: Exported) -> Graph:
-    """The graph of a traced program, in raw form: every axis fresh, renames where two meet."""
+def translate(exported: Exported, loops: Sequence[Loop] = ()) -> Graph:
+    """The graph of a traced program, in raw form: every axis fresh, renames where two meet.
+
+    The loops among its operators become scans.
+    """
     named = named_symbols(exported)
     others = other_symbols(exported, named)
     sizes: dict[str, Size] = {name: symbol(name) for name in others}
-    graph = Translation(exported, named | sizes).graph()
+    graph = Translation(exported, named | sizes, loops).graph()
     if exported.prefix:  # the caller spoke of axes, so that others are theirs or the sample's
         samples = {name: size for name, size in others.items() if size is not None}
         known = samples | read_at_positions(graph, list(samples))
         if known:
-            graph = Translation(exported, named | sizes | known).graph()
+            graph = Translation(exported, named | sizes | known, loops).graph()
     return graph.evolve(axes=_used_axes(graph))
 
 
