@@ -15,6 +15,7 @@ from graftwork.backends.reference import compile
 from graftwork.frontends.torch import convert
 from graftwork.ir.errors import ConversionError, InputError
 from graftwork.ir.select import Selector
+from tests.zoo import text
 
 Body = Callable[[torch.Tensor], object]
 AXES: dict[str | int, str] = {"x": "batch seq _"}
@@ -150,6 +151,23 @@ def test_lengths_without_the_loop_are_refused() -> None:
     graph = check(lambda x: far(x), lambda n: {"x": numbers(n["batch"], n["seq"], 3)}, AXES, sizes)
     with pytest.raises(InputError, match="seq = 2 must be between 3"):
         compile(graph)(x=numbers(2, 2, 3).numpy())
+
+
+SCANS = {"falcon_mamba": 2, "jamba": 1, "mamba": 2, "recurrent_gemma": 1, "rwkv": 2}
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("name", SCANS)
+def test_state_space_models_have_any_length(name: str) -> None:
+    family = text.RECURRENT[name]
+    torch.manual_seed(0)
+    model = family.make().eval()
+    graph = convert(model, kwargs=family.arguments(), axes=family.axes())
+    assert sum(node.op.name == "scan" for node in graph.nodes) == SCANS[name]
+    other = family.arguments(other=True)
+    found = compile(graph)(**{path: x.numpy() for path, x in other.items()})["logits"]
+    wanted = model(**other).logits.detach().numpy()
+    np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-4, atol=1e-5)
 
 
 # --- what no scan is ------------------------------------------------------------------------------

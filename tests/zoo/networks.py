@@ -151,7 +151,7 @@ class Guessing(Pair):
 
 
 class Cells(nn.Module):
-    """Cells called in a loop over a sequence of fixed length."""
+    """Cells called in a loop over a sequence."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,7 +272,7 @@ NETWORKS: Mapping[str, Family] = {
     "bilstm": Family(partial(Recurrent, nn.LSTM, bidirectional=True), TIME, blocks=0),
     "gru": Family(partial(Recurrent, nn.GRU), TIME, blocks=0),
     "rnn": Family(partial(Recurrent, nn.RNN), TIME, blocks=0),
-    "cells": Family(Cells, TIME, fixed={"steps": 4}, blocks=0),
+    "cells": Family(Cells, TIME, blocks=0),
     "graph-network": Family(
         Messages,
         {"x": numbers("nodes features=8"), "edge": Input("ends=2 edges", ids("", 7).draw)},
