@@ -27,8 +27,6 @@ SAMPLES = 4
 REFUSED: dict[str, set[str]] = {"torch": set(), "jax": set(), "onnx": set()}
 WRONG = {  # what the runtime itself gets wrong on some sample
     ("onnx", "prod"): "ReduceProd multiplies integers as floats, which do not wrap around",
-    ("onnx", "while"): "Loop gives a carry one row where an empty axis has none",
-    ("onnx", "scatter"): "Expand leaves one row where an empty axis has none",
 }
 Case = tuple[Graph, Inputs]
 

@@ -137,5 +137,10 @@ def test_backward_has_the_same_inner_products(name: str, seed: int) -> None:
     )
     scale = 1 + sum(float((np.abs(r.array) * np.abs(c.array)).sum())
                     for r, c in zip(rates, cotangents, strict=True))  # fmt: skip
-    # The mean of nothing has no slope; forward says so, backward has nothing to say it of.
-    assert np.isnan(forward) or abs(forward - backward) <= 1e-9 * scale
+    # The mean of nothing has no slope; forward says so, backward has nothing to say it of. The
+    # body of a loop may draw an arc cosine of 2, which has none either: not even zero goes back.
+    still = [NamedArray(np.zeros_like(ct.array), ct.axes) for ct in fed]
+    nowhere = bool(REGISTRY[name].regions) and any(
+        np.isnan(b.array).any() for b in point.run(reverse, [*point.arrays, *still])
+    )
+    assert np.isnan(forward) or nowhere or abs(forward - backward) <= 1e-9 * scale
