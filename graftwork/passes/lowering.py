@@ -8,15 +8,12 @@ from graftwork.ir.sites import Sites
 from graftwork.passes.axes import ShareGroups
 from graftwork.passes.cleanup import Cleanup, NarrowEarly
 
-# Nobody edits a lowered graph, so its sites need not stay apart.
-LOWERING: tuple[AnyPass, ...] = (
-    Cleanup(merge_sites=True),
-    ShareGroups(),
-    NarrowEarly(merge_sites=True),
-    Cleanup(merge_sites=True),
-)
+LOWERING: tuple[AnyPass, ...] = (Cleanup(), ShareGroups(), NarrowEarly(), Cleanup())
 
 
 def lowered(graph: Graph) -> Graph:
-    """The graph as backends take it: nothing dead, nothing twice, no needless views, no sites."""
+    """The graph as backends take it: nothing dead, nothing twice, no needless views.
+
+    It has no sites: nobody edits it, so they need not stay apart.
+    """
     return apply(graph.evolve(sites=Sites()), LOWERING)[0]

@@ -21,17 +21,9 @@ _RULES = together(VIEWS, IDENTITIES, POSITIONS, fold_rules())
 
 @frozen
 class Cleanup(Pass):
-    """Simplify, compute equal things once, and leave out what is dead; changes no bit.
-
-    Attributes:
-        merge_sites: treat sites as any value, as when a graph is lowered and nobody edits it more.
-    """
+    """Simplify, compute equal things once, and leave out what is dead; changes no bit."""
 
     promise: ClassVar[str] = "bitwise"
 
-    merge_sites: bool = False
-
     def __call__(self, graph: Graph) -> Graph:
-        merge = self.merge_sites
-        graph = simplify(graph, "Cleanup", _RULES, merge_sites=merge)
-        return DropDead(merge_sites=merge)(ShareCommon(merge_sites=merge)(graph))
+        return DropDead()(ShareCommon()(simplify(graph, "Cleanup", _RULES)))

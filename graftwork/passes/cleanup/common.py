@@ -21,16 +21,14 @@ from graftwork.passes.cleanup.sweep import sited, sweep
 class ShareCommon(Pass):
     """Let the first of equal nodes stand for all.
 
-    Sites stay apart, since an edit of one must not reach the other, unless `merge_sites`.
+    Sites stay apart, since an edit of one must not reach the other.
     """
 
     promise: ClassVar[str] = "bitwise"
     idempotent: ClassVar[bool] = True
 
-    merge_sites: bool = False
-
     def __call__(self, graph: Graph) -> Graph:
-        kept = frozenset[Value]() if self.merge_sites else sited(graph)
+        kept = sited(graph)
         return sweep(graph, lambda region: _shared(region, kept))
 
 

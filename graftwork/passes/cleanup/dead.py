@@ -19,7 +19,6 @@ class DropDead(Pass):
     """Take out nodes that reach no output and no site, and axes that no value has.
 
     Attributes:
-        merge_sites: take out sites that reach no output too.
         parameters: take out trained parameters that nothing reads; buffers and constants that
             nothing reads go anyway.
     """
@@ -27,11 +26,10 @@ class DropDead(Pass):
     promise: ClassVar[str] = "bitwise"
     idempotent: ClassVar[bool] = True
 
-    merge_sites: bool = False
     parameters: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        kept = frozenset[Value]() if self.merge_sites else sited(graph)
+        kept = sited(graph)
         new = sweep(graph, lambda region: _live(region, kept))
         read = {value for node in new.nodes for value in node.inputs}
         read |= kept | {port.value for port in new.outputs}

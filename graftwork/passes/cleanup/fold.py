@@ -72,7 +72,6 @@ class Fold(Pass):
     promise: ClassVar[str] = "bitwise"
 
     limit: int = 64
-    merge_sites: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        return simplify(graph, "Fold", fold_rules(self.limit), merge_sites=self.merge_sites)
+        return simplify(graph, "Fold", fold_rules(self.limit))

@@ -213,7 +213,5 @@ class DropIdentities(Pass):
 
     promise: ClassVar[str] = "bitwise"
 
-    merge_sites: bool = False
-
     def __call__(self, graph: Graph) -> Graph:
-        return simplify(graph, "DropIdentities", IDENTITIES, merge_sites=self.merge_sites)
+        return simplify(graph, "DropIdentities", IDENTITIES)

@@ -28,10 +28,8 @@ class NarrowEarly(Pass):
 
     promise: ClassVar[str] = "tolerance"
 
-    merge_sites: bool = False
-
     def __call__(self, graph: Graph) -> Graph:
-        kept = frozenset[Value]() if self.merge_sites else sited(graph)
+        kept = sited(graph)
         typing = Typing(graph.axes)
         return sweep(graph, lambda region: _Narrowing(typing, region, kept).run())
 

@@ -29,12 +29,12 @@ def together(*several: Rules) -> Rules:
     return {name: tuple(r for rules in several for r in rules.get(name, ())) for name in names}
 
 
-def simplify(graph: Graph, by: str, rules: Rules, *, merge_sites: bool = False) -> Graph:
+def simplify(graph: Graph, by: str, rules: Rules) -> Graph:
     """Apply rules everywhere, for the pass `by`.
 
-    Two sites stay two values, since an edit may tell them apart, unless `merge_sites`.
+    Two sites stay two values, since an edit may tell them apart.
     """
-    kept = frozenset[Value]() if merge_sites else sited(graph)
+    kept = sited(graph)
     typing = Typing(graph.axes)
     rules = {name: (*rules.get(name, ()), *rules.get(ANY, ())) for name in REGISTRY}
     new = sweep(graph, lambda region: Sight(typing, rules, by, kept).walk(region))

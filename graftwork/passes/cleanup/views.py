@@ -210,7 +210,5 @@ class CancelViews(Pass):
 
     promise: ClassVar[str] = "bitwise"
 
-    merge_sites: bool = False
-
     def __call__(self, graph: Graph) -> Graph:
-        return simplify(graph, "CancelViews", VIEWS, merge_sites=self.merge_sites)
+        return simplify(graph, "CancelViews", VIEWS)
