@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from graftwork.frontends.torch.decompose import is_number
 from graftwork.frontends.torch.dtypes import read_dtype
-from graftwork.frontends.torch.export import Exported, is_number
+from graftwork.frontends.torch.export import Exported
 from graftwork.frontends.torch.origins import origin_of
 from graftwork.frontends.torch.parameters import Weight, as_stored, weights
 from graftwork.frontends.torch.rolling import Rolled, join_rows, roll

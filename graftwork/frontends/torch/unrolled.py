@@ -17,7 +17,7 @@ from attrs import field, frozen
 from torch.fx import Node
 from torch.utils import _pytree as pytree
 
-from graftwork.frontends.torch.export import is_number
+from graftwork.frontends.torch.decompose import is_number
 
 aten = torch.ops.aten
 _LOOKAHEAD = 3  # operators after a loop that both programs must share
