@@ -14,8 +14,9 @@ from attrs import frozen
 
 from graftwork.ir import ops
 from graftwork.ir.axis_spec import unnamed
-from graftwork.ir.build import Term
+from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
+from graftwork.ir.graph import Region
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 
@@ -179,3 +180,26 @@ def _meeting(x: Positional, others: Sequence[Positional], rank: int) -> Position
         if x.size(place) == 1 and any(y.rank >= -right and y.size(right) != 1 for y in others):
             x = without_axis(x, place)
     return x
+
+
+# --- bodies of control flow ---------------------------------------------------------------------
+
+
+def as_carried(result: Positional, carry: Positional) -> Term:
+    """What a body gives, with just the axes of what the loop carries."""
+    mapping: dict[str, str] = {}
+    for place, axis in enumerate(carry.dims):
+        if axis is None:
+            result = without_axis(result, place)
+        elif (old := result.dims[place]) is not None:
+            mapping[old] = axis
+    return renamed(result.term, mapping).broadcast(*carry.axes)
+
+
+def closed(inputs: Sequence[Positional], outputs: Sequence[Term], builder: Builder) -> Region:
+    """What was built from some inputs as a body."""
+    return Region(
+        tuple(x.term.value for x in inputs),
+        tuple(builder.nodes),
+        tuple(term.value for term in outputs),
+    )

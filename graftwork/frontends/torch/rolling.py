@@ -21,7 +21,14 @@ from graftwork.ir import ops
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.graph import Region, Value
 from graftwork.ir.op import REGISTRY
-from graftwork.ir.positional import Positional, carrying, carrying_axes, fresh, relabelled
+from graftwork.ir.positional import (
+    Positional,
+    as_carried,
+    carrying,
+    carrying_axes,
+    fresh,
+    relabelled,
+)
 
 if TYPE_CHECKING:
     from graftwork.frontends.torch.program import Translation
@@ -180,7 +187,7 @@ def _scan(at: Translation, loop: Loop, wanted: Sequence[int]) -> None:
     at.builder, at.known = outer, whole
 
     pairs = zip(loop.carries, carries, strict=True)
-    after = [_leaving(body.known[template[place]], x) for place, x in pairs]
+    after = [as_carried(body.known[template[place]], x) for place, x in pairs]
     written: list[Node] = [template[place].args[1] for place in loop.writes]  # type: ignore[misc]
     rows = [carrying_axes(body.known[n]) for n in (*(template[p] for p in wanted), *written)]
     ends, stacked = body.scanned(outer, time, after, rows, len(loop.anchors) + len(loop.feeds))
@@ -236,12 +243,6 @@ def _entering(at: Translation, node: Node, init: Node) -> Positional:
     x = carrying_axes(settled(at.known[init], extents))
     typing = at.builder.typing
     return relabelled(x, {axis: fresh(typing, x.term.size(axis)) for axis in x.axes})
-
-
-def _leaving(x: Positional, carry: Positional) -> Term:
-    """The next value of a carry, over its axes."""
-    full = carrying_axes(settled(x, tuple(None if axis is None else 1 for axis in carry.dims)))
-    return relabelled(full, dict(zip(full.axes, carry.axes, strict=True))).term
 
 
 def _along(x: Positional, dim: int, time: str) -> Positional:

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from attrs import field, frozen
 from torch.fx import Node
-from torch.utils import _pytree as pytree
 
 from graftwork.frontends.torch.decompose import is_number
+from graftwork.frontends.torch.likeness import kind_of, leaves_of, sketch_of, text_of
 
 aten = torch.ops.aten
 _LOOKAHEAD = 3  # operators after a loop that both programs must share
@@ -98,7 +98,7 @@ def forget_copies(program: torch.export.ExportedProgram) -> None:
         if place is None:
             continue
         same = node.args[place]
-        if _kind(same) == _kind(node) and _kind(node.args[0]) == _kind(node):
+        if kind_of(same) == kind_of(node) and kind_of(node.args[0]) == kind_of(node):
             node.replace_all_uses_with(same)
             program.graph.erase_node(node)
     program.graph.eliminate_dead_code()
@@ -120,9 +120,12 @@ def find_loops(
 
     None if the programs differ in any other way.
     """
-    weak = [[_sketch(node) for node in nodes] for nodes in (short, long)]
+    weak = [[sketch_of(node) for node in nodes] for nodes in (short, long)]
     strong = [
-        [(*sketch, _kind(node), len(_leaves(node))) for sketch, node in zip(s, nodes, strict=True)]
+        [
+            (*sketch, kind_of(node), len(leaves_of(node)))
+            for sketch, node in zip(s, nodes, strict=True)
+        ]
         for s, nodes in zip(weak, (short, long), strict=True)
     ]
     found: tuple[list[Loop], list[Loop]] = ([], [])
@@ -222,7 +225,7 @@ class _Reading:
         """Whether a loop can give its steps these values; numbers may change if `advancing`."""
         first, second, *_ = values
         if not isinstance(second, Node) or is_number(second.meta.get("val")):
-            return advancing or len(set(map(_written, values))) == 1
+            return advancing or len(set(map(text_of, values))) == 1
         if second in self.inside:
             return self._takes_own(values)
         if all(value is first for value in values):
@@ -241,7 +244,7 @@ class _Reading:
         if own == [(number, place) for number in range(len(values))]:
             return True
         before = own[1:] == [(number, place) for number in range(len(values) - 1)]
-        if step != 0 or not before or first in self.inside or _kind(first) != _kind(second):
+        if step != 0 or not before or first in self.inside or kind_of(first) != kind_of(second):
             return False
         return self.carries.setdefault(place, first) is first
 
@@ -264,7 +267,7 @@ def _loop(steps: tuple[Step, ...], known: Members) -> Loop | None:
             continue
         if stretch is not None:
             writes[place] = stretch
-        leaves = zip(*map(_leaves, nodes), strict=True)
+        leaves = zip(*map(leaves_of, nodes), strict=True)
         if not all(reading.takes(values, stretch is not None) for values in leaves):
             return None
     for place in writes:
@@ -277,7 +280,7 @@ def _loop(steps: tuple[Step, ...], known: Members) -> Loop | None:
 
 def _alike(nodes: Sequence[Node]) -> bool:
     """Whether nodes call one operator and give arrays of one kind."""
-    return len({(node.target, _kind(node), len(_leaves(node))) for node in nodes}) == 1
+    return len({(node.target, kind_of(node), len(leaves_of(node))) for node in nodes}) == 1
 
 
 def _is_write(node: Node) -> bool:
@@ -362,40 +365,3 @@ def stretches(nodes: Sequence[Node], known: Members) -> Iterator[Node | Stretch]
         family = _family(nodes[at:end], known) if end - at > 1 else None
         yield nodes[at] if family is None else family
         at = end
-
-
-# --- what two operators have in common ------------------------------------------------------------
-
-
-def _leaves(node: Node) -> list[Any]:
-    leaves: list[Any] = pytree.tree_leaves((node.args, dict(node.kwargs)))
-    return leaves
-
-
-def _kind(node: Any) -> Any:
-    """The shape and element type of what a node gives."""
-    value = node.meta.get("val") if isinstance(node, Node) else None
-    return (*map(str, value.shape), value.dtype) if isinstance(value, torch.Tensor) else None
-
-
-def _sketch(node: Node) -> tuple[Any, ...]:
-    """An operator less everything that may depend on a length."""
-    kind = _kind(node)
-    words = [_word(each) for each in (*node.args, *node.kwargs.items())]
-    return (node.target, *words, kind and (len(kind), kind[-1]))
-
-
-def _word(argument: Any) -> Any:
-    if isinstance(argument, list | tuple):
-        words = [_word(each) for each in argument]
-        return words[:1] if words[:1] == ["%"] else words
-    if isinstance(argument, Node) and not is_number(argument.meta.get("val")):
-        return "%"
-    if isinstance(argument, Node) or type(argument) is int:
-        return "#"
-    return _written(argument)
-
-
-def _written(value: Any) -> str:
-    """A number, or what else is no tensor, as text that tells it from others."""
-    return str(value.meta["val"]) if isinstance(value, Node) else repr(value)

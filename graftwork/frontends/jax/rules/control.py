@@ -7,42 +7,22 @@ from typing import Any
 
 from graftwork.frontends.jax._jax import ClosedJaxpr, JaxprEqn
 from graftwork.frontends.jax.translate import Slot, Translator
-from graftwork.ir.build import Builder, Term
+from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType
-from graftwork.ir.graph import Region
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.positional import (
     Positional,
+    as_carried,
     carrying,
     carrying_axes,
+    closed,
     matched,
     relabelled,
-    renamed,
-    without_axis,
 )
-
-
-def _close(inputs: Sequence[Positional], outputs: Sequence[Term], builder: Builder) -> Region:
-    return Region(
-        tuple(x.term.value for x in inputs),
-        tuple(builder.nodes),
-        tuple(term.value for term in outputs),
-    )
 
 
 def _slots(xs: Sequence[Positional]) -> list[Slot]:
     return [Slot(x.term.type, x.dims) for x in xs]
-
-
-def _as_carried(result: Positional, carry: Positional) -> Term:
-    """What a body gives, with just the axes of what the loop carries."""
-    mapping: dict[str, str] = {}
-    for place, axis in enumerate(carry.dims):
-        if axis is None:
-            result = without_axis(result, place)
-        elif (old := result.dims[place]) is not None:
-            mapping[old] = axis
-    return renamed(result.term, mapping).broadcast(*carry.axes)
 
 
 # --- loops --------------------------------------------------------------------------------------
@@ -67,13 +47,13 @@ def _scan(tr: Translator, equation: JaxprEqn, *operands: Positional) -> list[Pos
         [*_slots(initial), *rows, *_slots(captured)],
         lambda inner, given: inner.call(p["jaxpr"], [given[i] for i in order]),
     )
-    after = [_as_carried(y, x) for y, x in zip(results, initial, strict=False)]
+    after = [as_carried(y, x) for y, x in zip(results, initial, strict=False)]
     stacked = results[carries:]
     found = tr.builder.emit(
         REGISTRY["scan"],
         [x.term for x in (*initial, *xs, *captured)],
         {"axis": axis, "carry": carries, "xs": len(xs), "reverse": bool(p["reverse"])},
-        (_close(inputs, [*after, *(y.term for y in stacked)], builder),),
+        (closed(inputs, [*after, *(y.term for y in stacked)], builder),),
     )
     finals = [Positional(term, x.dims) for term, x in zip(found, initial, strict=False)]
     ys = zip(found[carries:], stacked, strict=True)
@@ -99,10 +79,10 @@ def _while(tr: Translator, equation: JaxprEqn, *operands: Positional) -> list[Po
             p["body_jaxpr"], [*given[carry + of_test :], *given[:carry]]
         ),
     )
-    after = [_as_carried(y, x) for y, x in zip(results, initial, strict=True)]
+    after = [as_carried(y, x) for y, x in zip(results, initial, strict=True)]
     point = Positional(initial[0].term, initial[0].dims[:rank]) if rank else going
-    test = _close(test_inputs, [_as_carried(going, point)], test_builder)
-    regions = (test, _close(inputs, after, builder))
+    test = closed(test_inputs, [as_carried(going, point)], test_builder)
+    regions = (test, closed(inputs, after, builder))
     found = tr.builder.emit(
         REGISTRY["while"],
         [x.term for x in (*initial, *captured)],
@@ -164,7 +144,7 @@ def _branch(
     sides = [tr.body(_slots(args), branch) for branch in branches]
     pairs = [_alike(a, b) for a, b in zip(sides[0][1], sides[1][1], strict=True)]
     regions = tuple(
-        _close(inputs, [pair[n].term for pair in pairs], builder)
+        closed(inputs, [pair[n].term for pair in pairs], builder)
         for n, (inputs, _, builder) in enumerate(sides)
     )
     operands = [pred, *(x.term for x in args)]

@@ -7,16 +7,16 @@ from typing import Any
 
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.ir.build import Builder, Term
-from graftwork.ir.graph import Region, Value
+from graftwork.ir.graph import Value
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.positional import (
     Positional,
+    as_carried,
     carrying,
     carrying_axes,
+    closed,
     matched,
     relabelled,
-    renamed,
-    without_axis,
 )
 
 Branch = Callable[[Builder, Sequence[Any]], list[Positional]]
@@ -37,25 +37,6 @@ def _body(
     return inputs, branch(inner, inputs), inner
 
 
-def _closed(inputs: Sequence[Positional], outputs: Sequence[Term], builder: Builder) -> Region:
-    return Region(
-        tuple(x.term.value for x in inputs),
-        tuple(builder.nodes),
-        tuple(term.value for term in outputs),
-    )
-
-
-def _as_carried(result: Positional, carry: Positional) -> Term:
-    """What a body gives, with just the axes of what the loop carries."""
-    mapping: dict[str, str] = {}
-    for place, axis in enumerate(carry.dims):
-        if axis is None:
-            result = without_axis(result, place)
-        elif (old := result.dims[place]) is not None:
-            mapping[old] = axis
-    return renamed(result.term, mapping).broadcast(*carry.axes)
-
-
 @rule("cond")
 def cond(
     call: Call,
@@ -74,7 +55,7 @@ def cond(
         for a, b in zip(sides[0][1], sides[1][1], strict=True)
     ]
     regions = [
-        _closed(inputs, [pair[n].term for pair in pairs], builder)
+        closed(inputs, [pair[n].term for pair in pairs], builder)
         for n, (inputs, _, builder) in enumerate(sides)
     ]
     found = call.builder.emit(REGISTRY["cond"], [pred.term, *(x.term for x in given)], {}, regions)
@@ -97,12 +78,12 @@ def while_loop(
     given = [*initial, *_tensors(call, additional)]
     test_inputs, (going,), test_builder = _body(call, given, cond_graph)
     inputs, results, builder = _body(call, given, body_graph)
-    after = [_as_carried(y, x) for y, x in zip(results, initial, strict=True)]
+    after = [as_carried(y, x) for y, x in zip(results, initial, strict=True)]
     found = call.builder.emit(
         REGISTRY["while"],
         [x.term for x in given],
         {"carry": len(initial)},
-        [_closed(test_inputs, [going.term], test_builder), _closed(inputs, after, builder)],
+        [closed(test_inputs, [going.term], test_builder), closed(inputs, after, builder)],
     )
     return tuple(Positional(term, x.dims) for term, x in zip(found, initial, strict=True))
 
@@ -129,13 +110,13 @@ def scan(
     ]  # fmt: skip
     inputs, results, builder = _body(call, types, combine_graph)
     count = len(initial)
-    after = [_as_carried(y, x) for y, x in zip(results[:count], initial, strict=True)]
+    after = [as_carried(y, x) for y, x in zip(results[:count], initial, strict=True)]
     stacked = results[count:]
     found = call.builder.emit(
         REGISTRY["scan"],
         [x.term for x in (*initial, *rows, *captured)],
         {"axis": axis, "carry": count, "xs": len(rows), "reverse": False},
-        [_closed(inputs, [*after, *(y.term for y in stacked)], builder)],
+        [closed(inputs, [*after, *(y.term for y in stacked)], builder)],
     )
     finals = [Positional(term, x.dims) for term, x in zip(found, initial, strict=False)]
     ys = zip(found[count:], stacked, strict=True)
