@@ -12,6 +12,7 @@ import pytest
 from jax import lax
 
 from graftwork.ir.graph import Graph
+from tests.frontends.jax_programs.control import attention, nested, own_double, own_square, rnn
 from tests.frontends.jax_support import check, normal
 
 X = normal(3, 4)
@@ -28,41 +29,6 @@ def kinds(graph: Graph) -> list[str]:
     return [node.op.name for node in graph.walk()]
 
 
-@jax.custom_jvp
-def own_square(x: Any) -> Any:
-    return x * x
-
-
-own_square.defjvp(lambda primals, tangents: (primals[0] ** 2, 3 * tangents[0]))
-
-
-@jax.custom_vjp
-def own_double(x: Any) -> Any:
-    return x * 2
-
-
-own_double.defvjp(lambda x: (x * 2, None), lambda _, g: (5 * g,))
-
-
-def rnn(w: Any, x: Any) -> Any:
-    def step(h: Any, row: Any) -> Any:
-        h = jnp.tanh(row + h @ w)
-        return h, (h * 2, row.sum())
-
-    return lax.scan(step, jnp.zeros(4), x)
-
-
-def nested(w: Any, x: Any) -> Any:
-    def outer(h: Any, row: Any) -> Any:
-        def inner(g: Any, element: Any) -> Any:
-            return g * 0.5 + element, g
-
-        last, seen = lax.scan(inner, h.sum(), row)
-        return lax.cond(last > 0, lambda: h + w[0], lambda: h - seen), last
-
-    return lax.scan(outer, w[1], x, reverse=True)
-
-
 def newton(x: Any) -> Any:
     def going(state: Any) -> Any:
         guess, count = state
@@ -71,11 +37,6 @@ def newton(x: Any) -> Any:
     return lax.while_loop(
         going, lambda s: (0.5 * (s[0] + x / s[0]), s[1] + 1), (jnp.ones_like(x), 0)
     )
-
-
-def attention(x: Any) -> Any:
-    scores = jnp.where(jnp.tril(jnp.ones((x.shape[0],) * 2, bool)), x @ x.T, -jnp.inf)
-    return jax.nn.softmax(scores) @ x
 
 
 CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
