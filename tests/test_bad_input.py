@@ -81,8 +81,9 @@ def test_an_unsupported_op_names_itself_and_its_module() -> None:
         gw.from_torch(Spectral(), X)
 
 
-def test_an_axis_of_one_size_names_that_size() -> None:
-    with pytest.raises(ConversionError, match=r"one size of axis 'features'.*'features=4'"):
+def test_an_axis_of_one_size_names_that_size_and_no_line_of_others() -> None:
+    told = r"one size of axis 'features'.*'features=4'\) or trace with other samples\. Torch says"
+    with pytest.raises(ConversionError, match=told):
         gw.from_torch(torch.nn.Linear(4, 4), torch.zeros(2, 4), axes={0: "batch features"})
 
 

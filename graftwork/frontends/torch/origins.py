@@ -13,6 +13,7 @@ from graftwork.ir.origin import Origin
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _REPEATED = re.compile(r"@\d+")  # a module that is called several times is numbered
 _TORCH = str(Path(torch.__file__).parent)
+_LAYERS = str(Path(torch.nn.__file__).parent)
 _OURS = str(Path(__file__).parent)
 
 
@@ -27,13 +28,11 @@ def origin_of(node: torch.fx.Node, prefix: str) -> Origin:
 
 
 def source_line(frames: Iterable[tuple[str, int]]) -> str:
-    """`file:line` of the deepest frame that is not torch's, or of the deepest of all."""
+    """`file:line` of the deepest frame that is not torch's, or else in one of torch's layers."""
     known = [(file, line) for file, line in frames if not file.startswith(_OURS)]
     own = [(file, line) for file, line in known if not file.startswith(_TORCH)]
-    if not known:
-        return ""
-    file, line = (own or known)[-1]
-    return f"{_short(file)}:{line}"
+    layers = [(file, line) for file, line in known if file.startswith(_LAYERS)]
+    return "".join(f"{_short(file)}:{line}" for file, line in (own or layers)[-1:])
 
 
 def _short(file: str) -> str:
