@@ -9,11 +9,16 @@ import numpy as np
 from graftwork.ir.ops.families import Array
 
 
+def _nonzero(b: Array) -> Array:
+    """Divisors, with ones in the place of zeros."""
+    return np.where(b == 0, np.ones_like(b), b)
+
+
 def divide(a: Array, b: Array) -> Array:
     """True division of floats; of integers the quotient towards zero, and -1 for a zero divisor."""
     if a.dtype.kind not in "iu":
         return np.divide(a, b)
-    safe = np.where(b == 0, np.ones_like(b), b)
+    safe = _nonzero(b)
     quotient = np.floor_divide(a, safe)
     inexact = (quotient * safe != a) & ((a < 0) != (safe < 0))
     return np.where(b == 0, np.array(-1).astype(a.dtype), quotient + inexact.astype(a.dtype))
@@ -23,22 +28,21 @@ def remainder(a: Array, b: Array) -> Array:
     """Remainder with the sign of the dividend; of integers by zero, the dividend."""
     if a.dtype.kind not in "iu":
         return np.fmod(a, b)
-    return np.where(b == 0, a, np.fmod(a, np.where(b == 0, np.ones_like(b), b)))
+    return np.where(b == 0, a, np.fmod(a, _nonzero(b)))
 
 
 def floor_divide(a: Array, b: Array) -> Array:
     """The quotient rounded down; of integers by zero, -1."""
     if a.dtype.kind not in "iu":
         return np.floor_divide(a, b)
-    safe = np.where(b == 0, np.ones_like(b), b)
-    return np.where(b == 0, np.array(-1).astype(a.dtype), np.floor_divide(a, safe))
+    return np.where(b == 0, np.array(-1).astype(a.dtype), np.floor_divide(a, _nonzero(b)))
 
 
 def modulo(a: Array, b: Array) -> Array:
     """Remainder with the sign of the divisor; of integers by zero, the dividend."""
     if a.dtype.kind not in "iu":
         return np.mod(a, b)
-    return np.where(b == 0, a, np.mod(a, np.where(b == 0, np.ones_like(b), b)))
+    return np.where(b == 0, a, np.mod(a, _nonzero(b)))
 
 
 def power(a: Array, b: Array) -> Array:
