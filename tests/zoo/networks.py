@@ -295,7 +295,7 @@ NETWORKS: Mapping[str, Family] = {
     "cached-attention": Family(
         Cached, {"x": numbers("batch seq width=16"), "keys": PAST, "values": PAST}, blocks=0
     ),
-    "rotary-complex": Family(Rotated, TIME, blocks=0, refused="complex64"),
+    "rotary-complex": Family(Rotated, TIME, blocks=0),
     "embedding-bag": Family(Bag, {"x": ids("batch words=5", 50)}, refused="embedding_bag"),
     "cond": Family(Choice, {"x": numbers("batch features=8")}, refused="no rule translates cond"),
 }  # fmt: skip

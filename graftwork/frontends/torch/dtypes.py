@@ -30,6 +30,15 @@ def read_dtype(dtype: torch.dtype) -> DType:
     return dtype_of(str(dtype).removeprefix("torch."))
 
 
+def part_dtype(dtype: torch.dtype) -> DType:
+    """The element type of numbers, or of the real and imaginary parts of complex ones.
+
+    Raises:
+        DTypeError: for one that does not exist here (quantized, float8).
+    """
+    return read_dtype(dtype.to_real() if dtype.is_complex else dtype)
+
+
 def as_torch(dtype: DType) -> torch.dtype:
     """Torch's name of our element type."""
     found = getattr(torch, dtype.numpy.name)

@@ -62,8 +62,13 @@ def _memory(tensor: torch.Tensor) -> object:
 
 
 def as_stored(tensor: torch.Tensor) -> np.ndarray[Any, Any] | Lazy:
-    """A numpy view of the tensor's memory; a tensor on another device is fetched when needed."""
+    """A numpy view of the tensor's memory; a tensor on another device is fetched when needed.
+
+    The parts of complex numbers are a last dimension.
+    """
     found = tensor.detach()
+    if found.is_complex():
+        found = torch.view_as_real(found.resolve_conj())
     return _view(found) if found.device.type == "cpu" else Lazy(lambda: _view(found.cpu()))
 
 

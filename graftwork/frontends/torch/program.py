@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -12,12 +12,12 @@ import torch
 from torch.utils import _pytree as pytree
 
 from graftwork.frontends.torch.decompose import is_number
-from graftwork.frontends.torch.dtypes import read_dtype
+from graftwork.frontends.torch.dtypes import part_dtype
 from graftwork.frontends.torch.export import Exported
 from graftwork.frontends.torch.origins import origin_of
 from graftwork.frontends.torch.parameters import Weight, as_stored, weights
 from graftwork.frontends.torch.rolling import Rolled, join_rows, roll
-from graftwork.frontends.torch.rules import Call, find_rule
+from graftwork.frontends.torch.rules import Call, Rule, find_complex_rule, find_real_rule
 from graftwork.frontends.torch.rules.views import nothing
 from graftwork.frontends.torch.shapes import SizeReader, guard_between, is_unit, read_guards
 from graftwork.frontends.torch.symbols import named_symbols, other_symbols
@@ -46,6 +46,8 @@ class Translation:
     Attributes:
         reader: reads the program's sizes.
         builder: what has been built.
+        parts: the axis of the real and imaginary parts of complex numbers; it rides along unseen
+            by position.
         known: node of the program -> `Positional`, or a tuple of them.
         rolled: the loops that become scans.
     """
@@ -56,6 +58,7 @@ class Translation:
         self.exported = exported
         self.reader = SizeReader(symbols)
         self.builder = Builder()
+        self.parts = fresh(self.builder.typing, 2)
         self.module = exported.program.graph_module
         self.known: dict[torch.fx.Node, Any] = {}
         self.rolled = Rolled(loops)
@@ -96,15 +99,24 @@ class Translation:
                 elif extent is not None:
                     name = fresh(self.builder.typing, extent)
                 layout.append(name)
-            axes = tuple(axis for axis in layout if axis is not None)
-            value = Value(Type(read_dtype(node.meta["val"].dtype), axes), path)
+            value = self._outside(path, node.meta["val"].dtype, layout)
             term = Term(value, self.builder)
             for axis in dropped:
                 term = ops.index(term, axis=axis, at=0)
             self.known[node] = Positional(
                 term, tuple(None if axis in dropped else axis for axis in layout)
             )
-            yield Port(path, value, tuple(layout))
+            yield Port(path, value, self._shown(value, layout))
+
+    def _outside(self, name: str, dtype: torch.dtype, dims: Iterable[str | None]) -> Value:
+        """A value that comes from outside; complex numbers come as pairs of real ones."""
+        axes = tuple(axis for axis in dims if axis is not None)
+        parts = (self.parts,) if dtype.is_complex else ()
+        return Value(Type(part_dtype(dtype), (*axes, *parts)), name)
+
+    def _shown(self, value: Value, dims: Iterable[str | None]) -> tuple[str | None, ...]:
+        """The positional form of a value, in which the parts of complex numbers come last."""
+        return (*dims, self.parts) if self.parts in value.axes else tuple(dims)
 
     def _parameters(self) -> tuple[list[Parameter], dict[str, Any]]:
         parameters: list[Parameter] = []
@@ -114,15 +126,15 @@ class Translation:
             if not any(node.users for node in nodes):
                 continue
             tensor = weight.tensor
-            if weight.constant and tensor.ndim == 0:
+            if weight.constant and tensor.ndim == 0 and not tensor.is_complex():
                 literal = Literal.of(as_stored(tensor))
                 held = Positional(self.builder.constant(literal))
             else:
                 held = self._parameter(weight)
                 name, *aliases = weight.names
-                parameters.append(
-                    Parameter(name, held.term.value, held.dims, tuple(aliases), weight.trainable)
-                )
+                value = held.term.value
+                layout = self._shown(value, held.dims)
+                parameters.append(Parameter(name, value, layout, tuple(aliases), weight.trainable))
                 arrays[name] = as_stored(tensor)
             self.known |= dict.fromkeys(nodes, held)
         return parameters, arrays
@@ -130,8 +142,7 @@ class Translation:
     def _parameter(self, weight: Weight) -> Positional:
         typing = self.builder.typing
         dims = tuple(None if n == 1 else fresh(typing, n) for n in weight.tensor.shape)
-        axes = tuple(axis for axis in dims if axis is not None)
-        value = Value(Type(read_dtype(weight.tensor.dtype), axes), weight.names[0])
+        value = self._outside(weight.names[0], weight.tensor.dtype, dims)
         return Positional(Term(value, self.builder), dims)
 
     # --- operators ---
@@ -180,16 +191,20 @@ class Translation:
         if rows is not None:
             self.known[node] = rows
             return
-        rule = find_rule(op)
-        if rule is None:
-            raise UnsupportedOpError(
-                f"no rule translates {op} (from {self.builder.origin}); replace it in the model, "
-                f"or register one: graftwork.frontends.torch.rules.rule({op!r})"
-            )
+        operands, results = _tensors(node.all_input_nodes), _tensors([node])
+        rule = self._rule(op, any(x.is_complex() for x in (*operands, *results)))
         if rule is nothing:
             return
         try:
-            call = Call(op, self.builder, *self._results(node), _operands(node))
+            call = Call(
+                op,
+                self.builder,
+                tuple(self.extents(x.shape) for x in results),
+                tuple(part_dtype(x.dtype) for x in results),
+                tuple(x.is_complex() for x in results),
+                self.parts,
+                operands,
+            )
             args = [self._argument(x) for x in node.args]
             kwargs = {k: self._argument(x) for k, x in node.kwargs.items() if k not in IGNORED}
             result = rule(call, *args, **kwargs)
@@ -204,12 +219,15 @@ class Translation:
         """Where an operator came from."""
         return origin_of(node, self.exported.prefix)
 
-    def _results(self, node: torch.fx.Node) -> tuple[tuple[Extents, ...], tuple[Any, ...]]:
-        """Shapes and element types of what an operator gives."""
-        leaves = pytree.tree_leaves(node.meta.get("val"))
-        values = [value for value in leaves if isinstance(value, torch.Tensor)]
-        shapes = tuple(self.extents(value.shape) for value in values)
-        return shapes, tuple(read_dtype(value.dtype) for value in values)
+    def _rule(self, op: str, of_complex: bool) -> Rule:
+        rule = (find_complex_rule if of_complex else find_real_rule)(op)
+        if rule is None:
+            kind, what = ("complex_rule", " of complex numbers") if of_complex else ("rule", "")
+            raise UnsupportedOpError(
+                f"no rule translates {op}{what} (from {self.builder.origin}); replace it in the "
+                f"model, or register one: graftwork.frontends.torch.rules.{kind}({op!r})"
+            )
+        return rule
 
     def _argument(self, x: Any) -> Any:
         if isinstance(x, torch.fx.Node):
@@ -218,7 +236,7 @@ class Translation:
             return self._number(x.meta.get("val"))
         if isinstance(x, list | tuple):
             return [self._argument(each) for each in x]
-        return read_dtype(x) if isinstance(x, torch.dtype) else x
+        return part_dtype(x) if isinstance(x, torch.dtype) else x
 
     def _number(self, value: Any) -> Any:
         if isinstance(value, torch.SymInt):
@@ -242,7 +260,7 @@ class Translation:
             found = self.known.get(result) if isinstance(result, torch.fx.Node) else None
             if isinstance(found, Positional):
                 full = carrying_axes(found)
-                yield Port(name, full.term.value, full.dims)
+                yield Port(name, full.term.value, self._shown(full.term.value, full.dims))
 
     def _guards(self) -> tuple[Guard, ...]:
         program = self.exported.program
@@ -257,15 +275,17 @@ class Translation:
         return tuple(dict.fromkeys(guard for guard in found if guard is not None))
 
 
-def _operands(node: torch.fx.Node) -> tuple[torch.Tensor, ...]:
-    values = (source.meta.get("val") for source in node.all_input_nodes)
-    return tuple(value for value in values if isinstance(value, torch.Tensor))
+def _tensors(nodes: Iterable[torch.fx.Node]) -> tuple[torch.Tensor, ...]:
+    """What torch knows of the tensors among the results of nodes."""
+    leaves = pytree.tree_leaves([node.meta.get("val") for node in nodes])
+    return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
 
 
 def _check(call: Call, result: Any) -> None:
     """A rule gives what torch says that its operator gives."""
     results = [result] if isinstance(result, Positional) else list(result)
-    for x, shape, dtype in zip(results, call.shapes, call.dtypes, strict=False):
+    told = zip(results, call.shapes, call.dtypes, call.complexes, strict=False)
+    for x, shape, dtype, of_parts in told:
         if x is None:
             continue
         sizes = [x.size(place) for place in range(x.rank)]
@@ -273,6 +293,7 @@ def _check(call: Call, result: Any) -> None:
             decide(size, 1 if extent is None else extent) is not False
             for size, extent in zip(sizes, shape, strict=True)
         )
+        same &= (call.parts in x.term.axes) is of_parts
         if not same or x.dtype is not dtype:
             raise ConversionError(
                 f"the rule of {call.op} gives {x.dtype.value}{sizes}, but torch says "

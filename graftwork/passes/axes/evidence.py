@@ -139,6 +139,13 @@ def _channels(node: Node, names: tuple[str, ...]) -> Iterator[Word]:
         yield axis, "groups" if axis in x else "channels"
 
 
+def complex_numbers(reader: Reader, words: Words) -> Iterator[Word]:
+    """Two numbers that turn as one are the parts of a complex number."""
+    for node in reader.named("rotary"):
+        if reader.graph.axes.get(node.attrs["axis"]) == 2:
+            yield node.attrs["axis"], "parts"
+
+
 def loops(reader: Reader, words: Words) -> Iterator[Word]:
     """A scan runs along time."""
     yield from ((node.attrs["axis"], "time") for node in reader.named("scan"))
@@ -215,6 +222,7 @@ EVIDENCE: tuple[Callable[[Reader, Words], Iterator[Word]], ...] = (
     norms,
     mlps,
     images,
+    complex_numbers,
     loops,
     inputs,
     sources,

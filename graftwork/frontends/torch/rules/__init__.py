@@ -2,10 +2,12 @@
 
 from graftwork.frontends.torch.rules import (
     activations,
+    complex_numbers,
     contraction,
     control,
     creation,
     elementwise,
+    fourier,
     grouped,
     indexing,
     neural,
@@ -18,17 +20,34 @@ from graftwork.frontends.torch.rules import (
     windows,
     writing,
 )
-from graftwork.frontends.torch.rules.registry import RULES, Call, find_rule, rule
+from graftwork.frontends.torch.rules.registry import (
+    COMPLEX_RULES,
+    RULES,
+    Call,
+    Rule,
+    complex_rule,
+    find_complex_rule,
+    find_real_rule,
+    find_rule,
+    rule,
+)
 
 __all__ = [
+    "COMPLEX_RULES",
     "RULES",
     "Call",
+    "Rule",
     "activations",
+    "complex_numbers",
+    "complex_rule",
     "contraction",
     "control",
     "creation",
     "elementwise",
+    "find_complex_rule",
+    "find_real_rule",
     "find_rule",
+    "fourier",
     "grouped",
     "indexing",
     "neural",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graftwork.frontends.torch.dtypes import Operand
+from graftwork.frontends.torch.dtypes import Operand, lifted
 from graftwork.frontends.torch.rules.elementwise import operation, pointwise, scaled
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.views import diagonal_of
@@ -119,7 +119,8 @@ def linear(
 @rule("aten.outer")
 def outer(call: Call, self: Positional, vec2: Positional) -> Positional:
     """All products of two vectors."""
-    return contracted((self, ["row"]), (vec2, ["column"]), ["row", "column"])
+    x, y = (lifted(call.builder, z, call.dtype) for z in (self, vec2))
+    return contracted((x, ["row"]), (y, ["column"]), ["row", "column"])
 
 
 @rule("aten.einsum")

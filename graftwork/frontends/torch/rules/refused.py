@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from graftwork.frontends.torch.rules.registry import Call, rule
+from graftwork.frontends.torch.rules.registry import Call, complex_rule, rule
 
 _OF_DATA = """
     bincount masked_select nonzero unique_consecutive unique_dim _unique2 segment_reduce
 """
-_COMPLEX = """
-    _fft_c2c _fft_c2r _fft_r2c complex polar stft view_as_complex view_as_real linalg_eig
-    linalg_eigvals
-"""
 _FACTORISED = """
+    linalg_eig linalg_eigvals
     _cholesky_solve_helper _linalg_det _linalg_eigh _linalg_slogdet _linalg_solve_ex _linalg_svd
     cholesky cholesky_inverse cholesky_solve geqrf linalg_cholesky_ex linalg_householder_product
     linalg_inv_ex linalg_ldl_factor_ex linalg_ldl_solve linalg_lstsq linalg_lu linalg_lu_factor_ex
-    linalg_lu_solve linalg_matrix_exp linalg_pinv linalg_qr linalg_solve_triangular lu_unpack
-    orgqr ormqr triangular_solve
+    linalg_lu_solve linalg_matrix_exp linalg_pinv linalg_qr linalg_solve_triangular
+    lu_unpack orgqr ormqr triangular_solve
 """
 
 
@@ -37,13 +34,8 @@ def of_data(call: Call, *_: object, **__: object) -> NoReturn:
     )
 
 
-@rule(*_names(_COMPLEX))
-def of_complex(call: Call, *_: object, **__: object) -> NoReturn:
-    """Refused: there are no complex numbers."""
-    raise call.refuse("complex numbers are not supported; compute with real and imaginary parts")
-
-
 @rule(*_names(_FACTORISED))
+@complex_rule(*_names(_FACTORISED))
 def of_matrices(call: Call, *_: object, **__: object) -> NoReturn:
     """Refused: matrices are factorised by libraries alone."""
     raise call.refuse("factorising and solving of matrices is not supported; pass the result")

@@ -24,6 +24,7 @@ Rule = Callable[..., Any]
 F = TypeVar("F", bound=Rule)
 
 RULES: dict[str, Rule] = {}
+COMPLEX_RULES: dict[str, Rule] = {}  # those of calls that take or give complex numbers
 
 
 @frozen(eq=False)
@@ -34,7 +35,10 @@ class Call:
         op: the operator, `aten.add.Tensor`.
         builder: where to build.
         shapes: the shape of each result as torch knows it.
-        dtypes: the element type of each result.
+        dtypes: the element type of each result; of complex numbers, that of their parts.
+        complexes: whether each result is complex.
+        parts: the axis of the real and imaginary parts of complex numbers; it rides along unseen
+            by position.
         operands: the tensors among its arguments, without numbers, as torch knows them.
     """
 
@@ -42,6 +46,8 @@ class Call:
     builder: Builder
     shapes: tuple[Extents, ...]
     dtypes: tuple[DType, ...]
+    complexes: tuple[bool, ...]
+    parts: str
     operands: tuple[torch.Tensor, ...] = ()
 
     @property
@@ -78,6 +84,27 @@ def rule(*names: str) -> Callable[[F], F]:
     return register
 
 
+def complex_rule(*names: str) -> Callable[[F], F]:
+    """Register a rule under operators where an operand or a result is complex."""
+
+    def register(function: F) -> F:
+        for name in names:
+            COMPLEX_RULES[name] = function
+        return function
+
+    return register
+
+
 def find_rule(op: str) -> Rule | None:
     """The rule of an overload `aten.add.Tensor`, or of all overloads of its operator."""
+    return find_real_rule(op) or find_complex_rule(op)
+
+
+def find_real_rule(op: str) -> Rule | None:
+    """The rule of an operator between real numbers."""
     return RULES.get(op) or RULES.get(op.rpartition(".")[0])
+
+
+def find_complex_rule(op: str) -> Rule | None:
+    """The rule of an operator where an operand or a result is complex."""
+    return COMPLEX_RULES.get(op) or COMPLEX_RULES.get(op.rpartition(".")[0])

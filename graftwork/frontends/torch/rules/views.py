@@ -23,11 +23,15 @@ UNBOUNDED = 2**62  # torch writes "to the end" as the greatest 64-bit integer
     "aten.alias",
     "aten.clone",
     "aten._conj",
+    "aten.conj",
     "aten.contiguous",
     "aten.detach",
     "aten.lift_fresh",
     "aten.lift_fresh_copy",
     "aten.positive",
+    "aten.real",
+    "aten.resolve_conj",
+    "aten.resolve_neg",
 )
 def unchanged(call: Call, self: Positional, *_: object, **__: object) -> Positional:
     """Operators that only speak of memory, gradients or training."""
