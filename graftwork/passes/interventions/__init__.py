@@ -1,0 +1,9 @@
+"""Interventions: reading activations, and putting others in their place."""
+
+from graftwork.passes.interventions.activations import Ablate as Ablate
+from graftwork.passes.interventions.activations import Map as Map
+from graftwork.passes.interventions.activations import Noise as Noise
+from graftwork.passes.interventions.activations import Scale as Scale
+from graftwork.passes.interventions.activations import Steer as Steer
+from graftwork.passes.interventions.collect import Collect as Collect
+from graftwork.passes.interventions.patch import Patch as Patch
