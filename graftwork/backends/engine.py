@@ -18,7 +18,8 @@ from graftwork.ir.errors import GraftworkError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Node, Region, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.op import Op
-from graftwork.ir.sizes import Size, substitute, symbols
+from graftwork.ir.size_values import substitute
+from graftwork.ir.sizes import Size, symbols
 from graftwork.ir.types import AxisTable, Typing
 
 

@@ -14,7 +14,8 @@ from attrs import frozen
 from graftwork.ir.errors import InputError, nearest
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.size_equations import solve
-from graftwork.ir.sizes import Size, evaluate, symbols
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size, symbols
 
 
 @frozen

@@ -21,7 +21,8 @@ from graftwork.ir.graph import Node, Region, Value
 from graftwork.ir.infer import infer
 from graftwork.ir.op import CURRENT, REGISTRY, Op
 from graftwork.ir.origin import UNKNOWN, Origin
-from graftwork.ir.sizes import Size, evaluate, maximum, minimum
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size, maximum, minimum
 from graftwork.ir.types import Type, Typing
 
 Scalar: TypeAlias = bool | int | float

@@ -73,6 +73,7 @@ _NUMPY: dict[DType, np.dtype[Any]] = {
     DType.u8: np.dtype(np.uint8),
     DType.boolean: np.dtype(np.bool_),
 }
+_OF_NUMPY = {numpy: dtype for dtype, numpy in _NUMPY.items()}
 _OF_NAME = {dtype.numpy.name: dtype for dtype in DType} | {dtype.value: dtype for dtype in DType}
 
 
@@ -84,6 +85,8 @@ def dtype_of(spec: object) -> DType:
     """
     if isinstance(spec, DType):
         return spec
+    if isinstance(spec, np.dtype) and (known := _OF_NUMPY.get(spec)) is not None:
+        return known
     name = spec if isinstance(spec, str) else np.dtype(spec).name  # type: ignore[call-overload]
     if name not in _OF_NAME:
         raise DTypeError(f"no dtype {name!r}; there are {', '.join(d.value for d in DType)}")

@@ -14,7 +14,8 @@ from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import AxisError, GraftworkError, InputError
 from graftwork.ir.graph import Graph, Node, Region, Value
 from graftwork.ir.infer import expand
-from graftwork.ir.sizes import Size, evaluate
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size
 from graftwork.ir.store import as_numpy
 from graftwork.ir.types import AxisTable, Typing
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from graftwork.ir.attributes import Attrs
 from graftwork.ir.graph import Graph, Region, Value
+from graftwork.ir.op import Op
+from graftwork.ir.types import AxisTable, Type
 
 Path = tuple[int, ...]
 
@@ -33,6 +36,21 @@ def defined(level: Region) -> Iterator[Value]:
     yield from level.inputs
     for node in level.nodes:
         yield from node.outputs
+
+
+def used_axes(graph: Graph) -> AxisTable:
+    """The part of the axis table that values and attributes name."""
+    types: set[Type] = set()
+    calls: set[tuple[Op, Attrs]] = set()
+    for _, level in levels(graph):
+        types.update([value.type for value in level.inputs])
+        for node in level.nodes:
+            types.update([value.type for value in node.outputs])
+            if node.attrs.items:
+                calls.add((node.op, node.attrs))
+    used = {axis for op, attrs in calls for axis in op.named_axes(attrs)}
+    used = used.union(*[type.axis_set for type in types])
+    return {axis: size for axis, size in graph.axes.items() if axis in used}
 
 
 def levels_of(graph: Graph, values: Iterable[Value]) -> Mapping[Value, Path]:

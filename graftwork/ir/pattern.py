@@ -23,7 +23,8 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Graph, Index, Node, Port, Value
 from graftwork.ir.op import Op
-from graftwork.ir.sizes import Size, SizeExpr, substitute, symbol, symbols
+from graftwork.ir.size_values import substitute
+from graftwork.ir.sizes import Size, symbol, symbols, variable
 from graftwork.ir.types import AxisTable, Typing
 
 # How a dtype of a pattern reads: f64 is any float, bf16 any float of 16 bits, i64 any integer.
@@ -34,6 +35,10 @@ _ANY: Mapping[DType, Callable[[DType], bool]] = {
 }
 
 _REACH = 4  # how far before a node its surroundings are compared
+
+Near = tuple[frozenset[Op], ...]
+
+_NO_OPS: frozenset[Op] = frozenset()
 
 
 class Variables:
@@ -88,7 +93,7 @@ class Pattern:
         nodes: the nodes of the pattern.
         root: the value that the pattern makes.
         axes: the axis variables with their sizes.
-        ops: the ops near its root; see `ops_near`.
+        near: the ops near its root; see `ops_near`.
     """
 
     values: Mapping[str, Value]
@@ -98,14 +103,14 @@ class Pattern:
     root: Value
     axes: AxisTable
     makers: Mapping[Value, Node] = field(init=False)
-    ops: frozenset[Op] = field(init=False)
+    near: Near = field(init=False)
 
     @makers.default
     def _make_makers(self) -> Mapping[Value, Node]:
         return {value: node for node in self.nodes for value in node.outputs}
 
-    @ops.default
-    def _make_ops(self) -> frozenset[Op]:
+    @near.default
+    def _make_near(self) -> Near:
         return ops_near(self.nodes, self.makers)[self.makers[self.root]]
 
     @staticmethod
@@ -147,19 +152,23 @@ class Pattern:
         """
         return _Matcher(self, index, table).run(root)
 
+    def plausible(self, near: Near) -> bool:
+        """Whether a node with these ops near it has all that are near the root."""
+        return all(map(frozenset.issubset, self.near, near))
 
-def ops_near(nodes: Iterable[Node], makers: Mapping[Value, Node]) -> Mapping[Node, frozenset[Op]]:
-    """Node -> its op, and those of the nodes at most `_REACH` steps before it.
 
-    A pattern lies at a node only if all ops near its root are near that node: so most rules need
-    not be tried at most nodes.
+def ops_near(nodes: Iterable[Node], makers: Mapping[Value, Node]) -> Mapping[Node, Near]:
+    """Node -> the ops that are 0, 1, ... `_REACH` steps before it.
+
+    A pattern lies at a node only if the ops near its root are as near to that node: so most rules
+    need not be tried at most nodes.
     """
-    near = {node: frozenset((node.op,)) for node in nodes}
+    sources = {node: [makers[v] for v in node.inputs if v in makers] for node in nodes}
+    last = {node: frozenset((node.op,)) for node in sources}
+    near: dict[Node, Near] = {node: (ops,) for node, ops in last.items()}
     for _ in range(_REACH):
-        near = {
-            node: ops.union(*[near[makers[v]] for v in node.inputs if v in makers])
-            for node, ops in near.items()
-        }
+        last = {n: _NO_OPS.union(*[last[m] for m in made]) for n, made in sources.items()}
+        near = {node: (*ops, last[node]) for node, ops in near.items()}
     return near
 
 
@@ -321,13 +330,14 @@ class _Matcher:
             theirs = match.bound[ours].type.axis_set
             if any((a in ours.type.axis_set) != (b in theirs) for a, b in match.axes.items()):
                 return False
-        known = [(self.pattern.axes[a], self.table[b]) for a, b in match.axes.items()]
-        for ours_size, size in known:
-            name = str(ours_size)
-            is_variable = isinstance(ours_size, SizeExpr) and name in symbols(ours_size)
-            if is_variable and match.sizes.setdefault(name, size) != size:
+        for a, b in match.axes.items():
+            ours_size, size = self.pattern.axes[a], self.table[b]
+            name = variable(ours_size)
+            if name is None:
+                sizes.append((ours_size, size))
+            elif match.sizes.setdefault(name, size) != size:
                 return False
-        return all(substitute(a, match.sizes) == b for a, b in (*known, *sizes))
+        return all(substitute(a, match.sizes) == b for a, b in sizes)
 
 
 def _sized(node: Node, sizes: Mapping[str, Size]) -> Node:

@@ -69,7 +69,7 @@ def apply(graph: Graph, passes: Sequence[AnyPass]) -> tuple[Graph, tuple[Step, .
     token = _CURRENT.set(Application(graph))
     steps: list[Step] = []
     try:
-        with _collection_paused():
+        with collection_paused():
             for applied in passes:
                 after = _apply_one(graph, applied, steps)
                 steps.append(Step(name_of(applied), applied, graph, after))
@@ -80,7 +80,7 @@ def apply(graph: Graph, passes: Sequence[AnyPass]) -> tuple[Graph, tuple[Step, .
 
 
 @contextmanager
-def _collection_paused() -> Iterator[None]:
+def collection_paused() -> Iterator[None]:
     """Without cyclic garbage collection: graphs have no cycles, and collecting costs a quarter."""
     enabled = gc.isenabled()
     gc.disable()

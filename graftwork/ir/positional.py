@@ -48,7 +48,7 @@ class Positional:
     @property
     def axes(self) -> tuple[str, ...]:
         """The axes of all dimensions that are not unit."""
-        return tuple(axis for axis in self.dims if axis is not None)
+        return tuple([axis for axis in self.dims if axis is not None])
 
     @property
     def typing(self) -> Typing:
@@ -56,7 +56,7 @@ class Positional:
 
     def size(self, place: int) -> Size:
         axis = self.dims[place]
-        return 1 if axis is None else self.term.size(axis)
+        return 1 if axis is None else self.typing.size(axis)
 
     def carries(self, place: int) -> bool:
         """Whether the term has the axis of this dimension."""
@@ -125,37 +125,39 @@ def matched(
     Returns:
         The operands, and the axis of each label: None where all its dimensions are unit.
     """
-    candidates: dict[Label, list[str]] = {}
-    for carried in (True, False):
-        for x, labels in operands:
-            for place, label in enumerate(labels):
-                axis = x.dims[place]
-                known = candidates.setdefault(label, [])
-                if axis is not None and x.carries(place) is carried:
-                    known.append(axis)
+    carried: dict[Label, list[str]] = {}
+    expanded: dict[Label, list[str]] = {}
+    for x, labels in operands:
+        has = x.term.type.axis_set
+        for axis, label in zip(x.dims, labels, strict=True):
+            known = carried.setdefault(label, [])
+            if axis is not None:
+                known = known if axis in has else expanded.setdefault(label, [])
+                known.append(axis)
     chosen: dict[Label, str | None] = {}
-    used: set[str | None] = set()
+    used: set[str] = set()
     typing = operands[0][0].typing
-    for label, axes in candidates.items():
+    for label, axes in carried.items():
+        axes += expanded.get(label, ())
         free = next((axis for axis in axes if axis not in used), None)
         if free is None and axes:
             free = fresh(typing, typing.size(axes[0]))
         chosen[label] = free
-        used |= {free} if free is not None else set()
+        if free is not None:
+            used.add(free)
     return [_renamed_to(x, labels, chosen) for x, labels in operands], chosen
 
 
 def _renamed_to(
     x: Positional, labels: Sequence[Label], chosen: Mapping[Label, str | None]
 ) -> Positional:
-    mapping: dict[str, str] = {}
-    dims: list[str | None] = []
-    for old, label in zip(x.dims, labels, strict=True):
-        new = chosen[label]
-        if old is not None and new is not None:
-            mapping[old] = new
-        dims.append(None if old is None else new)
-    return Positional(renamed(x.term, mapping), tuple(dims))
+    dims = tuple(
+        [None if old is None else chosen[w] for old, w in zip(x.dims, labels, strict=True)]
+    )
+    if dims == x.dims:
+        return x
+    mapping = {a: b for a, b in zip(x.dims, dims, strict=True) if a is not None and b is not None}
+    return Positional(renamed(x.term, mapping), dims)
 
 
 def from_right(x: Positional) -> list[Label]:
@@ -165,19 +167,25 @@ def from_right(x: Positional) -> list[Label]:
 
 def aligned(*xs: Positional) -> tuple[list[Term], Dims]:
     """Operands broadcast against each other by position: their terms, and the result's axes."""
-    rank = max(x.rank for x in xs)
+    rank = max([x.rank for x in xs])
+    shapes = {x.dims for x in xs if x.axes}
+    if len(shapes) <= 1:  # scalars apart, all have the same axes already
+        dims = shapes.pop() if shapes else ()
+        return [x.term for x in xs], (*(None,) * (rank - len(dims)), *dims)
     xs = tuple(_meeting(x, xs, rank) for x in xs)
     widest = sorted(range(len(xs)), key=lambda i: -len(xs[i].term.axes))
-    found, chosen = matched(*((xs[i], from_right(xs[i])) for i in widest))
+    found, chosen = matched(*[(xs[i], from_right(xs[i])) for i in widest])
     terms = [found[widest.index(i)].term for i in range(len(xs))]
-    return terms, tuple(chosen[label] for label in range(-rank, 0))
+    return terms, tuple([chosen[label] for label in range(-rank, 0)])
 
 
 def _meeting(x: Positional, others: Sequence[Positional], rank: int) -> Positional:
     """The array without axes of size 1 where another one has a larger extent."""
-    for place in range(x.rank):
+    for place, axis in enumerate(x.dims):
         right = place - x.rank
-        if x.size(place) == 1 and any(y.rank >= -right and y.size(right) != 1 for y in others):
+        if axis is None or x.size(place) != 1:
+            continue
+        if any(y.rank >= -right and y.size(right) != 1 for y in others):
             x = without_axis(x, place)
     return x
 

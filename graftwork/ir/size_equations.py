@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graftwork.ir.sizes import (
-    Monomial,
-    Size,
-    UnboundSymbol,
-    evaluate,
-    monomial_quotient,
-    polynomial,
-    symbol,
-    terms,
-)
+from graftwork.ir.size_values import UnboundSymbol, evaluate
+from graftwork.ir.sizes import Monomial, Size, monomial_quotient, polynomial, symbol, terms
 
 
 def solve(expr: Size, name: str, value: int, bindings: Mapping[str, int]) -> int | None:

@@ -11,24 +11,17 @@ hold for those non-negative symbol values at which no divisor is zero.
 from __future__ import annotations
 
 import json
-import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import reduce
 from math import gcd
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from attrs import field, frozen
 
 from graftwork.ir import intervals
-from graftwork.ir.errors import GraftworkError
 from graftwork.ir.intervals import Bounds
 
 Monomial: TypeAlias = "tuple[_Atom, ...]"  # sorted by text; a power is a repetition; () is 1
-
-
-class UnboundSymbol(GraftworkError, LookupError):
-    """A size was evaluated without a value for one of its symbols."""
 
 
 @frozen
@@ -126,6 +119,12 @@ def symbol(name: str) -> SizeExpr:
     return SizeExpr((((atom,), 1),))
 
 
+def variable(size: Size) -> str | None:
+    """The name of the symbol that the size is, if it is one and nothing else."""
+    atom = _lone_atom(size)
+    return atom.name if atom is not None and atom.op == "symbol" else None
+
+
 def minimum(first: Size, *rest: Size) -> Size:
     """The least of the sizes."""
     return _extreme("min", (first, *rest), lambda a, b: b - a)
@@ -147,26 +146,6 @@ def symbols(size: Size) -> frozenset[str]:
     return frozenset[str]().union(*(atom.symbols for atom in atoms))
 
 
-def evaluate(size: Size, bindings: Mapping[str, int]) -> int:
-    """The integer that the size is under `bindings`.
-
-    Raises UnboundSymbol where a symbol has no value, ZeroDivisionError where a divisor is 0.
-    """
-    missing = sorted(symbols(size) - bindings.keys())
-    if missing:
-        known = ", ".join(sorted(bindings)) or "nothing"
-        raise UnboundSymbol(f"size {size} needs a value for {', '.join(missing)}; bound: {known}")
-    value = fold(size, bindings.__getitem__, _BUILDERS)
-    assert isinstance(value, int)
-    return value
-
-
-def substitute(size: Size, replacements: Mapping[str, Size]) -> Size:
-    """The size with symbols replaced, all at once, by sizes that must be non-negative as well."""
-    found: Size = fold(size, lambda name: replacements.get(name, symbol(name)), _BUILDERS)
-    return found
-
-
 def bounds(size: Size, lower: Mapping[str, int] | None = None) -> Bounds:
     """Integers that the size never falls below and never exceeds; None where there is none known.
 
@@ -183,19 +162,6 @@ def bounds(size: Size, lower: Mapping[str, int] | None = None) -> Bounds:
         low = None if low is None or interval[0] is None else low + interval[0]
         high = None if high is None or interval[1] is None else high + interval[1]
     return low, high
-
-
-def decide(a: Size, b: Size) -> bool | None:
-    """True if the sizes are always equal, False if they always differ, None if neither is shown."""
-    difference = a - b
-    if isinstance(difference, SizeExpr):
-        if _at_least(difference, 1) or _at_least(-difference, 1):
-            return False
-        difference = fold(difference, symbol, _BUILDERS | {"%": lambda n, d: n - d * (n // d)})
-    if isinstance(difference, int):
-        return difference == 0
-    coefficients, constant = _split_constant(difference)
-    return False if constant % gcd(*coefficients) else None
 
 
 def exact_div(a: Size, b: Size) -> Size | None:
@@ -256,7 +222,7 @@ def polynomial(coefficients: Mapping[Monomial, int]) -> Size:
     return SizeExpr(tuple(terms))
 
 
-def _split_constant(size: SizeExpr) -> tuple[list[int], int]:
+def split_constant(size: SizeExpr) -> tuple[list[int], int]:
     """The coefficients of the monomials, and the constant."""
     coefficients = [coefficient for monomial, coefficient in size.terms if monomial]
     monomial, last = size.terms[-1]
@@ -315,7 +281,7 @@ def _floordiv_constant(a: Size, k: int) -> Size:
     rest = a - k * quotient
     if isinstance(rest, int):
         return quotient
-    common = gcd(k, *_split_constant(rest)[0])
+    common = gcd(k, *split_constant(rest)[0])
     k //= common
     rest = SizeExpr(tuple((m, c // common) for m, c in rest.terms if c // common))
     if rest.terms[0][1] < 0:
@@ -352,7 +318,7 @@ def _mod_constant(a: Size, k: int) -> Size:
     if rest != a:
         return rest % k
     assert isinstance(rest, SizeExpr)
-    coefficients, constant = _split_constant(rest)
+    coefficients, constant = split_constant(rest)
     common = gcd(k, *coefficients)
     if common > 1:
         return common * (rest // common % (k // common)) + constant % common
@@ -372,43 +338,6 @@ def _extreme(op: str, sizes: Iterable[Size], lead: Callable[[Size, Size], Size])
     ]
     kept.sort(key=lambda size: (isinstance(size, int), str(size)))
     return kept[0] if len(kept) == 1 else _apply(op, *kept)
-
-
-_BUILDERS: dict[str, Callable[..., Size]] = {
-    "//": _floordiv,
-    "%": _mod,
-    "min": minimum,
-    "max": maximum,
-}
-
-
-def fold(
-    size: Size, leaf: Callable[[str], Any], functions: Mapping[str, Callable[..., Any]]
-) -> Any:
-    """The size computed anew by any arithmetic that has `+` and `*`.
-
-    `leaf` says what a symbol is, `functions` what `//`, `%`, `min` and `max` do.
-    """
-    if isinstance(size, int):
-        return size
-    return reduce(operator.add, (_fold_term(m, c, leaf, functions) for m, c in size.terms))
-
-
-def _fold_term(
-    monomial: Monomial,
-    coefficient: int,
-    leaf: Callable[[str], Any],
-    functions: Mapping[str, Callable[..., Any]],
-) -> Any:
-    factors = [
-        leaf(atom.name)
-        if atom.op == "symbol"
-        else functions[atom.op](*[fold(arg, leaf, functions) for arg in atom.args])
-        for atom in monomial
-    ]
-    if coefficient != 1 or not factors:
-        factors.append(coefficient)
-    return reduce(operator.mul, factors)
 
 
 def _at_least(size: Size, floor: int) -> bool:

@@ -14,7 +14,8 @@ from attrs import field, frozen
 
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, DTypeError
-from graftwork.ir.sizes import Size, decide
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size
 
 AxisTable = Mapping[str, Size]
 

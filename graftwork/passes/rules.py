@@ -16,8 +16,7 @@ from attrs import evolve, field, frozen
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import RewriteError
 from graftwork.ir.graph import Graph, Index, Node, Region, Value
-from graftwork.ir.op import Op
-from graftwork.ir.pattern import Match, Pattern, Variables, ops_near
+from graftwork.ir.pattern import Match, Near, Pattern, Variables, ops_near
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 from graftwork.passes.base import Pass
@@ -146,7 +145,7 @@ class _Round:
         self.fired = fired
         self.index = Index.of(region.nodes, region.outputs)
         self.near = ops_near(region.nodes, self.index.producer)
-        self.plausible: dict[tuple[Op, frozenset[Op]], Sequence[Rule]] = {}
+        self.plausible: dict[Near, Sequence[Rule]] = {}
         self.used: set[Node] = set()
         self.made: dict[Node, Sequence[Node]] = {}
         self.aliases: dict[Value, Value] = {}
@@ -165,11 +164,11 @@ class _Round:
     def plausible_at(self, node: Node) -> Sequence[Rule]:
         """The rules of which all ops are there; nodes of equal layers ask the same."""
         near = self.near[node]
-        known = self.plausible.get((node.op, near))
+        known = self.plausible.get(near)
         if known is None:
             rules = self.rules.get(node.op.name, ())
-            known = tuple(rule for rule in rules if rule.pattern.ops <= near)
-            self.plausible[node.op, near] = known
+            known = tuple(rule for rule in rules if rule.pattern.plausible(near))
+            self.plausible[near] = known
         return known
 
     def apply(self, rule: Rule, root: Node) -> bool:

@@ -16,7 +16,8 @@ from graftwork.ir.errors import AxisError, RewriteError, StorageError
 from graftwork.ir.graph import Graph, Node, Port, Value
 from graftwork.ir.rename import rename_axes
 from graftwork.ir.select import Found, Selector
-from graftwork.ir.sizes import Size, substitute, symbol
+from graftwork.ir.size_values import substitute
+from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.types import AxisTable, Typing
 from graftwork.ir.vocabulary import roles_of
 

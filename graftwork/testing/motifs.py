@@ -10,7 +10,8 @@ from graftwork.ir.draw import FLOATS, INTS
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node
 from graftwork.ir.pattern import Pattern
-from graftwork.ir.sizes import Size, substitute, symbols
+from graftwork.ir.size_values import substitute
+from graftwork.ir.sizes import Size, symbols
 from graftwork.testing.grown import Motif
 from graftwork.testing.sampler import Sampler
 

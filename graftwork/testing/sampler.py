@@ -17,7 +17,8 @@ from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, GraftworkError
 from graftwork.ir.graph import Region, Value
 from graftwork.ir.op import REGISTRY, Op
-from graftwork.ir.sizes import Size, SizeExpr, evaluate, exact_div, symbols
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size, SizeExpr, exact_div, symbols
 from graftwork.ir.types import Type
 from graftwork.testing.choices import Choices
 

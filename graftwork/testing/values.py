@@ -12,7 +12,8 @@ from attrs import fields_dict, frozen
 from graftwork.ir.binding import bind
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Graph
-from graftwork.ir.sizes import evaluate, symbols
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import symbols
 
 Array = np.ndarray[Any, Any]
 

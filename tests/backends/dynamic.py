@@ -12,7 +12,8 @@ from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.graph import Graph
 from graftwork.ir.size_text import parse_size
-from graftwork.ir.sizes import evaluate, symbol
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import symbol
 from tests.backends.build import Array, control, graph_of, region
 
 STATIC = {"c": 8, "embed": 4, "f": 6, "heads": 2, "dim": 3, "k": 3, "e": 5, "key": 2}

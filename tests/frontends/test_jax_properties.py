@@ -19,7 +19,8 @@ from graftwork.ir.build import Builder
 from graftwork.ir.evaluate import At
 from graftwork.ir.graph import Region
 from graftwork.ir.positional import Positional, carrying_axes, fresh
-from graftwork.ir.sizes import Size, evaluate, symbol
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.types import Typing
 from tests.frontends.jax_support import check, normal
 

@@ -7,18 +7,15 @@ from hypothesis import strategies as st
 
 from graftwork.ir.size_equations import solve
 from graftwork.ir.size_text import SizeSyntaxError, parse_size
+from graftwork.ir.size_values import UnboundSymbol, decide, evaluate, substitute
 from graftwork.ir.sizes import (
     Size,
     SizeExpr,
-    UnboundSymbol,
     bounds,
     ceil_div,
-    decide,
-    evaluate,
     exact_div,
     maximum,
     minimum,
-    substitute,
     symbol,
     symbols,
 )

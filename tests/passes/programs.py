@@ -9,7 +9,8 @@ from graftwork.ir.build import Builder
 from graftwork.ir.evaluate import run
 from graftwork.ir.graph import Graph, Parameter, Port
 from graftwork.ir.positional import Positional, aligned, carrying_axes, fresh, matched, renamed
-from graftwork.ir.sizes import evaluate, symbol
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import symbol
 from graftwork.ir.store import Store
 from graftwork.ir.types import Typing
 

@@ -11,7 +11,8 @@ from jax import lax
 from graftwork.backends.engine import Laid, Lowering, Target
 from graftwork.ir.graph import Node, Value
 from graftwork.ir.op import Op
-from graftwork.ir.sizes import Size, evaluate
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size
 from graftwork.ir.types import AxisTable
 
 Constrain = Callable[[Laid], Laid]

@@ -17,7 +17,7 @@ from graftwork.ir.binding import Binding
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import DeviceError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Port
-from graftwork.ir.sizes import evaluate
+from graftwork.ir.size_values import evaluate
 
 Array = np.ndarray[Any, Any]
 

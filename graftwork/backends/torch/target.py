@@ -18,7 +18,8 @@ from graftwork.backends.engine import Laid, Lowering, Target
 from graftwork.backends.torch.arrays import CARRIER
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import Op
-from graftwork.ir.sizes import Size, SizeExpr, fold
+from graftwork.ir.size_values import fold
+from graftwork.ir.sizes import Size, SizeExpr
 from graftwork.ir.types import AxisTable
 
 _ARITHMETIC: Mapping[str, Callable[..., Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from jax._src.interpreters.pxla import _discharge_internal_refs
 from jax._src.lax.slicing import GatherScatterMode
 
 __all__ = [
+    "Atom",
     "ClosedJaxpr",
     "DimExpr",
     "GatherScatterMode",
@@ -42,6 +43,9 @@ __all__ = [
     "trace",
     "wide_types",
 ]
+
+
+Atom: TypeAlias = Var | Literal
 
 
 def trace(function: Callable[..., Any], args: Sequence[Any]) -> tuple[ClosedJaxpr, Any]:
@@ -83,15 +87,15 @@ def wide_types(needed: bool) -> AbstractContextManager[Any]:
 
 def is_key(dtype: Any) -> bool:
     """Whether arrays of this dtype are random keys."""
-    return bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
+    return not isinstance(dtype, np.dtype) and bool(jnp.issubdtype(dtype, jax.dtypes.prng_key))
 
 
-def aval(atom: Var | Literal) -> ShapedArray:
+def aval(atom: Atom) -> ShapedArray:
     """Shape and dtype of a variable or literal."""
     return cast("ShapedArray", atom.aval)
 
 
-def scalar_kind(atom: Var | Literal) -> str:
+def scalar_kind(atom: Atom) -> str:
     """numpy's letter for the dtype of a scalar: "b", "i", "u", "f"; "-" for anything else."""
     if is_key(aval(atom).dtype) or aval(atom).shape:
         return "-"

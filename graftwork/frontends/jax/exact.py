@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from graftwork.frontends.jax import _jax
-from graftwork.frontends.jax._jax import JaxprEqn
+from graftwork.frontends.jax._jax import Atom, JaxprEqn
 from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.ir.sizes import Size, bounds, maximum, minimum, symbols
 
@@ -67,16 +67,25 @@ def _default_platform(platforms: Sequence[Sequence[str] | None]) -> int:
     return next((i for i, names in enumerate(platforms) if names and "cpu" in names), 0)
 
 
-def fold(size: SizeReader, equation: JaxprEqn, operands: Sequence[Exact | None]) -> Exact | None:
-    """The size or truth value that an equation gives, if that is known."""
+def fold(
+    size: SizeReader, equation: JaxprEqn, exact: Callable[[Atom], Exact | None]
+) -> Exact | None:
+    """The size or truth value that an equation gives, if that is known.
+
+    Args:
+        exact: what an operand is known to be.
+    """
     name = equation.primitive.name
     if name == "dim_as_value":
         return size(equation.params["dim"])
     if name == "platform_index":
         return _default_platform(equation.params["platforms"])
     if name == "broadcast_in_dim" and _jax.aval(equation.outvars[0]).shape == (1,):
-        return operands[0]  # a vector that addresses one dimension
-    if name not in _FOLDS or any(x is None for x in operands):
+        return exact(equation.invars[0])  # a vector that addresses one dimension
+    if name not in _FOLDS:
+        return None
+    operands = [exact(atom) for atom in equation.invars]
+    if any(x is None for x in operands):
         return None
     kinds = "".join(map(_jax.scalar_kind, (*equation.invars, *equation.outvars)))
     if not set(kinds) <= {"i", "b"} or (name == "convert_element_type" and kinds == "ib"):

@@ -26,7 +26,9 @@ from graftwork.ir.axis_spec import AxisWord, fixed_sizes, match_axes
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import ConversionError
-from graftwork.ir.graph import Graph, Node, Parameter, Port, Value, walk
+from graftwork.ir.graph import Graph, Parameter, Port, Value
+from graftwork.ir.levels import used_axes
+from graftwork.ir.pipeline import collection_paused
 from graftwork.ir.positional import Positional, carrying_axes, fresh
 from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.store import Store
@@ -72,7 +74,8 @@ def convert(
         return known.call(held, *restored)
 
     traced = trace(function, known.parameters, leaves, words)
-    return _graph(known, traced, leaves, words)
+    with collection_paused():
+        return _graph(known, traced, leaves, words)
 
 
 def _settled(words: Mapping[str, Sequence[AxisWord]]) -> dict[str, list[AxisWord]]:
@@ -216,23 +219,13 @@ def _closed(
     nodes = tuple(builder.nodes)
     read = {value for node in nodes for value in node.inputs} | {port.value for port in outputs}
     parameters = tuple(p for p in entries.parameters.values() if p.value in read)
-    values = [port.value for port in inputs] + [p.value for p in parameters]
-    used = {axis for value in values for axis in value.axes}
-    for node in walk(nodes):
-        used |= _axes_of(node)
-    return Graph(
+    graph = Graph(
         inputs=tuple(inputs),
         parameters=parameters,
         nodes=nodes,
         outputs=tuple(outputs),
-        axes={a: size for a, size in builder.typing.table.items() if a in used},
+        axes=builder.typing.table,
         store=Store(({p.name: entries.store[p.name] for p in parameters},)),
         guards=traced.guards,
     )
-
-
-def _axes_of(node: Node) -> set[str]:
-    """Every axis that a node mentions."""
-    values = [*node.inputs, *node.outputs]
-    values += [value for region in node.regions for value in region.inputs]
-    return {axis for value in values for axis in value.axes} | set(node.op.named_axes(node.attrs))
+    return graph.evolve(axes=used_axes(graph))

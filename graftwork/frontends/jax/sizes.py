@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from graftwork.frontends.jax._jax import DimExpr, dim_terms
 from graftwork.ir.errors import ConversionError
@@ -34,16 +34,25 @@ _OPERATIONS: dict[str, Callable[..., Size]] = {
 class SizeReader:
     """Reads JAX's sizes.
 
+    It remembers what it has read, so all symbolic dimensions are of one scope.
+
     Attributes:
         axes: JAX's name of a dimension variable -> the axis that it is the size of.
     """
 
     axes: Mapping[str, str]
+    _known: dict[DimExpr, Size] = field(factory=dict, init=False, eq=False, repr=False)
 
     def __call__(self, value: Any) -> Size:
         """The size that an int or a symbolic dimension is."""
         if not isinstance(value, DimExpr):
             return int(value)
+        known = self._known.get(value)
+        if known is None:
+            known = self._known[value] = self._sum(value)
+        return known
+
+    def _sum(self, value: DimExpr) -> Size:
         total: Size = 0
         for coefficient, factors in dim_terms(value):
             product: Size = coefficient

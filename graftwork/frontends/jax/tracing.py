@@ -18,7 +18,8 @@ from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.ir.axis_spec import AxisWord
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Guard
-from graftwork.ir.sizes import Size, evaluate, symbols
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size, symbols
 
 _PLAIN = re.compile(r"(?!(?:mod|floordiv|max|min|non_negative)\Z)[A-Za-z][A-Za-z0-9_]*")
 _COMPARISON = re.compile(r"comparison '(?P<left>.+?)' (?P<sign>[<>]=?) '(?P<right>.+?)' is incon")
@@ -74,13 +75,13 @@ def trace(
     """
     extents = _dynamic_extents(arguments, words)
     names = {axis: _variable(axis, i) for i, axis in enumerate(extents)}
-    size = SizeReader({variable: axis for axis, variable in names.items()})
     held = [_jax.spec(leaf.shape, leaf.value.dtype) for leaf in parameters]
     assumed: list[Assumption] = []
     wide = any(_is_wide(leaf.value) for leaf in (*parameters, *arguments))
     with _jax.wide_types(wide):
         while True:
             dims = _dimensions(names, assumed)
+            size = SizeReader({variable: axis for axis, variable in names.items()})
             shapes = _shapes(arguments, words, dims)
             specs = [
                 _jax.spec(s, leaf.value.dtype) for leaf, s in zip(arguments, shapes, strict=True)

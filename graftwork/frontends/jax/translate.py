@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from graftwork.frontends.jax import _jax
-from graftwork.frontends.jax._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from graftwork.frontends.jax._jax import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from graftwork.frontends.jax.exact import Exact, fold
 from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.ir import ops
@@ -25,13 +25,13 @@ from graftwork.ir.errors import ConversionError, DTypeError, UnsupportedOpError
 from graftwork.ir.graph import Value
 from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Dims, Positional, fresh
-from graftwork.ir.sizes import Size, decide
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size
 from graftwork.ir.types import Type
 
 Results: TypeAlias = "Positional | Sequence[Positional]"
 Rule = Callable[..., Results]
 Arrays: TypeAlias = "Sequence[Positional]"
-Atom: TypeAlias = "Var | Literal"
 
 _PACKAGE = str(Path(__file__).parents[2])
 
@@ -174,7 +174,7 @@ class Translator:
         return Positional(self.constant(squeezed, dtype_of(array.dtype), axes), dims)
 
     def _equation(self, equation: JaxprEqn) -> None:
-        known = fold(self.size, equation, [self.exact(atom) for atom in equation.invars])
+        known = fold(self.size, equation, self.exact)
         if known is not None:
             self._exact[equation.outvars[0]] = known
             return
@@ -225,11 +225,13 @@ class Translator:
         """Hold a rule to the type that JAX gives the equation."""
         shape = self.size.shape(_jax.aval(variable).shape)
         dtype = _dtype(variable)
+        found = tuple([result.size(i) for i in range(result.rank)])
+        if found == shape and result.dtype is dtype:
+            return
         wrong = result.rank != len(shape) or result.dtype is not dtype
-        if wrong or any(decide(result.size(i), extent) is False for i, extent in enumerate(shape)):
-            found = [result.size(i) for i in range(result.rank)]
+        if wrong or any(decide(a, b) is False for a, b in zip(found, shape, strict=True)):
             raise ConversionError(
-                f"{equation.primitive.name} became {result.dtype.value}{found}, but JAX has "
+                f"{equation.primitive.name} became {result.dtype.value}{list(found)}, but JAX has "
                 f"{dtype.value}{list(shape)} (from {self._origin(equation)})"
             )
 

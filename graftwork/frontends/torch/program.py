@@ -32,7 +32,8 @@ from graftwork.ir.errors import ConversionError, DTypeError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Guard, Parameter, Port, Value
 from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Positional, carrying_axes, fresh
-from graftwork.ir.sizes import Size, decide, symbol
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.store import Store
 from graftwork.ir.types import Type
 

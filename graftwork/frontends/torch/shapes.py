@@ -16,17 +16,8 @@ from torch.utils._sympy.functions import Max, Min
 
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Guard
-from graftwork.ir.sizes import (
-    Size,
-    SizeExpr,
-    bounds,
-    exact_div,
-    maximum,
-    minimum,
-    substitute,
-    symbol,
-    symbols,
-)
+from graftwork.ir.size_values import substitute
+from graftwork.ir.sizes import Size, SizeExpr, bounds, exact_div, maximum, minimum, symbol, symbols
 
 
 @frozen

@@ -26,7 +26,8 @@ from graftwork.ir.draw import ANY, NUMBERS, Call, Draw, some
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, DTypeError
 from graftwork.ir.op import REGISTRY, define
-from graftwork.ir.sizes import Size, decide, exact_div
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size, exact_div
 from graftwork.ir.types import Type, Typing, require_axes, require_new
 
 # --- values out of nothing ----------------------------------------------------------------------

@@ -102,6 +102,45 @@ def in_float(function: Callable[..., Any], *arrays: Array) -> Array:
         return np.asarray(function(*arrays)).astype(dtype, copy=False)
 
 
+# --- type rules ---------------------------------------------------------------------------------
+
+
+def zips(on: Check = is_float, result: DType | None = None) -> Callable[..., Type]:
+    """Operands of one dtype zipped by name; `result` is the output dtype if not theirs."""
+
+    def infer(typing: Typing, *types: Type, **_: Any) -> Type:
+        dtype = require_same_dtype(*types)
+        require(on, dtype)
+        return Type(result or dtype, types[0].axes if len(types) == 1 else zipped(*types))
+
+    return infer
+
+
+def removes(on: Check = is_float) -> Callable[..., Type]:
+    """The operand without the axes `over`."""
+
+    def infer(typing: Typing, x: Type, *, over: tuple[str, ...], **_: Any) -> Type:
+        require(on, x.dtype)
+        require_axes(x, over)
+        return x.without(over)
+
+    return infer
+
+
+def keeps(on: Check = is_float) -> Callable[..., Type]:
+    """The operand as it is, which has the axis `axis`."""
+
+    def infer(typing: Typing, x: Type, *, axis: str, **_: Any) -> Type:
+        require(on, x.dtype)
+        require_axes(x, (axis,))
+        return x
+
+    return infer
+
+
+# --- families -----------------------------------------------------------------------------------
+
+
 def elementwise(
     name: str,
     operands: str,
@@ -115,11 +154,6 @@ def elementwise(
     **fields: Any,
 ) -> Op:
     """An op that zips its operands by name; `result` is its output dtype if not that of them."""
-
-    def infer(typing: Typing, *types: Type) -> Type:
-        dtype = require_same_dtype(*types)
-        require(on, dtype)
-        return Type(result or dtype, types[0].axes if len(types) == 1 else zipped(*types))
 
     def evaluate(at: object, *arrays: NamedArray) -> NamedArray:
         axes = union(*arrays)
@@ -135,7 +169,7 @@ def elementwise(
         name,
         operands,
         doc,
-        infer=infer,
+        infer=zips(on, result),
         evaluate=evaluate,
         traits={"elementwise", *traits},
         sample=pointwise(accepted(on), len(operands.split()), within),
@@ -163,11 +197,6 @@ def reduction(
 ) -> Op:
     """An op that removes the axes `over`."""
 
-    def infer(typing: Typing, x: Type, *, over: tuple[str, ...]) -> Type:
-        require(on, x.dtype)
-        require_axes(x, over)
-        return x.without(over)
-
     def evaluate(at: object, x: NamedArray, *, over: tuple[str, ...]) -> NamedArray:
         places = tuple(x.position(axis) for axis in over)
         kept = tuple(a for a in x.axes if a not in over)
@@ -178,7 +207,7 @@ def reduction(
         "x",
         doc,
         attrs=(Spec("over", AXIS_SET),),
-        infer=infer,
+        infer=removes(on),
         evaluate=evaluate,
         sample=over(accepted(on)),
         **fields,
@@ -189,11 +218,6 @@ def cumulative(
     name: str, doc: str, function: Callable[..., Any], *, on: Check = is_number, **fields: Any
 ) -> Op:
     """An op that runs along an axis and keeps it."""
-
-    def infer(typing: Typing, x: Type, *, axis: str, reverse: bool) -> Type:
-        require(on, x.dtype)
-        require_axes(x, (axis,))
-        return x
 
     def evaluate(at: object, x: NamedArray, *, axis: str, reverse: bool) -> NamedArray:
         place = x.position(axis)
@@ -207,5 +231,5 @@ def cumulative(
 
     specs = (Spec("axis", AXIS), Spec("reverse", BOOL, False))
     return define(
-        name, "x", doc, attrs=specs, infer=infer, evaluate=evaluate, sample=sample, **fields
+        name, "x", doc, attrs=specs, infer=keeps(on), evaluate=evaluate, sample=sample, **fields
     )

@@ -37,9 +37,8 @@ def _require_indices(indices: tuple[Type, ...], axes: tuple[str, ...]) -> None:
             raise DTypeError(f"positions are integers, not {index.dtype.value}")
 
 
-def _infer_gather(
-    typing: Typing, x: Type, *indices: Type, axes: tuple[str, ...], mode: str, fill: float
-) -> Type:
+def infer_gather(typing: Typing, x: Type, *indices: Type, axes: tuple[str, ...], **_: Any) -> Type:
+    """The operand with the axes of the indices in the place of those that they index."""
     _require_indices(indices, axes)
     require_axes(x, axes)
     rest = x.without(axes)
@@ -120,7 +119,7 @@ gather = define(
         Spec("mode", choice("promise", "clip", "fill"), "promise"),
         Spec("fill", FLOAT, 0.0),
     ),
-    infer=_infer_gather,
+    infer=infer_gather,
     evaluate=_evaluate_gather,
     linear=(0,),
     jvp=lambda operands, tangents, outputs, axes, mode, fill: (

@@ -21,13 +21,15 @@ from graftwork.ir.ops.families import (
     reduction,
     require,
 )
-from graftwork.ir.sizes import Size, decide
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size
 from graftwork.ir.types import Type, Typing, require_axes, require_new, require_same_dtype
 
 Array = np.ndarray[Any, Any]
 
 
-def _infer_contract(typing: Typing, a: Type, b: Type, *, over: tuple[str, ...]) -> Type:
+def infer_contract(typing: Typing, a: Type, b: Type, *, over: tuple[str, ...]) -> Type:
+    """Both operands without the axes that they are summed over."""
     dtype = require_same_dtype(a, b)
     require(is_number, dtype)
     require_axes(a, over, "the first operand")
@@ -64,7 +66,7 @@ contract = define(
     "a b",
     "The products of two arrays summed over the axes `over`: every matrix product and einsum.",
     attrs=(Spec("over", AXIS_SET),),
-    infer=_infer_contract,
+    infer=infer_contract,
     evaluate=_evaluate_contract,
     linear=(0, 1),
     multilinear=True,

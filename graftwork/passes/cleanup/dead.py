@@ -8,8 +8,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from graftwork.ir.graph import Graph, Node, Region, Value
-from graftwork.ir.levels import levels
-from graftwork.ir.types import AxisTable, Type
+from graftwork.ir.levels import used_axes
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup.sweep import sited, sweep
 
@@ -36,7 +35,7 @@ class DropDead(Pass):
         trained = not self.parameters
         used = tuple(p for p in new.parameters if p.value in read or (trained and p.trainable))
         new = new if len(used) == len(new.parameters) else new.evolve(parameters=used)
-        axes = _used_axes(new)
+        axes = used_axes(new)
         return new if len(axes) == len(new.axes) else new.evolve(axes=axes)
 
 
@@ -50,18 +49,3 @@ def _live(region: Region, kept: frozenset[Value]) -> tuple[Sequence[Node], Mappi
             nodes.append(node)
     nodes.reverse()
     return nodes, {}
-
-
-def _used_axes(graph: Graph) -> AxisTable:
-    """The part of the axis table that values and attributes name."""
-    used: set[str] = set()
-    types: set[Type] = set()
-    for _, level in levels(graph):
-        types.update([value.type for value in level.inputs])
-        for node in level.nodes:
-            types.update([value.type for value in node.outputs])
-            if node.attrs.items:
-                used.update(node.op.named_axes(node.attrs))
-    for type in types:
-        used |= type.axis_set
-    return {axis: size for axis, size in graph.axes.items() if axis in used}

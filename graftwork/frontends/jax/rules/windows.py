@@ -17,7 +17,8 @@ from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.positional import Label, Positional, carrying, matched, without_axis
-from graftwork.ir.sizes import Size, evaluate, symbols
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size, symbols
 
 # --- convolution --------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from graftwork.frontends.torch.values import lowered, place_of, raised
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.positional import Label, Positional, aligned, carrying, matched
-from graftwork.ir.sizes import Size, bounds, decide
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size, bounds
 
 Index = Positional | None
 

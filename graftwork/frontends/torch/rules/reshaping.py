@@ -14,7 +14,8 @@ from graftwork.frontends.torch.values import Extents
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.positional import Positional, fresh
-from graftwork.ir.sizes import Size, decide
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size
 
 
 def reshaped(x: Positional, extents: Extents) -> Positional:

@@ -14,7 +14,8 @@ from graftwork.frontends.torch.rules.reshaping import reshaped
 from graftwork.frontends.torch.values import Extents, place_of
 from graftwork.ir import ops
 from graftwork.ir.positional import Positional, carrying, fresh, matched
-from graftwork.ir.sizes import Size, bounds, ceil_div, decide, maximum, minimum
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size, bounds, ceil_div, maximum, minimum
 
 UNBOUNDED = 2**62  # torch writes "to the end" as the greatest 64-bit integer
 

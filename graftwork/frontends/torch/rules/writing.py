@@ -27,7 +27,8 @@ from graftwork.frontends.torch.values import extent_of, lowered, place_of, raise
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.positional import Label, Positional, carrying, matched
-from graftwork.ir.sizes import Size, decide
+from graftwork.ir.size_values import decide
+from graftwork.ir.sizes import Size
 
 Labelled = tuple[Positional, Sequence[Label]]
 

@@ -21,11 +21,11 @@ from graftwork.ir.ops.elementwise import (
     select,
     tanh,
 )
-from graftwork.ir.ops.families import pointwise
+from graftwork.ir.ops.families import is_number, pointwise, zips
 
 
 def _activation(name: str, doc: str, body: Any, *attrs: Spec, **fields: Any) -> Op:
-    given = {"sample": pointwise(FLOATS)} | fields
+    given = {"sample": pointwise(FLOATS), "infer": zips()} | fields
     return define(name, "x", doc, attrs=attrs, body=body, traits={"elementwise"}, **given)
 
 
@@ -43,7 +43,9 @@ def _relu_jvp(operands: Any, tangents: Any, outputs: Any) -> Any:
     return (select(operands[0] > 0.0, tangents[0], 0.0),)
 
 
-relu = _activation("relu", "max(x, 0).", lambda x: maximum(x, 0), jvp=_relu_jvp)
+relu = _activation(
+    "relu", "max(x, 0).", lambda x: maximum(x, 0), infer=zips(is_number), jvp=_relu_jvp
+)
 
 
 def _gelu(x: Term, *, approximate: str) -> Term:

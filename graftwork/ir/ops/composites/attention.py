@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from graftwork.ir.attributes import AXIS, BOOL, FLOAT, Spec, choice, optional
 from graftwork.ir.build import Term, mark
@@ -12,6 +13,9 @@ from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.ops.composites.precision import widened
 from graftwork.ir.ops.composites.statistics import softmax
 from graftwork.ir.ops.elementwise import select, tanh
+from graftwork.ir.ops.families import is_float, require, zips
+from graftwork.ir.ops.reduce import infer_contract
+from graftwork.ir.types import Type, Typing
 
 
 def _masked(scores: Term, mask: Term) -> Term:
@@ -46,6 +50,18 @@ def _attention(
     return mark("z", REGISTRY["contract"](pattern, v, over=key))
 
 
+def _infer_attention(
+    typing: Typing, q: Type, k: Type, v: Type, mask: Type | None = None, *,
+    over: str, key: str, **_: Any,
+) -> Type:  # fmt: skip
+    scores = infer_contract(typing, q, k, over=(over,))
+    require(is_float, scores.dtype)
+    if mask is not None:
+        kept = mask.dtype is DType.boolean
+        scores = zips()(typing, scores, mask.with_dtype(scores.dtype) if kept else mask)
+    return infer_contract(typing, scores.with_dtype(v.dtype), v, over=(key,))
+
+
 def _sample_attention(draw: Draw) -> Call:
     q = draw.operand(FLOATS, binds=1)
     over = draw.axis(q)
@@ -77,6 +93,7 @@ attention = define(
         Spec("masked_rows", choice("zero", "mean", "nan"), "nan"),
         Spec("in_f32", BOOL, False),
     ),
+    infer=_infer_attention,
     body=_attention,
     sample=_sample_attention,
     sites=("scores", "pattern", "z"),

@@ -9,14 +9,23 @@ from graftwork.ir.build import Term
 from graftwork.ir.draw import ANY, FLOATS, INTS, Call, Draw
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import REGISTRY, define
-from graftwork.ir.ops.families import total
-from graftwork.ir.ops.reduce import sample_contract
+from graftwork.ir.ops.families import is_number, total, zips
+from graftwork.ir.ops.indexing import infer_gather
+from graftwork.ir.ops.reduce import infer_contract, sample_contract
 from graftwork.ir.sizes import Size
+from graftwork.ir.types import Type, Typing, require_axes
 
 
 def _linear(x: Term, weight: Term, bias: Term | None = None, *, over: tuple[str, ...]) -> Term:
     product = REGISTRY["contract"](x, weight, over=over)
     return product if bias is None else product + bias
+
+
+def _infer_linear(
+    typing: Typing, x: Type, weight: Type, bias: Type | None = None, *, over: tuple[str, ...]
+) -> Type:
+    product = infer_contract(typing, x, weight, over=over)
+    return product if bias is None else zips(is_number)(typing, product, bias)
 
 
 def _linear_jvp(operands: Any, tangents: Any, outputs: Any, *, over: tuple[str, ...]) -> Any:
@@ -45,10 +54,15 @@ linear = define(
     "x weight bias?",
     "x contracted with a weight over axes, plus a bias.",
     attrs=(Spec("over", AXIS_SET),),
+    infer=_infer_linear,
     body=_linear,
     sample=_sample_linear,
     jvp=_linear_jvp,
 )
+
+
+def _infer_embedding(typing: Typing, table: Type, ids: Type, *, axis: str) -> Type:
+    return infer_gather(typing, table, ids, axes=(axis,))
 
 
 def _sample_embedding(draw: Draw) -> Call:
@@ -62,6 +76,7 @@ embedding = define(
     "table ids",
     "The rows of a table that ids name; ids are within its axis.",
     attrs=(Spec("axis", AXIS),),
+    infer=_infer_embedding,
     body=lambda table, ids, axis: REGISTRY["gather"](table, ids, axes=(axis,)),
     sample=_sample_embedding,
 )
@@ -102,6 +117,13 @@ def _rotary(x: Term, cos: Term, sin: Term, *, axis: str, style: str) -> Term:
     return x * cos + _rotate(x, axis, style) * sin
 
 
+def _infer_rotary(typing: Typing, *types: Type, axis: str, style: str) -> Type:
+    (x, *_) = types
+    require_axes(x, (axis,))
+    typing.make(axis, typing.size(axis) // 2 * 2)
+    return zips()(typing, *types)
+
+
 def _sample_rotary(draw: Draw) -> Call:
     x = draw.operand(FLOATS, binds=1, multiple=2)
     angles = (draw.operand((x.dtype,)) for _ in range(2))
@@ -114,6 +136,7 @@ rotary = define(
     "x cos sin",
     "Pairs along an axis turned by angles (RoFormer, Su et al. 2021): x cos + rotate(x) sin.",
     attrs=(Spec("axis", AXIS), Spec("style", choice("half", "interleaved"), "half")),
+    infer=_infer_rotary,
     body=_rotary,
     sample=_sample_rotary,
 )

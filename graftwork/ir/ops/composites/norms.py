@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from graftwork.ir.attributes import AXIS, AXIS_SET, BOOL, FLOAT, INT, Spec
 from graftwork.ir.build import Term, mark
 from graftwork.ir.draw import FLOATS, Call, Draw, some
@@ -9,11 +12,33 @@ from graftwork.ir.dtypes import DType
 from graftwork.ir.op import define
 from graftwork.ir.ops.composites.precision import widened
 from graftwork.ir.ops.elementwise import rsqrt, sqrt
+from graftwork.ir.ops.families import is_float, require
+from graftwork.ir.types import Type, Typing, require_axes, require_same_dtype, zipped
 
 _OVER = Spec("over", AXIS_SET)
 _EPS = Spec("eps", FLOAT)
 _IN_F32 = Spec("in_f32", BOOL, False)
 _INSIDE = ("scale", "normalized")
+
+
+def _infer_norm(typing: Typing, x: Type, *gains: Type, over: tuple[str, ...], **_: Any) -> Type:
+    require(is_float, x.dtype)
+    require_axes(x, over)
+    return _gained(x, gains)
+
+
+def _infer_batch_norm(
+    typing: Typing, x: Type, mean: Type, var: Type, *gains: Type, eps: float
+) -> Type:
+    require(is_float, require_same_dtype(x, mean, var))
+    return _gained(x, (mean, var, *gains))
+
+
+def _gained(x: Type, others: Sequence[Type]) -> Type:
+    """x zipped with what scales and shifts it, one after the other."""
+    for other in others:
+        x = x.with_axes(zipped(x, other))
+    return x
 
 
 def _divided(centered: Term, over: tuple[str, ...], eps: float) -> Term:
@@ -61,6 +86,7 @@ layer_norm = define(
     "x weight? bias?",
     "x less its mean, over its standard deviation (Ba et al. 2016), times weight, plus bias.",
     attrs=(_OVER, _EPS, _IN_F32),
+    infer=_infer_norm,
     body=_layer_norm,
     sample=_sample_layer_norm,
     sites=_INSIDE,
@@ -103,6 +129,7 @@ rms_norm = define(
         _IN_F32,
         Spec("weight_after_cast", BOOL, False),
     ),
+    infer=_infer_norm,
     body=_rms_norm,
     sample=_sample_rms_norm,
     sites=_INSIDE,
@@ -129,6 +156,7 @@ batch_norm = define(
     "x less a given mean, over the root of a given variance (Ioffe and Szegedy 2015), times "
     "weight, plus bias.",
     attrs=(_EPS,),
+    infer=_infer_batch_norm,
     body=_batch_norm,
     sample=_sample_batch_norm,
     sites=("normalized",),

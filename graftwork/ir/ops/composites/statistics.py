@@ -13,7 +13,7 @@ from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import REGISTRY, define
 from graftwork.ir.ops.composites.precision import widened
 from graftwork.ir.ops.elementwise import exp, is_finite, log, maximum, select, stop_gradient
-from graftwork.ir.ops.families import along, over, pointwise, total
+from graftwork.ir.ops.families import along, keeps, over, pointwise, removes, total, zips
 from graftwork.ir.sizes import Size
 
 _OVER = Spec("over", AXIS_SET)
@@ -47,6 +47,7 @@ mean = define(
     "x",
     "The arithmetic mean over axes; 16-bit floats are summed in 32 bits.",
     attrs=(_OVER,),
+    infer=removes(),
     body=_mean,
     linear=(0,),
     sample=over(FLOATS),
@@ -72,6 +73,7 @@ var = define(
     "x",
     "The variance over axes: squared deviations from the mean over n - correction.",
     attrs=(_OVER, Spec("correction", FLOAT, 0.0)),
+    infer=removes(),
     body=_var,
     sample=_sample_var,
 )
@@ -93,6 +95,7 @@ logsumexp = define(
     "x",
     "log(sum(exp(x))) over axes without overflow; -inf where all are -inf.",
     attrs=(_OVER,),
+    infer=removes(),
     body=_logsumexp,
     sample=over(FLOATS),
 )
@@ -115,6 +118,7 @@ logaddexp = define(
     "logaddexp",
     "a b",
     "log(exp(a) + exp(b)) without overflow.",
+    infer=zips(),
     body=_logaddexp,
     jvp=_logaddexp_jvp,
     sample=pointwise(FLOATS, 2),
@@ -138,6 +142,7 @@ softmax = define(
     "x",
     "exp(x) over its sum along an axis; NaN where all are -inf.",
     attrs=(_AXIS,),
+    infer=keeps(),
     body=_softmax,
     jvp=_softmax_jvp,
     sample=along(FLOATS),
@@ -158,6 +163,7 @@ log_softmax = define(
     "x",
     "The logarithm of softmax along an axis, exact where softmax would underflow.",
     attrs=(_AXIS,),
+    infer=keeps(),
     body=_log_softmax,
     jvp=_log_softmax_jvp,
     sample=along(FLOATS),
