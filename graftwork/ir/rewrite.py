@@ -135,12 +135,14 @@ class Rewriter:
         """The value at a place, opening the composites that it lies in."""
         value = place.value
         for step in place.inner:
-            node = self.producer(value)
-            if node is None or node.op.body is None:
-                raise RewriteError(f"{value!r} is not made by a composite with a {step!r} inside")
-            inside = self.open(node)
+            inside = self._opened.get(value)
+            if inside is None:
+                node = self.producer(value)
+                if node is None or node.op.body is None:
+                    raise RewriteError(f"{value!r} is made by no composite with {step!r} inside")
+                inside = self.open(node)
             if step not in inside:
-                raise RewriteError(f"{node.op.name} has no interior site {step!r}")
+                raise RewriteError(f"{value!r} is made by a composite without {step!r} inside")
             value = inside[step]
         return value
 

@@ -47,7 +47,7 @@ A router sees `tokens` where a model merges `batch` and `seq` for it.
 `attn.result`, the output of each head apart, is not listed: it exists only where a pass makes it.
 Cross-attention uses the same words under `cross_attn`. Where a block has several of a kind, the
 later ones are numbered: `attn_2.q`, `resid_mid_2`.
-Where positions are a grid, `height` and `width` stand for `seq`.
+Where positions are a grid, `height` and `width`, and `depth` if it has three axes, stand for `seq`.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import evolve
+from scipy import special
 from small_model import VECTOR, X, Y, block, hooked, model, run
 
 from graftwork import passes as p
@@ -20,7 +21,7 @@ from graftwork.ir.errors import (
     UnreachableEditError,
 )
 from graftwork.ir.graph import Graph, Port, Value
-from graftwork.ir.sites import Site
+from graftwork.ir.sites import Place, Site, Sites
 from graftwork.passes.recipe import load_recipe, save_recipe
 
 
@@ -196,6 +197,17 @@ def test_collect_names_outputs_by_site() -> None:
     out = compile(graph, "numpy")(x=X)
     assert list(out) == ["logits", "blocks.0.resid_pre", "blocks.0.resid_post", "model.mlp.act"]
     close(np.asarray(out["blocks.0.resid_pre"]), X * 1.5)
+
+
+def test_collect_takes_several_values_from_inside_one_composite() -> None:
+    graph = model()
+    post = graph.sites["blocks.0.mlp.post"]
+    inside = {f"blocks.0.mlp.{at}": Site(Place(post.place.value, (at,)), post.roles)
+              for at in ("3:0", "4:0")}  # fmt: skip
+    graph = graph.evolve(sites=Sites({**graph.sites, **inside}))
+    out = compile(graph.apply(p.Collect(*inside)), "numpy")(x=X)
+    scaled, erf = (np.asarray(out[name]) for name in inside)
+    close(erf, special.erf(scaled))
 
 
 def test_edits_inside_a_composite_open_it_alone() -> None:

@@ -143,7 +143,7 @@ def recognised(graph: gw.Graph) -> set[str]:
 def promises(graph: gw.Graph) -> Iterator[str]:
     """Sites whose axes have other roles than their names promise."""
     for path, site in graph.sites.items():
-        grid = set(site.roles) & {"height", "width"}
+        grid = set(site.roles) & {"depth", "height", "width"}
         promised = set(roles_of(path)) | grid
         needed = promised & ALWAYS - ({"seq"} if grid or "tokens" in site.roles else set())
         if not needed <= set(site.roles) <= promised:

@@ -259,13 +259,13 @@ PAST = numbers("batch heads=4 past head_dim=4")
 NETWORKS: Mapping[str, Family] = {
     "mlp": Family(mlp, {"x": numbers("batch features=8")}, blocks=0),
     "cnn": Family(cnn, IMAGE, blocks=0),
-    "convnext-like": Family(convnext, IMAGE, blocks=0),
+    "convnext-like": Family(convnext, IMAGE, blocks=1),
     "autoencoder": Family(autoencoder, IMAGE, blocks=0),
-    "mixer": Family(mixer, IMAGE, blocks=0),
+    "mixer": Family(mixer, IMAGE, blocks=1),
     "unet": Family(UNet, IMAGE, blocks=0),
     "diffusion-block": Family(
         Diffusion, {"x": numbers("batch channels=8 height=8 width=8"), "t": numbers("batch")},
-        blocks=0,
+        blocks=1,
     ),
     "squeeze-excite": Family(Squeeze, IMAGE, blocks=0),
     "lstm": Family(partial(Recurrent, nn.LSTM, num_layers=2), TIME, blocks=0),

@@ -47,7 +47,7 @@ def model_of(graph: Graph, tensor: Tensor) -> onnx.Model:
         list(inputs.values()),
         outputs,
         nodes=[*emit.prelude, *emit.nodes],
-        initializers=emit.initializers,
+        initializers=[value for value in emit.initializers if value.uses()],
         opset_imports={"": emit.opset},
         name="graftwork",
     )

@@ -59,8 +59,9 @@ def compile(graph: Graph, device: str | None = None) -> Program:
     """
     providers = _providers(device)
     weights = _Weights()
-    model = onnx.to_proto(model_of(graph, weights.tensor)).SerializeToString()
-    options = (model, weights, providers)
+    model = model_of(graph, weights.tensor)
+    held = {k: array for k, array in weights.arrays.items() if k in model.graph.initializers}
+    options = (onnx.to_proto(model).SerializeToString(), held, providers)
     doubles = any(v.type.dtype is DType.f64 for node in graph.walk() for v in node.outputs)
     session = _session(*options, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, doubles)
     if device is not None and _PROVIDERS[device] not in session.get_providers():
@@ -85,7 +86,7 @@ def compile(graph: Graph, device: str | None = None) -> Program:
 
 def _session(
     model: bytes,
-    weights: _Weights,
+    weights: Mapping[str, Array],
     providers: list[str],
     level: ort.GraphOptimizationLevel,
     doubles: bool,
@@ -95,9 +96,9 @@ def _session(
     options.graph_optimization_level = level
     # It folds factors into products as 32-bit floats, also those of 64 bits.
     disabled = ["MatMulScaleFusion"] if doubles else []
-    values = [_value_of(array, dtype_of(array.dtype)) for array in weights.arrays.values()]
+    values = [_value_of(array, dtype_of(array.dtype)) for array in weights.values()]
     if values:
-        options.add_external_initializers(list(weights.arrays), values)
+        options.add_external_initializers(list(weights), values)
     try:
         return ort.InferenceSession(
             model, options, providers=providers, disabled_optimizers=disabled

@@ -58,7 +58,7 @@ class Mixture:
 
 @frozen(eq=False)
 class Mixer:
-    """Anything else that acts along positions: a state space, a convolution; and their axis."""
+    """Anything else that acts along positions: a state space, a convolution; and their axes."""
 
     along: tuple[str, ...]
 
@@ -86,9 +86,9 @@ class Branch:
 
 
 def positions(axes: Sequence[str]) -> Roles:
-    """The roles of the axes of positions: a sequence, or a grid."""
-    words = ("seq",) if len(axes) == 1 else ("height", "width")
-    return dict(zip(words, axes, strict=True))
+    """The roles of the axes of positions: a sequence, or a grid; none if they are neither."""
+    words = {1: ("seq",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+    return dict(zip(words.get(len(axes), ()), axes, strict=False))
 
 
 def read_branch(flow: Flow, stream: Value, out: Value) -> Branch:
@@ -119,8 +119,8 @@ def _kinds(
         found.append(mixture)
     if found:
         return found
-    along = next((a for node in nodes if (a := mixes(node, axes)) is not None), None)
-    return [_mlp(flow, nodes, start) if along is None else Mixer((along,))]
+    along = next((mixed for node in nodes if (mixed := mixes(node, axes))), ())
+    return [Mixer(along) if along else _mlp(flow, nodes, start)]
 
 
 def _start(flow: Flow, stream: Value, nodes: Sequence[Node]) -> Value:

@@ -14,6 +14,7 @@ from graftwork.passes.attention import PRODUCTS
 FEATURE = "feature"
 _CUTS = frozenset({"slice", "pad", "window", "top_k"})
 _SLIDES = frozenset({"conv", "max_pool", "avg_pool"})
+_APART = frozenset({*_CUTS, "concat", "embedding", "group_norm", "batch_norm"})
 
 
 def lineage(nodes: Iterable[Node], roots: Mapping[str, str]) -> dict[str, str]:
@@ -62,9 +63,11 @@ def _made(
         yield from ((new, (old,)) for old, new in zip(attrs["axes"], attrs["into"], strict=True))
 
 
-def mixes(node: Node, axes: Mapping[str, str]) -> str | None:
-    """The axis of the stream that a node mixes positions of, if it does."""
-    if node.op.traits & {"view", "elementwise"} or node.op.name in (*_CUTS, "concat", "embedding"):
-        return None
-    bound = (axes.get(axis) for axis in node.op.named_axes(node.attrs))
-    return next((root for root in bound if root is not None and root != FEATURE), None)
+def mixes(node: Node, axes: Mapping[str, str]) -> tuple[str, ...]:
+    """The axes of the stream that a node mixes positions of."""
+    if node.op.traits & {"view", "elementwise"} or node.op.name in _APART:
+        return ()
+    slides = node.op.name in _SLIDES
+    bound = node.attrs["axes"] if slides else tuple(node.op.named_axes(node.attrs))
+    roots = (axes.get(axis) for axis in bound)
+    return tuple(dict.fromkeys(root for root in roots if root is not None and root != FEATURE))

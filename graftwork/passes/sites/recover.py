@@ -102,14 +102,21 @@ class _Stack:
 
 
 def _named(stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
-    """A stack that cross-attends is the decoder of the one that it attends to."""
-    decoders = [s for s in stacks if any(a.cross for a in s.attentions)]
-    if not decoders:
-        if len(stacks) == 1:
-            return [("", stacks[0])]
-        return [(f"stacks.{i}.", stack) for i, stack in enumerate(stacks)]
-    encoders = [s for s in stacks if s not in decoders]
-    return _numbered("encoder", encoders) + _numbered("decoder", decoders)
+    """Stacks with what their paths begin with; one that attends alone has the plain words.
+
+    A stack that cross-attends is the decoder of those that it attends to.
+    """
+    attending = [s for s in stacks if any(s.attentions)] or list(stacks)
+    others = [s for s in stacks if s not in attending]
+    decoders = [s for s in attending if any(a.cross for a in s.attentions)]
+    encoders = [s for s in attending if s not in decoders]
+    if decoders:
+        named = _numbered("encoder", encoders) + _numbered("decoder", decoders)
+    elif len(attending) == 1:
+        named = [("", attending[0])]
+    else:
+        return _numbered("stack", stacks)
+    return _numbered("stack", others) + named
 
 
 def _numbered(word: str, stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
@@ -145,21 +152,23 @@ class _Writer:
         self.table.sites[path] = Site(place if isinstance(place, Place) else Place(value), kept)
 
     def _embeddings(self) -> None:
-        """The terms of the stream's start: the one that reads token ids, the one of positions."""
+        """The terms of the stream's start: the one that reads token ids, the one of positions.
+
+        What is the same at all positions, such as a bias, belongs to what it is added to.
+        """
         start = self.stack.blocks[0][0].step.before
         while (node := self.flow.producer(start)) is not None and node.op.name in NORMS:
             start = self.flow.through(node.inputs[0])
-        terms = [start]
-        if node is not None and node.op.name == "add":
-            terms = self.flow.terms(node)
+        needed = {axis for role, axis in self.stack.roles.items() if role != "batch"}
+        summed = self.flow.terms(node) if node is not None and node.op.name == "add" else ()
+        terms = [term for term in summed if needed <= term.type.axis_set]
+        terms = terms if len(terms) > 1 else [start]
         inputs = [port.value for port in self.flow.graph.inputs]
         for term in terms:
             reads = any(self.flow.depends(term, x) for x in inputs)
-            whole = self.stack.roles["embed"] in term.type.axis_set
-            tokens = reads or (len(terms) == 1 and whole)
-            name = "embed" if tokens else "pos_embed"
+            name = "embed" if reads or len(terms) == 1 else "pos_embed"
             path = f"{self.prefix}{name}"
-            if whole and path not in self.table.sites:
+            if path not in self.table.sites:
                 self._site(path, term, self.stack.roles)
 
     def _block(self, path: str, block: Block) -> None:
