@@ -283,3 +283,22 @@ def test_operators_without_a_rule_are_named_with_their_origin() -> None:
         convert(Odd(), numbers(3, 3))
     with pytest.raises(UnsupportedOpError, match="random"):
         convert(nn.Dropout(0.5), numbers(3), training=True)
+
+
+def test_a_module_that_is_moved_to_where_it_is_converts() -> None:
+    class Moving(torch.nn.Module):
+        def __init__(self, dtype: torch.dtype) -> None:
+            super().__init__()
+            self.layer, self.dtype = torch.nn.Linear(3, 2), dtype
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer.to(self.dtype)(x.to(self.dtype))
+
+    x = torch.randn(2, 3)
+    moving = Moving(torch.float32)
+    weight = moving.layer.weight
+    graph = convert(moving, x, axes={"x": "batch in=3"})
+    assert moving.layer.weight is weight
+    agree(graph, moving, {"x": x}, 1e-6)
+    with pytest.raises(ConversionError, match=r"do it before the conversion, module.to\(...\)"):
+        convert(Moving(torch.float64), x, axes={"x": "batch in=3"})

@@ -296,6 +296,6 @@ NETWORKS: Mapping[str, Family] = {
         Cached, {"x": numbers("batch seq width=16"), "keys": PAST, "values": PAST}, blocks=0
     ),
     "rotary-complex": Family(Rotated, TIME, blocks=0),
-    "embedding-bag": Family(Bag, {"x": ids("batch words=5", 50)}, refused="embedding_bag"),
+    "embedding-bag": Family(Bag, {"x": ids("batch words=5", 50)}, blocks=0),
     "cond": Family(Choice, {"x": numbers("batch features=8")}, refused="no rule translates cond"),
 }  # fmt: skip

@@ -3,14 +3,17 @@
 Torch traces `nn.LSTM`, `nn.GRU` and `nn.RNN` by running every step, which fixes the length of the
 sequence. While a model is traced here, the functions that those layers call are operators of our
 own, which only know the shape of their results. A few other functions read sizes as numbers for no
-need of theirs; they are replaced by equal ones that do not.
+need of theirs; they are replaced by equal ones that do not. Nor can torch trace that a module is
+moved, even to where it already is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
+from unittest import mock
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -101,3 +104,26 @@ class KeepingAxes(TorchFunctionMode):
         if name in _EQUALS:
             return _EQUALS[name](*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def keeping_modules() -> Iterator[None]:
+    """While active, a module that is moved to the type and device that it has is left alone."""
+    move = torch.nn.Module.to
+
+    def moved(module: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.nn.Module:
+        return module if _is_there(module, *args, **kwargs) else move(module, *args, **kwargs)
+
+    with mock.patch.object(torch.nn.Module, "to", moved):
+        yield
+
+
+def _is_there(module: torch.nn.Module, *args: Any, **kwargs: Any) -> bool:
+    """Whether `module.to` of these arguments would change no tensor of the module."""
+    wanted: tuple[Any, ...] = torch._C._nn._parse_to(*args, **kwargs)
+    device, dtype, _, layout = wanted
+    tensors = [*module.parameters(), *module.buffers()]
+    return layout is None and all(
+        device in (None, x.device) and (dtype in (None, x.dtype) or not x.is_floating_point())
+        for x in tensors
+    )

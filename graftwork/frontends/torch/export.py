@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from torch.utils import _pytree as pytree
 
 from graftwork.frontends.torch.decompose import Knows, let_go, simplified
-from graftwork.frontends.torch.dynamic import KeepingAxes
+from graftwork.frontends.torch.dynamic import KeepingAxes, keeping_modules
 from graftwork.frontends.torch.failures import explained
 from graftwork.ir.axis_spec import AxisWord, fixed_sizes, match_axes
 from graftwork.ir.errors import ConversionError, InputError
@@ -60,7 +60,7 @@ class _Wrapper(torch.nn.Module):
 
     def forward(self, arguments: dict[str, Any]) -> Any:
         bound = inspect.BoundArguments(self.signature, dict(arguments))
-        with KeepingAxes():
+        with KeepingAxes(), keeping_modules():
             return traceable(self.get_submodule(ROOT)(*bound.args, **bound.kwargs))
 
 

@@ -28,6 +28,7 @@ _WAYS = {
     ),
     "past_key_values": "without a cache the model may do without: use_cache=False",
 }
+_MOVED = "_apply(): Couldn't swap"
 _SPECIALISED = ("Constraints violated", "ConstraintViolation", "specialized")
 
 
@@ -63,6 +64,11 @@ def explained(
             "decided as an argument that is not a tensor"
         )
         told += _way_around(f"{frame.name} {frame.line}" for frame in frames)
+    elif _MOVED in text:
+        told = (
+            "the model changes the type or device of a module while it runs, which a graph cannot; "
+            "do it before the conversion, module.to(...), so that nothing is left to change"
+        )
     else:
         told = "torch.export could not trace the model on these sample inputs"
     first = str(error).strip().splitlines() or [type(error).__name__]

@@ -35,8 +35,13 @@ def _topk(x: torch.Tensor, k: int, dim: int = -1, largest: bool = True, sorted: 
     return tuple(each.narrow(dim, 0, k) for each in _sort(x, dim, largest)) if x.ndim else _sort(x)
 
 
+def _kthvalue(x: torch.Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    found = (each.narrow(dim, k - 1, 1) for each in _sort(x, dim)) if x.ndim else _sort(x)
+    return tuple(each if keepdim or not x.ndim else each.squeeze(dim) for each in found)
+
+
 # Operators for which equal elements may come in any order -> the same in the order of the input.
-IN_ORDER = {"sort": _sort, "argsort": _argsort, "topk": _topk}
+IN_ORDER = {"sort": _sort, "argsort": _argsort, "topk": _topk, "kthvalue": _kthvalue}
 
 
 @frozen(eq=False)

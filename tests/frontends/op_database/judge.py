@@ -116,7 +116,7 @@ def _converted(case: Case, backends: Sequence[str]) -> _Converted | Verdict | No
             expected = case.meant(*given)
     except Exception:
         return None
-    results = [x for x in pytree.tree_leaves(expected) if isinstance(x, torch.Tensor)]
+    results = [_shown(x) for x in pytree.tree_leaves(expected) if isinstance(x, torch.Tensor)]
     if not results:
         return None
     seeded = False
@@ -151,6 +151,11 @@ def _converted(case: Case, backends: Sequence[str]) -> _Converted | Verdict | No
 def _same(a: Any, b: Any) -> bool:
     pairs = zip(pytree.tree_leaves(a), pytree.tree_leaves(b), strict=True)
     return all(torch.equal(x.nan_to_num(), y.nan_to_num()) for x, y in pairs)
+
+
+def _shown(x: torch.Tensor) -> torch.Tensor:
+    """The parts of complex numbers are a last dimension."""
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
 def _exported(case: Case) -> torch.export.ExportedProgram:

@@ -2,6 +2,7 @@
 
 from graftwork.frontends.torch.rules import (
     activations,
+    bags,
     complex_numbers,
     contraction,
     control,
@@ -38,6 +39,7 @@ __all__ = [
     "Call",
     "Rule",
     "activations",
+    "bags",
     "complex_numbers",
     "complex_rule",
     "contraction",

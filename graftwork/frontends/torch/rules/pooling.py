@@ -176,3 +176,23 @@ def adaptive_avg_pool(call: Call, self: Positional, output_size: Sequence[int]) 
     x = carrying(x, *bound)
     term = ops.mean(x.term, over=[x.dims[p] for p in bound]) if bound else x.term
     return Positional(term, tuple(a for place, a in enumerate(x.dims) if place not in over))
+
+
+@rule("aten.adaptive_max_pool2d")
+def adaptive_max_pool(
+    call: Call, self: Positional, output_size: Sequence[int]
+) -> tuple[Positional, Positional]:
+    """The greatest of as many equal parts of each dimension as the output has, and where it is."""
+    kernel = [_part(call, self.size(p - len(output_size)), n) for p, n in enumerate(output_size)]
+    windows = (kernel, kernel, 0, 1, False, len(kernel))
+    return (
+        _pooled(call, self, ops.max_pool, *windows),
+        _pooled(call, self, _position_of_greatest, *windows),
+    )
+
+
+def _part(call: Call, size: Size, parts: int) -> int:
+    whole = exact_div(size, parts)
+    if not isinstance(whole, int):
+        raise call.refuse(f"{size} positions in {parts} parts, which are not of equal, fixed size")
+    return whole

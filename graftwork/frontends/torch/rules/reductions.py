@@ -12,7 +12,7 @@ from graftwork.frontends.torch.rules.creation import position, positions
 from graftwork.frontends.torch.rules.elementwise import arithmetic, as_bool, pointwise
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.reshaping import reshaped
-from graftwork.frontends.torch.rules.views import joined, sliced
+from graftwork.frontends.torch.rules.views import joined, sliced, taken, unsqueeze
 from graftwork.frontends.torch.values import place_of, raised, settled
 from graftwork.ir import ops
 from graftwork.ir.build import Term
@@ -339,3 +339,17 @@ def sort(
     unit = self.dims[place] is None
     shape = tuple(None if unit and p == place else 0 for p in range(x.rank))
     return settled(Positional(values, x.dims), shape), settled(Positional(indices, x.dims), shape)
+
+
+@rule("aten.kthvalue")
+def kthvalue(
+    call: Call, self: Positional, k: int, dim: int = -1, keepdim: bool = False
+) -> tuple[Positional, Positional]:
+    """The k-th least element along a dimension, and where it is."""
+    if not self.rank:
+        return sort(call, self)
+    place = place_of(self, dim)
+    values, indices = (taken(x, place, k - 1) for x in sort(call, self, dim))
+    if keepdim:
+        return unsqueeze(call, values, place), unsqueeze(call, indices, place)
+    return values, indices

@@ -229,6 +229,30 @@ def index_add(
     return lowered(scattered(call, x, (values, labels), [(place, (at, line))], combine), self.rank)
 
 
+@rule("aten.index_reduce")
+def index_reduce(
+    call: Call,
+    self: Positional,
+    dim: int,
+    index: Positional,
+    source: Positional,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Positional:
+    """Slices of `source` combined with what is at positions along one dimension."""
+    x, at = raised(self), raised(index)
+    place = place_of(x, dim)
+    labels: list[Label] = [p if p != place else ("index", 0) for p in range(x.rank)]
+
+    def put(x: Positional, values: Positional, combine: str) -> Positional:
+        slices = expanded(values, tuple(extent_of(source, p) for p in range(x.rank)))
+        return scattered(call, x, (slices, labels), [(place, (at, [("index", 0)]))], combine)
+
+    source = raised(lifted(call.builder, source, x.dtype))
+    return lowered(_combined(call, x, source, reduce, include_self, put), self.rank)
+
+
 @rule("aten.slice_scatter")
 def slice_scatter(
     call: Call,
