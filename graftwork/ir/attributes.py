@@ -54,12 +54,12 @@ Attr = None | bool | int | float | str | SizeExpr | DType | Literal | tuple["Att
 
 def _key(value: object) -> object:
     """A hashable stand-in for `value` whose equality is typed and bit-exact."""
-    if isinstance(value, str | SizeExpr) or value is None:
+    if isinstance(value, (str, SizeExpr)) or value is None:
         return value
+    if isinstance(value, tuple):
+        return tuple([_key(part) for part in cast("tuple[object, ...]", value)])
     if isinstance(value, float):
         return ("f", b"nan" if value != value else struct.pack("<d", value))
-    if isinstance(value, tuple):
-        return tuple(map(_key, cast("tuple[object, ...]", value)))
     if isinstance(value, Literal):
         return (value.dtype, value.shape, value.data)
     return (type(value), value)
@@ -75,7 +75,7 @@ class Attrs:
 
     @key.default
     def _make_key(self) -> object:
-        return tuple((name, _key(value)) for name, value in self.items)
+        return tuple([(name, _key(value)) for name, value in self.items])
 
     @_hash.default
     def _make_hash(self) -> int:

@@ -7,6 +7,7 @@ twelve equal layers cost one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from attrs import frozen
@@ -98,7 +99,7 @@ def expand(typing: Typing, op: Op, attrs: Attrs, types: Sequence[Type]) -> Expan
         result = op.body(*(Term(value, builder) for value in inputs), **attrs.as_dict())
     outputs = (result,) if isinstance(result, Term) else tuple(result)
     region = Region(inputs, tuple(builder.nodes), tuple(term.value for term in outputs))
-    own = {axis: size for axis, size in scratch.table.items() if axis not in typing.table}
+    own = dict(islice(scratch.table.items(), len(typing.table), None))
     expansion = Expansion(region, dict(builder.marks), scratch, own)
     memo[key] = expansion
     return expansion

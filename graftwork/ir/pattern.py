@@ -164,12 +164,11 @@ def ops_near(nodes: Iterable[Node], makers: Mapping[Value, Node]) -> Mapping[Nod
     need not be tried at most nodes.
     """
     sources = {node: [makers[v] for v in node.inputs if v in makers] for node in nodes}
-    last = {node: frozenset((node.op,)) for node in sources}
-    near: dict[Node, Near] = {node: (ops,) for node, ops in last.items()}
+    levels = [{node: frozenset((node.op,)) for node in sources}]
     for _ in range(_REACH):
-        last = {n: _NO_OPS.union(*[last[m] for m in made]) for n, made in sources.items()}
-        near = {node: (*ops, last[node]) for node, ops in near.items()}
-    return near
+        last = levels[-1]
+        levels.append({n: _NO_OPS.union(*[last[m] for m in made]) for n, made in sources.items()})
+    return {node: tuple([level[node] for level in levels]) for node in sources}
 
 
 @define

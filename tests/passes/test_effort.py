@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -55,8 +56,8 @@ def lines_of(work: Callable[[], object]) -> int:
 
 def growth(counts: Sequence[int]) -> list[float]:
     """What is added by each doubling, beside what the doubling before it added."""
-    added = [b - a for a, b in zip(counts, counts[1:], strict=False)]
-    return [b / a for a, b in zip(added, added[1:], strict=False)]
+    added = [b - a for a, b in pairwise(counts)]
+    return [b / a for a, b in pairwise(added)]
 
 
 def test_a_pass_that_is_quadratic_would_be_found() -> None:
@@ -88,7 +89,7 @@ def chain(length: int) -> Graph:
         for axis, size in zip(pair, (5, 7), strict=True):
             builder.typing.make(axis, size)
     x = term = builder.input("f64", pairs[0], "x")
-    for old, new in zip(pairs, pairs[1:], strict=False):
+    for old, new in pairwise(pairs):
         term = ops.rename(ops.tanh(term), axes=dict(zip(old, new, strict=True)))
     output = Port("y", term.value, term.axes)
     nodes = tuple(builder.nodes)

@@ -37,6 +37,7 @@ class AxisClasses:
         self._apart: defaultdict[str, set[str]] = defaultdict(set)
         self._met: defaultdict[str, dict[str, list[Node]]] = defaultdict(dict)
         self._types: set[Type] = set()
+        self._verdicts: dict[object, bool] = {}
         for value in graph.region.inputs:
             self._see(value.type)
         for node in graph.walk():
@@ -139,7 +140,29 @@ class AxisClasses:
     # --- whether an op tells two axes apart -------------------------------------------------
 
     def _natural(self, node: Node, a: str, b: str) -> bool:
-        """Whether the op means the same if `a` and `b` are one: it gives the same axes."""
+        """Whether the op means the same if `a` and `b` are one; equal layers ask once."""
+        form = self._form(node, a, b)
+        known = self._verdicts.get(form)
+        if known is None:
+            known = self._verdicts[form] = self._means_the_same(node, a, b)
+        return known
+
+    def _form(self, node: Node, a: str, b: str) -> object:
+        """The node up to the names of its axes, and which of them are to be one."""
+        number: dict[str, str] = {}
+
+        def to(axis: str) -> str:
+            return number.setdefault(self.find(axis), str(len(number)))
+
+        values = (*node.inputs, *node.outputs)
+        types = tuple([(v.type.dtype, *map(to, v.type.axes)) for v in values])
+        attrs = node.op.rename_axes(node.attrs, to)
+        merged = (to(a), to(b))
+        sizes = tuple([self._typing.table[axis] for axis in number])
+        return node.op, len(node.inputs), types, attrs, merged, sizes
+
+    def _means_the_same(self, node: Node, a: str, b: str) -> bool:
+        """Whether the op gives the same axes if `a` and `b` are one, and its body too."""
 
         def to(axis: str) -> str:
             root = self.find(axis)
