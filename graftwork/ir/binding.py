@@ -131,4 +131,6 @@ def _check_guards(graph: Graph, known: Mapping[str, int]) -> None:
         if low or high:
             reason = f" ({guard.reason})" if guard.reason else ""
             bounds = f"between {guard.low} and {guard.high}"
+            if guard.high is None:
+                bounds = f"at least {guard.low}"
             raise InputError(f"{guard.size} = {value} must be {bounds}{reason}")

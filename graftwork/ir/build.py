@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Token
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from attrs import frozen
@@ -25,6 +25,9 @@ from graftwork.ir.size_values import evaluate
 from graftwork.ir.sizes import Size, maximum, minimum
 from graftwork.ir.types import Type, Typing
 
+if TYPE_CHECKING:
+    from graftwork.ir.rewrite import Rewriter
+
 Scalar: TypeAlias = bool | int | float
 
 
@@ -38,10 +41,17 @@ class Builder:
         nodes: what was built, in order.
         marks: interior sites named by `mark`.
         origin: given to every node that is built.
+        editing: the edits of a graph that it builds for, which know the graph's inputs.
     """
 
-    def __init__(self, typing: Typing | None = None, origin: Origin = UNKNOWN) -> None:
+    def __init__(
+        self,
+        typing: Typing | None = None,
+        origin: Origin = UNKNOWN,
+        editing: Rewriter | None = None,
+    ) -> None:
         self.typing = Typing({}) if typing is None else typing
+        self.editing = editing
         self.nodes: list[Node] = []
         self.marks: dict[str, Value] = {}
         self.origin = origin

@@ -32,6 +32,7 @@ class Rewriter:
         graph: the graph as it was.
         by: the name of the pass, recorded in the origin of every node made.
         typing: the axis table, which edits may extend.
+        guards: conditions on sizes, which edits may extend.
     """
 
     def __init__(self, graph: Graph, by: str) -> None:
@@ -41,6 +42,7 @@ class Rewriter:
         self.inputs = list(graph.inputs)
         self.parameters = list(graph.parameters)
         self.outputs = list(graph.outputs)
+        self.guards = list(graph.guards)
         self.arrays: dict[str, object] = {}
         self.edits = Edits(self.typing, by)
         self._replaced: dict[Node, tuple[Node, ...]] = {}
@@ -59,7 +61,7 @@ class Rewriter:
 
     def builder(self, origin: Origin = UNKNOWN) -> Builder:
         """A builder over this graph's axes whose nodes carry the pass's name."""
-        return Builder(self.typing, origin.through(self.by))
+        return Builder(self.typing, origin.through(self.by), self)
 
     def interpose(
         self, value: Value, edit: Callable[..., Term], reads: Sequence[Value] = ()
@@ -192,6 +194,7 @@ class Rewriter:
             nodes=nodes,
             outputs=tuple(self._output(port, level) for port in self.outputs),
             axes=self.typing.table,
+            guards=tuple(dict.fromkeys(self.guards)),
             store=self.graph.store.over(self.arrays),
         )
         if must_reach:

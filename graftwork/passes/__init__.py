@@ -21,6 +21,11 @@ from graftwork.passes.interventions import Noise as Noise
 from graftwork.passes.interventions import Patch as Patch
 from graftwork.passes.interventions import Scale as Scale
 from graftwork.passes.interventions import Steer as Steer
+from graftwork.passes.positions import Basis as Basis
+from graftwork.passes.positions import LastReal as LastReal
+from graftwork.passes.positions import Mask as Mask
+from graftwork.passes.positions import Positions as Positions
+from graftwork.passes.positions import Tokens as Tokens
 from graftwork.passes.rules import Rewrite as Rewrite
 from graftwork.passes.rules import Rule as Rule
 from graftwork.passes.trainable import LoRA as LoRA

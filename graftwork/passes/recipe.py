@@ -20,6 +20,7 @@ from graftwork.ir.graph import Graph
 from graftwork.ir.select import Selector
 from graftwork.ir.text import parse
 from graftwork.passes.base import Pass
+from graftwork.passes.positions import RECORDS
 from graftwork.passes.trace import trace_anywhere
 
 FORMAT = 1
@@ -87,6 +88,9 @@ def _encode(value: Any, where: str, tensors: dict[str, Any]) -> Any:
         return {"selector": attrs.asdict(value)}
     if isinstance(value, Graph):
         return {"graph": str(value)}
+    if type(value) in RECORDS.values():
+        parts = {a.name: getattr(value, a.name) for a in attrs.fields(type(value))}
+        return {"at": type(value).__name__, "parts": _encode(parts, where, tensors)["map"]}
     if isinstance(value, Pass):
         return {"nested": _encode_pass(value, where, tensors)}
     if isinstance(value, Mapping):
@@ -130,6 +134,8 @@ def _decode(value: Any, tensors: Mapping[str, Any]) -> Any:
         return Selector(**value["selector"])
     if "graph" in value:
         return _parsed(value["graph"])
+    if "at" in value:
+        return RECORDS[value["at"]](**_decode({"map": value["parts"]}, tensors))
     if "nested" in value:
         return _decode_pass(value["nested"], tensors)
     if "map" in value:

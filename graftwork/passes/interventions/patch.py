@@ -13,7 +13,7 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.ir.types import Type
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, given_array, summary
+from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, free_axes, given_array, summary
 from graftwork.passes.source import Sources
 
 
@@ -69,6 +69,5 @@ class Patch(Pass):
         assert name is not None
         if any(port.name == name for port in rewriter.inputs):
             raise InputError(f"the graph has an input {name!r} already")
-        single = {found.axis(w) for w, at in (self.where or {}).items() if isinstance(at, int)}
-        axes = tuple(axis for axis in found.axes if axis not in single)
+        axes = free_axes(found, self.where)
         return rewriter.add_input(name, Type(found.dtype, axes), axes)
