@@ -23,6 +23,8 @@ def from_torch(
 ) -> Graph:
     """Convert a `torch.nn.Module`, `torch.export.ExportedProgram` or `torch.fx.GraphModule`.
 
+    A function of tensors is converted too, for passes that take one.
+
     Args:
         args, kwargs: sample inputs, as the model takes them; an ExportedProgram needs none.
         axes: input name or position -> names of its dimensions, `{"input_ids": "batch seq"}`.

@@ -7,7 +7,7 @@ source runs are cloned from there, and share their clones.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -21,17 +21,34 @@ from graftwork.ir.verify import verify
 AnyPass = Callable[[Graph], Graph]
 
 
+@frozen(eq=False)
+class Run:
+    """What a source run of a graph is a run of.
+
+    Attributes:
+        graph: the graph before any edit, or with the edits of this run.
+        same_inputs: whether it reads the inputs of the graph that it stands in, not its own.
+    """
+
+    graph: Graph
+    same_inputs: bool = False
+
+
 @define(eq=False)
 class Application:
     """One call of `apply`: its first graph, and what its passes share.
 
     Attributes:
         base: the graph before any edit.
-        clones: (source run, value of the base) -> its clone in that run.
+        runs: the source runs that are not plain runs of the base.
+        clones: (source run, value of its graph) -> its clone in that run.
+        read: the source runs that something reads.
     """
 
     base: Graph
+    runs: dict[str, Run] = field(factory=dict)
     clones: dict[tuple[str, Value], Value] = field(factory=dict)
+    read: set[str] = field(factory=set)
 
 
 _CURRENT: ContextVar[Application | None] = ContextVar("application", default=None)
@@ -59,14 +76,26 @@ def name_of(applied: AnyPass) -> str:
     return repr(applied) if named is None else str(named)
 
 
-def apply(graph: Graph, passes: Sequence[AnyPass]) -> tuple[Graph, tuple[Step, ...]]:
+def running() -> bool:
+    """Whether passes are being applied."""
+    return _CURRENT.get() is not None
+
+
+def apply(
+    graph: Graph, passes: Sequence[AnyPass], runs: Mapping[str, Run] | None = None
+) -> tuple[Graph, tuple[Step, ...]]:
     """The rewritten graph, and the steps on the way.
+
+    Args:
+        runs: source runs that are known already.
 
     Raises:
         PassError: if a pass fails, gives something that is no graph or an ill-formed graph; its
             cause is the pass's own error, and it has the same type as that where it is ours.
     """
-    token = _CURRENT.set(Application(graph))
+    known = dict(runs or {})
+    application = Application(graph, dict(known))
+    token = _CURRENT.set(application)
     steps: list[Step] = []
     try:
         with collection_paused():
@@ -74,6 +103,9 @@ def apply(graph: Graph, passes: Sequence[AnyPass]) -> tuple[Graph, tuple[Step, .
                 after = _apply_one(graph, applied, steps)
                 steps.append(Step(name_of(applied), applied, graph, after))
                 graph = after
+        unread = [run for run in application.runs if run not in known.keys() | application.read]
+        if unread:
+            raise PassError(f"nothing reads the source run {unread[0]!r}, so its edits do nothing")
     finally:
         _CURRENT.reset(token)
     return graph, tuple(steps)

@@ -16,6 +16,7 @@ from graftwork.passes.composites import Recover as Recover
 from graftwork.passes.derivatives import Linearize as Linearize
 from graftwork.passes.interventions import Ablate as Ablate
 from graftwork.passes.interventions import Collect as Collect
+from graftwork.passes.interventions import In as In
 from graftwork.passes.interventions import Map as Map
 from graftwork.passes.interventions import Noise as Noise
 from graftwork.passes.interventions import Patch as Patch

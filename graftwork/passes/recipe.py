@@ -18,6 +18,7 @@ from graftwork.ir.errors import GraftworkError, StorageError, nearest
 from graftwork.ir.folders import replaced, write_bytes
 from graftwork.ir.graph import Graph
 from graftwork.ir.select import Selector
+from graftwork.ir.store import Store, as_numpy
 from graftwork.ir.text import parse
 from graftwork.passes.base import Pass
 from graftwork.passes.positions import RECORDS
@@ -71,7 +72,8 @@ def _encode_pass(step: Pass, where: str, tensors: dict[str, Any]) -> dict[str, A
     for field in attrs.fields(cast("Any", type(step))):
         value = getattr(step, field.name)
         if callable(value) and not isinstance(value, Pass):
-            value = trace_anywhere(value, getattr(step, "site", ""))
+            count = 1 if getattr(step, "source", None) is None else 2
+            value = trace_anywhere(value, getattr(step, "site", ""), count)
         arguments[field.name] = _encode(value, f"{where}.{field.name}", tensors)
     return {"pass": type(step).name(), "arguments": arguments}
 
@@ -87,7 +89,8 @@ def _encode(value: Any, where: str, tensors: dict[str, Any]) -> Any:
     if isinstance(value, Selector):
         return {"selector": attrs.asdict(value)}
     if isinstance(value, Graph):
-        return {"graph": str(value)}
+        arrays = {name: np.asarray(as_numpy(a)) for name, a in value.params.items()}
+        return {"graph": str(value), "params": _encode(arrays, f"{where}.params", tensors)}
     if type(value) in RECORDS.values():
         parts = {a.name: getattr(value, a.name) for a in attrs.fields(type(value))}
         return {"at": type(value).__name__, "parts": _encode(parts, where, tensors)["map"]}
@@ -133,7 +136,7 @@ def _decode(value: Any, tensors: Mapping[str, Any]) -> Any:
     if "selector" in value:
         return Selector(**value["selector"])
     if "graph" in value:
-        return _parsed(value["graph"])
+        return _parsed(value["graph"]).evolve(store=Store().over(_decode(value["params"], tensors)))
     if "at" in value:
         return RECORDS[value["at"]](**_decode({"map": value["parts"]}, tensors))
     if "nested" in value:

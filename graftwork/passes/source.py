@@ -1,8 +1,9 @@
 """Runs inside runs: a second run of the same model, in the same graph.
 
-A source run is cloned from the graph as it was before any edit of the running `apply`, and only
-as far as what is asked of it. Its nodes live under `clean/`, its inputs are `clean.input_ids`
-and so on; parameters and axes are shared. Later uses of a source name share the clone.
+A source run is cloned from the graph as it was before any edit of the running `apply`, or from
+that graph with the edits that an `In` gives the run, and only as far as what is asked of it. Its
+nodes live under `clean/`, its inputs are `clean.input_ids` and so on; parameters and axes are
+shared. Later uses of a source name share the clone.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import evolve
 
 from graftwork.ir.errors import RewriteError
-from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.infer import expand
-from graftwork.ir.pipeline import current
+from graftwork.ir.pipeline import Run, current
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Selector, require
+from graftwork.ir.select import Selection, Selector, require
 from graftwork.ir.sites import Place
 
 UNEDITED = "unedited"
@@ -33,13 +34,28 @@ class Sources:
         self.inputs = {port.name: port.value for port in graph.inputs}
         self.parameters = {p.name: p.value for p in graph.parameters}
 
+    def run(self, source: str) -> Run:
+        """What a source run is a run of."""
+        plain = Run(self.application.base, source == UNEDITED)
+        return self.application.runs.get(source, plain)
+
+    def found(self, source: str, site: str | Selector) -> Selection:
+        """The places of a site in the graph of a source run."""
+        return require(self.run(source).graph, site)
+
     def values(self, source: str, site: str | Selector) -> list[Value]:
         """What a site holds in a source run, one value a place."""
-        return self.places(source, [f.place for f in require(self.application.base, site)])
+        return self.places(source, [f.place for f in self.found(source, site)])
+
+    def input(self, source: str, name: str) -> Value | None:
+        """An input of a source run by the name that the model has for it."""
+        ports = (port for port in self.run(source).graph.inputs if port.name == name)
+        return next((self.places(source, [Place(p.value)])[0] for p in ports), None)
 
     def places(self, source: str, places: Sequence[Place]) -> list[Value]:
-        """The clones of places of the base graph."""
-        nodes = [self._holder(place) for place in places]
+        """The clones of places of a source run's graph."""
+        self.application.read.add(source)
+        nodes = [self._holder(source, place) for place in places]
         wanted = [v for node in nodes if node is not None for v in node.inputs]
         plain = [place.value for place, node in zip(places, nodes, strict=True) if node is None]
         clones = self._clones(source, [*wanted, *plain])
@@ -48,23 +64,28 @@ class Sources:
             for place, node in zip(places, nodes, strict=True)
         ]
 
-    def _holder(self, place: Place) -> Node | None:
+    def _holder(self, source: str, place: Place) -> Node | None:
         """The composite that a place lies in."""
-        return self.application.base.index.producer[place.value] if place.inner else None
+        return self.run(source).graph.index.producer[place.value] if place.inner else None
 
     def _clones(self, source: str, values: Iterable[Value]) -> dict[Value, Value]:
-        """Clone every ancestor that has no clone yet, in the order of the base graph."""
-        base = self.application.base
+        """Clone every ancestor that has no clone yet, in the order of the run's graph."""
+        run = self.run(source)
+        base = run.graph
         known = self._alive(source)
-        known |= {p.value: self.parameters[p.name] for p in base.parameters}
+        known |= {p.value: self.parameters[p.name] for p in base.parameters if self._is_shared(p)}
         runs = _runs(base)
-        for port in base.inputs:
-            if source == UNEDITED or port.name.partition(".")[0] in runs:
-                known[port.value] = self.inputs[port.name]
         wanted = _ancestors(base, values, known)
-        for port in base.inputs:
-            if port.value in wanted:
-                known[port.value] = self._input(f"{source}.{port.name}", port.value, port.layout)
+        entering = [port for port in base.inputs if port.value in wanted]
+        for port in entering:
+            own = port.name.partition(".")[0] not in runs and not run.same_inputs
+            known[port.value] = self._input(f"{source}.{port.name}" if own else port.name, port)
+        for parameter in base.parameters:
+            if parameter.value in wanted:
+                known[parameter.value] = self._parameter(source, base, parameter)
+        self.rewriter.guards.extend(base.guards)
+        for axis, size in base.axes.items():
+            self.rewriter.typing.table.setdefault(axis, size)
         made = [
             _clone(node, known, source, self.rewriter.by)
             for node in base.nodes
@@ -75,9 +96,14 @@ class Sources:
             self.application.clones[source, old] = known[old]
         return known
 
+    def _is_shared(self, parameter: Parameter) -> bool:
+        """Whether a parameter of a run is one of the model, not of the run's edits."""
+        return any(p is parameter for p in self.application.base.parameters)
+
     def _alive(self, source: str) -> dict[Value, Value]:
         """Clones that earlier passes of this application made and that are still there."""
         there = {v for node in self.graph.nodes for v in node.outputs} | set(self.inputs.values())
+        there |= {p.value for p in self.rewriter.parameters}
         there |= {v for node in self.rewriter.prelude for v in node.outputs}
         return {
             old: new
@@ -85,10 +111,16 @@ class Sources:
             if run == source and new in there
         }
 
-    def _input(self, name: str, value: Value, layout: Sequence[str | None]) -> Value:
+    def _input(self, name: str, port: Port) -> Value:
         if name not in self.inputs:
-            self.inputs[name] = self.rewriter.add_input(name, value.type, layout)
+            self.inputs[name] = self.rewriter.add_input(name, port.value.type, port.layout)
         return self.inputs[name]
+
+    def _parameter(self, source: str, base: Graph, parameter: Parameter) -> Value:
+        name, array = f"{source}.{parameter.name}", base.store[parameter.name]
+        return self.rewriter.add_parameter(
+            name, array, parameter.value.type, trainable=parameter.trainable
+        )
 
     def _inside(
         self, source: str, node: Node, place: Place, clones: Mapping[Value, Value]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from graftwork.ir.graph import Graph
 
 
 def convert(
-    model: torch.nn.Module | torch.export.ExportedProgram,
+    model: torch.nn.Module | torch.export.ExportedProgram | Callable[..., Any],
     *args: Any,
     kwargs: Mapping[str, Any] | None = None,
     axes: Mapping[str | int, str] | None = None,
@@ -30,7 +30,8 @@ def convert(
     nothing is unified, named or simplified yet. The model itself is left as it was.
 
     Args:
-        model: a module (also an fx.GraphModule), traced on the samples; or an exported program.
+        model: a module (also an fx.GraphModule) or a function of tensors, traced on the samples;
+            or an exported program.
         args: sample inputs; none for an exported program.
         kwargs: sample inputs by name.
         axes: argument name, position or dotted path -> its axes, `"batch seq"`. A named axis is
@@ -47,6 +48,8 @@ def convert(
         if args or kwargs:
             raise InputError("an exported program has its inputs already; pass no samples")
         return translate(adopt(model, axes or {}, find_rule))
+    if inspect.isroutine(model):
+        model = _module_of(model)
     if not isinstance(model, torch.nn.Module):
         raise InputError(
             f"from_torch takes a torch.nn.Module or a torch.export.ExportedProgram, "
@@ -66,3 +69,10 @@ def convert(
                 f"{error}. If that is for a loop along {error.axes[0]!r}, it cannot be made one of "
                 f"any length: {reason}"
             ) from error
+
+
+def _module_of(function: Callable[..., Any]) -> torch.nn.Module:
+    """A module without parameters that computes a function."""
+    module = torch.nn.Module()
+    module.forward = function
+    return module

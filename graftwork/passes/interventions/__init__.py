@@ -7,3 +7,4 @@ from graftwork.passes.interventions.activations import Scale as Scale
 from graftwork.passes.interventions.activations import Steer as Steer
 from graftwork.passes.interventions.collect import Collect as Collect
 from graftwork.passes.interventions.patch import Patch as Patch
+from graftwork.passes.interventions.runs import In as In

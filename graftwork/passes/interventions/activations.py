@@ -14,10 +14,10 @@ from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import InputError
 from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, require
+from graftwork.ir.select import Found
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, edit_sites, given_array, summary
-from graftwork.passes.source import Sources
+from graftwork.passes.interventions.reads import edit_by_run
 from graftwork.passes.trace import Function, as_graph, inline
 
 
@@ -45,7 +45,15 @@ class Ablate(Pass):
         if self.mean is not None and self.resample is not None:
             raise InputError("Ablate takes mean= or resample=, not both")
         if self.resample is not None:
-            return self._resampled(graph)
+            return edit_by_run(
+                graph,
+                "Ablate",
+                self.site,
+                self.resample,
+                lambda found, _, y: self._shuffled(found, y),
+                where=self.where,
+                count=self.count,
+            )
         return edit_sites(graph, "Ablate", self.site, self._edit, self.count)
 
     def _edit(self, rewriter: Rewriter, found: Found, x: Term) -> Term:
@@ -57,19 +65,6 @@ class Ablate(Pass):
         name = f"mean.{found.name}"
         value = given_array(rewriter, found, self.mean, self.where, name)
         return chosen(found, self.where, Term(value, x.builder), x)
-
-    def _resampled(self, graph: Graph) -> Graph:
-        assert self.resample is not None
-        rewriter = Rewriter(graph, "Ablate")
-        selection = require(graph, self.site)
-        values = Sources(rewriter, graph).values(self.resample, self.site)
-        for found, other in zip(selection, values, strict=True):
-
-            def edit(x: Term, y: Term, found: Found = found) -> Term:
-                return chosen(found, self.where, self._shuffled(found, y), x)
-
-            rewriter.interpose(rewriter.resolve(found.place), edit, (other,))
-        return rewriter.finish(must_reach=True)
 
     def _shuffled(self, found: Found, x: Term) -> Term:
         if self.key is None:
@@ -89,7 +84,7 @@ def _key(seed: int, x: Term) -> Term:
 
 @frozen
 class Steer(Pass):
-    """Add `scale` times a vector to activations.
+    """Add `scale` times a vector, or times another run's activations; -1 subtracts.
 
     Attributes:
         site: where; usually a residual stream.
@@ -97,16 +92,35 @@ class Steer(Pass):
         scale: a factor.
         where: positions by axis; everywhere if None.
         count: how many sites there must be.
+        source: another run of the model, instead of a vector.
+        source_site, source_where: where in that run, as in `Patch`.
     """
 
     site: Site
-    vector: Any = field(eq=SAME_ARRAY, hash=False, repr=summary)
+    vector: Any = field(default=None, eq=SAME_ARRAY, hash=False, repr=summary)
     scale: float = 1.0
     where: Where | None = None
     count: int | None = None
+    source: str | None = None
+    source_site: Site | None = None
+    source_where: Where | None = None
 
     def __call__(self, graph: Graph) -> Graph:
-        return edit_sites(graph, "Steer", self.site, self._edit, self.count)
+        if (self.vector is None) == (self.source is None):
+            raise InputError("Steer takes exactly one of vector= and source=")
+        if self.source is None:
+            return edit_sites(graph, "Steer", self.site, self._edit, self.count)
+        return edit_by_run(
+            graph,
+            "Steer",
+            self.site,
+            self.source,
+            lambda _, x, y: x + y * float(self.scale),
+            where=self.where,
+            source_site=self.source_site,
+            source_where=self.source_where,
+            count=self.count,
+        )
 
     def _edit(self, rewriter: Rewriter, found: Found, x: Term) -> Term:
         value = given_array(rewriter, found, self.vector, self.where, f"steer.{found.name}")
@@ -153,22 +167,47 @@ class Noise(Pass):
 
 @frozen
 class Map(Pass):
-    """Apply a graph-building function to activations.
+    """Apply a function to activations, or to those of this and of another run.
 
-    The function sees axes by their roles at the site (`heads`, `seq`), and must keep them; it is
-    traced once, so a recipe saves what it builds.
+    A graph-building function sees axes by their roles at the site (`heads`, `seq`), and must keep
+    them; it is traced once, so a recipe saves what it builds. A function or module of PyTorch or
+    JAX is converted first, its axes called by the same roles:
+    `Map(site, gw.from_torch(module, sample, axes={0: "batch seq embed=768"}))`. Its parameters
+    become parameters of the model.
 
     Attributes:
-        function: from a `Term` to a `Term`, or a function traced before.
+        function: from a `Term` to a `Term`, or a graph of one output.
+        where: positions by axis; everything if None.
+        count: how many sites there must be.
+        source: another run of the model; the function takes its activation second.
+        source_site, source_where: where in that run, as in `Patch`.
     """
 
     site: Site
     function: Function | Graph
     where: Where | None = None
     count: int | None = None
+    source: str | None = None
+    source_site: Site | None = None
+    source_where: Where | None = None
 
     def __call__(self, graph: Graph) -> Graph:
-        return edit_sites(graph, "Map", self.site, self._edit, self.count)
+        if self.source is None:
+            return edit_sites(graph, "Map", self.site, self._edit, self.count)
+        return edit_by_run(
+            graph,
+            "Map",
+            self.site,
+            self.source,
+            lambda found, x, y: self._applied(found, x, y.broadcast(*x.axes)),
+            where=self.where,
+            source_site=self.source_site,
+            source_where=self.source_where,
+            count=self.count,
+        )
 
     def _edit(self, rewriter: Rewriter, found: Found, x: Term) -> Term:
-        return chosen(found, self.where, inline(as_graph(self.function, found, x), found, x), x)
+        return chosen(found, self.where, self._applied(found, x), x)
+
+    def _applied(self, found: Found, *xs: Term) -> Term:
+        return inline(as_graph(self.function, found, *xs), found, *xs)
