@@ -34,6 +34,7 @@ SITE_ROLES: Mapping[str, tuple[str, ...]] = {
     "mlp.out": STREAM,
     "moe.in": STREAM,
     "moe.router": ("batch", "seq", "tokens", "experts"),
+    "moe.experts": ("batch", "seq", "tokens", "chosen", "embed"),
     "moe.out": STREAM,
     "mixer.in": STREAM,
     "mixer.out": STREAM,
@@ -43,7 +44,8 @@ SITE_ROLES: Mapping[str, tuple[str, ...]] = {
 }
 """Site word -> the roles of its axes. A model's own site may have more axes, or lack `batch`.
 
-A router sees `tokens` where a model merges `batch` and `seq` for it.
+A router sees `tokens` where a model merges `batch` and `seq` for it; so do experts. `moe.experts`
+is what each token gets of each expert `chosen` for it, in the order of the router's choice.
 `attn.result`, the output of each head apart, is not listed: it exists only where a pass makes it.
 Cross-attention uses the same words under `cross_attn`. Where a block has several of a kind, the
 later ones are numbered: `attn_2.q`, `resid_mid_2`.

@@ -65,6 +65,7 @@ class Family:
         make: builds it.
         inputs: its arguments.
         fixed: axes of the inputs that the model holds to one size, which is given.
+        multiples: axes that the model, traced at a multiple of a size, takes multiples of alone.
         blocks: how many of its blocks have sites to be found.
         tolerance: how far results may be apart, relative to the largest.
         refused: a part of the message, where the model cannot be converted.
@@ -73,6 +74,7 @@ class Family:
     make: Make
     inputs: Mapping[str, Input]
     fixed: Sizes = field(factory=dict)
+    multiples: Sizes = field(factory=dict)
     blocks: int = 2
     tolerance: float = 1e-4
     refused: str = ""
@@ -95,7 +97,10 @@ class Family:
 
     def _extent(self, word: str, other: bool) -> int:
         name, _, extent = word.partition("=")
-        return int(extent) if extent else self.fixed.get(name) or EXTENTS[name][other]
+        if extent or name in self.fixed:
+            return int(extent) if extent else self.fixed[name]
+        step = self.multiples.get(name, 1)
+        return -(-EXTENTS[name][other] // step) * step
 
     def build(self) -> Any:
         """The model; no weight of it is all zeros or ones, so that each matters."""

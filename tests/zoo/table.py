@@ -38,12 +38,18 @@ def row(name: str, family: Family, report: Report) -> str:
         remarks = [*report.broken, *missing, *(f"{p}: {w}" for p, w in report.unrecognised.items())]
         apart = [report.apart.get(backend) for backend in COMPILED]
         cells = [
-            name, "yes", ", ".join(report.axes),
+            name, "yes", ", ".join(_axis(axis, family) for axis in report.axes),
             *(f"{x:.0e}" if isinstance(x, float) else "" if x is None else "no" for x in apart),
             f"{report.blocks}/{family.blocks}" if family.blocks else "",
             str(report.sites or ""), "; ".join(remarks),
         ]  # fmt: skip
     return f"| {' | '.join(map(_plain, cells))} |"
+
+
+def _axis(axis: str, family: Family) -> str:
+    """A dynamic axis, and what its sizes are held to."""
+    step = family.multiples.get(axis)
+    return axis if step is None else f"{axis} (multiples of {step})"
 
 
 def _plain(cell: str) -> str:

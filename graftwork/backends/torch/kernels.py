@@ -24,12 +24,20 @@ def _safe(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where((b == 0) | negative, torch.ones_like(b), b), negative
 
 
-def divide(a: Tensor, b: Tensor) -> Tensor:
-    """The quotient of integers towards zero; -1 for a zero divisor."""
+def floor_divide(a: Tensor, b: Tensor) -> Tensor:
+    """The quotient of integers rounded down; -1 for a zero divisor."""
     safe, negative = _safe(a, b)
-    quotient = torch.div(a, safe, rounding_mode="trunc")
+    quotient = torch.div(a, safe, rounding_mode="floor")
     quotient = torch.where(negative, -quotient, quotient)
     return torch.where(b == 0, _minus_one(quotient), quotient)
+
+
+def divide(a: Tensor, b: Tensor) -> Tensor:
+    """The quotient of integers towards zero; -1 for a zero divisor.
+
+    TorchInductor does not compile a truncated quotient by a size, so it is a floored one mended.
+    """
+    return floor_divide(a, b) + _opposed(remainder(a, b), b).to(a.dtype)
 
 
 def remainder(a: Tensor, b: Tensor) -> Tensor:
@@ -40,12 +48,7 @@ def remainder(a: Tensor, b: Tensor) -> Tensor:
 
 def _opposed(rest: Tensor, b: Tensor) -> Tensor:
     """Where the remainder is not zero and its sign is not that of the divisor."""
-    return (rest != 0) & (b != 0) & ((rest < 0) != (b < 0))
-
-
-def floor_divide(a: Tensor, b: Tensor) -> Tensor:
-    """The quotient of integers rounded down; -1 for a zero divisor."""
-    return divide(a, b) - _opposed(remainder(a, b), b).to(a.dtype)
+    return (rest != 0) & (b != 0) & ((rest < 0) ^ (b < 0))
 
 
 def modulo(a: Tensor, b: Tensor) -> Tensor:

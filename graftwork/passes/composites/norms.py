@@ -18,6 +18,7 @@ _SQUARES: tuple[Unary, ...] = (lambda x: x * x, lambda x: x**2.0)
 _QUOTIENTS: tuple[Binary, ...] = (
     lambda x, variance: x * ops.rsqrt(variance),
     lambda x, variance: x / ops.sqrt(variance),
+    lambda x, variance: x * variance**-0.5,
 )
 
 

@@ -61,6 +61,11 @@ def _grouped(layers: Sequence[Layer], level: int) -> tuple[Block, ...]:
     return tuple(run for path, run in runs if path)
 
 
+def element(module: str) -> str:
+    """The innermost element of a list that a module is, or is in; empty if it is in none."""
+    return _path(module, len(_numbered(module)) - 1)
+
+
 def _numbered(module: str) -> list[int]:
     """Where in a module path the numbers are."""
     return [place for place, part in enumerate(module.split(".")) if part[-1:].isdigit()]
@@ -69,7 +74,8 @@ def _numbered(module: str) -> list[int]:
 def _path(module: str, level: int) -> str:
     """A module path up to a number; empty if it has not as many numbers."""
     numbers = _numbered(module)
-    return ".".join(module.split(".")[: numbers[level] + 1]) if level < len(numbers) else ""
+    known = 0 <= level < len(numbers)
+    return ".".join(module.split(".")[: numbers[level] + 1]) if known else ""
 
 
 def _by_attention(layers: Sequence[Layer]) -> tuple[Block, ...]:

@@ -50,10 +50,15 @@ class Mlp:
 
 @frozen(eq=False)
 class Mixture:
-    """A mixture of experts: what its router says of each of them."""
+    """A mixture of experts: what its router says of each of them, and what the chosen ones give.
+
+    `chosen` is the axis along which the latter are summed; both are missing where that is not seen.
+    """
 
     router: Value
     experts: str
+    given: Value | None = None
+    chosen: str = ""
 
 
 @frozen(eq=False)
@@ -221,16 +226,36 @@ def _repeats(flow: Flow, node: Node) -> bool:
 def _mixture(flow: Flow, nodes: Sequence[Node]) -> Mixture | None:
     """What picks the best of some things by a product is a router."""
     for node in nodes:
-        if node.op.name == "top_k":
+        if node.op.name in ("top_k", "argmax"):
             experts = node.attrs["axis"]
-            value = node.inputs[0]
-            while (maker := flow.producer(value)) is not None:
-                if maker.op.name in PRODUCTS:
-                    return Mixture(maker.output, experts) if experts in maker.output.axes else None
-                if not passes(maker) and maker.op.name not in ("softmax", "add"):
-                    break
-                value = next(x for x in maker.inputs if experts in x.type.axis_set or x.axes)
+            router = _router(flow, node.inputs[0], experts)
+            if router is not None:
+                return Mixture(router, experts, *_given(nodes))
     return None
+
+
+def _router(flow: Flow, value: Value, experts: str) -> Value | None:
+    """The product that makes what is compared, through what keeps its axis of experts."""
+    stack, seen = [value], {value}
+    while stack:
+        maker = flow.producer(stack.pop())
+        if maker is not None and maker.op.name in PRODUCTS:
+            return maker.output
+        if maker is not None and (passes(maker) or maker.op.name == "softmax"):
+            read = [x for x in maker.inputs if experts in x.type.axis_set and x not in seen]
+            seen.update(read)
+            stack.extend(reversed(read))
+    return None
+
+
+def _given(nodes: Sequence[Node]) -> tuple[Value | None, str]:
+    """What each chosen expert gives, which the branch sums at its end, and the axis of the sum."""
+    for node in reversed(nodes):
+        if node.op.name == "sum" and len(node.attrs["over"]) == 1:
+            return node.inputs[0], node.attrs["over"][0]
+        if not passes(node):
+            break
+    return None, ""
 
 
 def _mlp(flow: Flow, nodes: Sequence[Node], start: Value) -> Mlp | str:
@@ -238,15 +263,19 @@ def _mlp(flow: Flow, nodes: Sequence[Node], start: Value) -> Mlp | str:
     products = [node for node in nodes if node.op.name in PRODUCTS]
     if len(products) < 2:
         return f"it has {len(products)} products, an MLP has two or more"
-    last = products[-1]
+    inner = (p for p in reversed(products) if start.type.axis_set.isdisjoint(p.attrs["over"]))
+    last = next(inner, products[-1])  # behind it a gate may read the stream
     hidden = last.attrs["over"]
     if len(hidden) != 1:
         return f"its last product is over {hidden}"
     post = next(x for x in last.inputs[:2] if flow.depends(x, start))
-    pre = _expansions(flow, products[:-1], post)
+    pre = _expansions(flow, products[: products.index(last)], post)
     if not pre:
         return "nothing in it makes the axis that its last product sums over"
-    return Mlp(_layer(flow, pre[0].output, hidden[0]), post, hidden[0])
+    layer = _layer(flow, pre[0].output, hidden[0])
+    if layer is post:
+        return "nothing bends between its products"
+    return Mlp(layer, post, hidden[0])
 
 
 def _layer(flow: Flow, made: Value, hidden: str) -> Value:

@@ -11,7 +11,7 @@ from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.sites import Place, Site, Sites, Span
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
-from graftwork.passes.sites.blocks import Block, Layer, cut
+from graftwork.passes.sites.blocks import Block, Layer, cut, element
 from graftwork.passes.sites.branches import (
     Attention,
     Branch,
@@ -50,7 +50,8 @@ class FindSites(Pass):
             ]
             stacks += [_Stack(blocks)] if (blocks := cut(layers)) else []
         table = _Table()
-        named = _named([stack for stack in stacks if stack.is_plain])
+        plain = [stack for stack in _innermost(flow, stacks) if stack.is_plain]
+        named = _named(_joined(flow, plain))
         for prefix, stack in named:
             _Writer(flow, table, prefix, stack).write()
         _write_logits(flow, table, [stack for _, stack in named])
@@ -83,6 +84,31 @@ class _Stack:
     def attentions(self) -> Iterator[Attention]:
         return (kind for kind in self.kinds if isinstance(kind, Attention))
 
+    @property
+    def attending(self) -> Iterator[tuple[Value, Attention]]:
+        """Each attention, and the stream that its branch reads."""
+        for block in self.blocks:
+            for layer in block:
+                for kind in (kind for branch in layer.branches for kind in branch.kinds):
+                    if isinstance(kind, Attention):
+                        yield layer.step.before, kind
+
+    def is_learned(self, flow: Flow) -> bool:
+        """Whether what is added to the stream comes of products with parameters."""
+        parameters = {parameter.value for parameter in flow.graph.parameters}
+        branches = (b for block in self.blocks for layer in block for b in layer.branches)
+        nodes = (node for b in branches for node in flow.between(b.start, b.out))
+        products = (node for node in nodes if node.op.name in PRODUCTS)
+        return any(flow.through(x) in parameters for node in products for x in node.inputs)
+
+    def goes_on(self, flow: Flow, other: _Stack) -> bool:
+        """Whether another stack is made of this one's end, by later modules of one list."""
+        end, start = self.blocks[-1][-1].step, other.blocks[0][0].step
+        one, two = element(end.module), element(start.module)
+        listed = one != two and one.rpartition(".")[0] == two.rpartition(".")[0] != ""
+        same = end.after.axes == start.before.axes
+        return listed and same and flow.depends(start.before, end.after)
+
     @cached_property
     def roles(self) -> Roles:
         """The roles of the stream's axes, from what its first branch that mixes does with them."""
@@ -99,6 +125,33 @@ class _Stack:
     def is_plain(self) -> bool:
         """Whether the stream has positions and features."""
         return "embed" in self.roles and not {"seq", "height"}.isdisjoint(self.roles)
+
+
+def _innermost(flow: Flow, stacks: Sequence[_Stack]) -> list[_Stack]:
+    """Stacks without those around others, all of whose attention is that of inner streams.
+
+    Those without attention must have weights, else they are sums inside a mixer.
+    """
+    owners: dict[Value, tuple[int, _Stack]] = {}
+    for stack in stacks:
+        for start, attention in stack.attending:
+            place, _ = owners.get(attention.z[0], (-2, stack))
+            if flow.place(start) > place:
+                owners[attention.z[0]] = flow.place(start), stack
+    inner = {stack for _, stack in owners.values()}
+    return [s for s in stacks if s in inner or (not any(s.attentions) and s.is_learned(flow))]
+
+
+def _joined(flow: Flow, stacks: Sequence[_Stack]) -> list[_Stack]:
+    """Stacks, where the modules of one list make one each (it mixes streams between) as one."""
+    found: list[_Stack] = []
+    for stack in stacks:
+        last = found[-1] if found else None
+        if last is not None and last.goes_on(flow, stack):
+            found[-1] = _Stack((*last.blocks, *stack.blocks))
+        else:
+            found.append(stack)
+    return found
 
 
 def _named(stacks: Sequence[_Stack]) -> list[tuple[str, _Stack]]:
@@ -140,8 +193,13 @@ class _Writer:
             self._block(f"{self.prefix}blocks.{number}", block)
         last = self.stack.blocks[-1][-1].step.after
         norms = [n for n in self.flow.users(last) if n.op.name in NORMS]
-        if len(norms) == 1:
+        if len(norms) == 1 and not self._is_inside(norms[0]):
             self._site(f"{self.prefix}final_norm", norms[0].outputs[0], self.stack.roles)
+
+    def _is_inside(self, node: Node) -> bool:
+        """Whether a node is in the module of the last block."""
+        block = element(self.stack.blocks[-1][-1].step.module)
+        return bool(block) and f"{node.origin.module}.".startswith(f"{block}.")
 
     def _site(self, path: str, place: Place | Value, roles: Roles) -> None:
         value = place.value if isinstance(place, Place) else place
@@ -196,12 +254,17 @@ class _Writer:
                 self._site(f"{name}.pre", kind.pre, self._instead(mlp=kind.hidden))
                 self._site(f"{name}.post", kind.post, self._instead(mlp=kind.hidden))
             elif isinstance(kind, Mixture):
-                roles = self._instead(experts=kind.experts)
-                if merged := [a for a in kind.router.axes if a not in roles.values()]:
-                    roles["tokens"] = merged[0]
-                self._site(f"{name}.router", kind.router, roles)
+                self._mixture(name, kind)
             self._site(f"{name}.out", branch.out, self.stack.roles)
             self.table.spans[name] = Span(Place(branch.start), Place(branch.out))
+
+    def _mixture(self, path: str, found: Mixture) -> None:
+        places = [("router", found.router, self._instead(experts=found.experts))]
+        if found.given is not None:
+            places.append(("experts", found.given, self.stack.roles | {"chosen": found.chosen}))
+        for word, value, roles in places:
+            merged = [axis for axis in value.axes if axis not in roles.values()]
+            self._site(f"{path}.{word}", value, roles | ({"tokens": merged[0]} if merged else {}))
 
     def _free(self, path: str) -> str:
         """A path that no other branch of the block has taken: `attn`, then `attn_2`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.attention import attentions
@@ -159,25 +159,39 @@ def _after(flow: Flow, total: Value) -> Value:
 
 
 def _scales(flow: Flow, node: Node, value: Value) -> bool:
-    """Whether a node multiplies a stream by something that was there before."""
-    if node.op.name != "mul" or node.output.type.axis_set != value.type.axis_set:
+    """Whether a node multiplies or divides a stream by a number."""
+    if node.op.name not in ("mul", "div") or node.output.type.axis_set != value.type.axis_set:
         return False
     others = [x for x in node.inputs if flow.through(x) is not flow.through(value)]
-    return len(others) == 1 and not others[0].axes
+    divides = node.op.name == "div" and others == [node.inputs[0]]
+    return len(others) == 1 and not others[0].axes and not divides
 
 
 def streams(flow: Flow, adds: Iterable[Node]) -> list[list[Step]]:
-    """Chains of steps, each going on from where the one before ended."""
+    """Chains of steps, each going on from where the one before ended.
+
+    A branch may read the end of a step and be added to its beginning; it goes on from the end.
+    """
     chains: list[list[Step]] = []
     ends: dict[Value, list[Step]] = {}
+    begun: dict[Value, list[Step]] = {}
     for node in adds:
         step = step_at(flow, node)
         if step is None:
             continue
         chain = ends.pop(step.before, None)
+        around = begun.get(step.before)
+        if chain is None and around is not None and _goes_on(flow, step, around[-1]):
+            step = evolve(step, before=around[-1].after)
+            chain = ends.pop(step.before, None)
         if chain is None:
             chain = []
             chains.append(chain)
         chain.append(step)
-        ends[step.after] = chain
+        begun[step.before] = ends[step.after] = chain
     return chains
+
+
+def _goes_on(flow: Flow, step: Step, last: Step) -> bool:
+    """Whether a step is added to where the last one began, but reads where it ended."""
+    return step.before is last.before and all(flow.depends(b, last.after) for b in step.branches)
