@@ -27,6 +27,8 @@ from graftwork.passes.positions import Where as Where
 from graftwork.passes.positions import summary as summary
 
 Site: TypeAlias = str | Selector
+WORLDS = "worlds"
+"""The axis along which runs of one graph differ."""
 
 
 def edit_sites(
@@ -95,17 +97,22 @@ def given_array(
 ) -> Value:
     """A parameter that holds a user's array, over the axes of the site that it lies along.
 
+    A NamedArray may also have the axis `worlds`, which the site then gains.
+
     Raises:
         InputError: if the array does not fit the site; names both.
     """
-    axes = _axes_of(found, array, where)
+    axes = _axes_of(rewriter, found, array, where)
     data = array.squeeze() if isinstance(array, NamedArray) else array
     return fixed(rewriter, found, name, np.asarray(data).astype(found.dtype.numpy), axes)
 
 
-def _axes_of(found: Found, array: Any, where: Where | None) -> tuple[str, ...]:
+def _axes_of(rewriter: Rewriter, found: Found, array: Any, where: Where | None) -> tuple[str, ...]:
     if isinstance(array, NamedArray):
-        return tuple(found.axis(axis) for axis in array.squeeze().axes if axis is not None)
+        sizes = array.squeeze().sizes
+        if WORLDS in sizes:
+            rewriter.typing.make(WORLDS, sizes[WORLDS])
+        return tuple(axis if axis == WORLDS else found.axis(axis) for axis in sizes)
     free = free_axes(found, where)
     rank = np.ndim(array)
     if rank > len(free):

@@ -38,7 +38,7 @@ SAME_ARRAY = cmp_using(eq=_same_array)
 
 def summary(array: Any) -> str:
     """An array in a few words, for the reprs of passes."""
-    if array is None or isinstance(array, str | tuple | list):
+    if array is None or isinstance(array, str | tuple | list | int | float):
         return repr(array)
     return f"<array of shape {np.shape(array)}>"
 

@@ -1,0 +1,88 @@
+"""Stretches of a graph that have a name: canonical spans, whole blocks, modules.
+
+A stretch leads from the values that it starts with to the one that it ends with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from graftwork.ir.errors import SelectionError, nearest
+from graftwork.ir.glob import matching
+from graftwork.ir.graph import Graph, Region, Value
+from graftwork.ir.select import modules, select
+
+Stretch = tuple[tuple[Value, ...], Value]
+
+
+def spans_of(graph: Graph, path: str) -> dict[str, Stretch]:
+    """Span path -> where it starts and where it ends.
+
+    A glob means canonical spans (`blocks.3.mlp`); if none has that name, whole blocks
+    (`blocks.3`, from `resid_pre` to `resid_post`); if none has, modules.
+
+    Raises:
+        SelectionError: if nothing has that name, or a module gives more than one value.
+    """
+    named = {p: ((s.start.value,), s.end.value) for p, s in graph.sites.spans.items()}
+    blocks = dict(_blocks(graph))
+    for known in (named, blocks):
+        if paths := matching(path, known):
+            return {p: known[p] for p in paths}
+    if paths := matching(path, modules(graph)):
+        return {p: _module_span(graph, p) for p in paths}
+    words = [*named, *blocks, *modules(graph)]
+    raise SelectionError(f"no span or module matches {path!r}{nearest(path, words)}")
+
+
+def _blocks(graph: Graph) -> Iterator[tuple[str, Stretch]]:
+    for path, site in graph.sites.items():
+        block, _, word = path.rpartition(".")
+        end = f"{block}.resid_post"
+        if word == "resid_pre" and end in graph.sites:
+            yield block, ((site.place.value,), graph.sites[end].place.value)
+
+
+def _module_span(graph: Graph, path: str) -> Stretch:
+    leaving = [f.place.value for f in select(graph, module=path)]
+    if len(leaving) != 1:
+        raise SelectionError(f"module {path!r} gives {len(leaving)} values; linearize a part of it")
+    inside = {
+        node
+        for node in graph.nodes
+        if node.origin.module == path or node.origin.module.startswith(path + ".")
+    }
+    made = {v for node in inside for v in node.outputs}
+    fixed = {p.value for p in graph.parameters}
+    entering = dict.fromkeys(
+        v
+        for node in graph.nodes
+        if node in inside
+        for v in node.inputs
+        if v not in made and v not in fixed and v.type.dtype.is_float
+    )
+    return tuple(entering), leaving[0]
+
+
+def between(graph: Graph, starts: Sequence[Value], end: Value) -> tuple[Region, tuple[Value, ...]]:
+    """The nodes on paths from the starts to the end, as a region, and what else they read."""
+    reached = set(starts)
+    nodes = []
+    for node in graph.nodes:
+        if any(v in reached for v in node.inputs) and not any(v in reached for v in node.outputs):
+            reached.update(node.outputs)
+            nodes.append(node)
+    if end not in reached or end in starts:
+        raise SelectionError(f"{end!r} does not depend on where the span starts")
+    needed = {end}
+    kept = []
+    for node in reversed(nodes):
+        if any(v in needed for v in node.outputs):
+            needed.update(node.inputs)
+            kept.append(node)
+    kept.reverse()
+    made = {v for node in kept for v in node.outputs}
+    captured = tuple(
+        dict.fromkeys(v for node in kept for v in node.inputs if v not in made and v not in starts)
+    )
+    return Region((*starts, *captured), tuple(kept), (end,)), captured
