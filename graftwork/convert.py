@@ -20,6 +20,7 @@ def from_torch(
     kwargs: Mapping[str, Any] | None = None,
     axes: Mapping[str | int, str] | None = None,
     training: bool = False,
+    key: str = "key",
 ) -> Graph:
     """Convert a `torch.nn.Module`, `torch.export.ExportedProgram` or `torch.fx.GraphModule`.
 
@@ -29,7 +30,10 @@ def from_torch(
         args, kwargs: sample inputs, as the model takes them; an ExportedProgram needs none.
         axes: input name or position -> names of its dimensions, `{"input_ids": "batch seq"}`.
             A named axis is dynamic; `"batch=1 seq"` fixes one. Other dimensions are static.
-        training: convert in training mode; the model itself is never changed.
+        training: convert in training mode; the model itself is never changed. What dropout keeps
+            is then drawn from a random key.
+        key: the name of the input for that key, two u32 as `jax.random.key_data` gives them; equal
+            keys give equal numbers on every backend. Where nothing is drawn there is none.
 
     Raises:
         ConversionError: if the model cannot be exported; says which line of it prevents that.
@@ -39,7 +43,8 @@ def from_torch(
     from graftwork.frontends.torch import convert
     from graftwork.passes.importing import imported
 
-    return imported(convert(model, *args, kwargs=kwargs, axes=axes, training=training))
+    graph = convert(model, *args, kwargs=kwargs, axes=axes, training=training, key=key)
+    return imported(graph)
 
 
 def from_jax(

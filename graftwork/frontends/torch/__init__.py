@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from attrs import evolve
 
 from graftwork.frontends.torch.export import adopt, trace
 from graftwork.frontends.torch.failures import SpecialisedError
@@ -23,6 +24,7 @@ def convert(
     kwargs: Mapping[str, Any] | None = None,
     axes: Mapping[str | int, str] | None = None,
     training: bool = False,
+    key: str = "key",
 ) -> Graph:
     """A model as a graph in raw named form.
 
@@ -36,7 +38,8 @@ def convert(
         kwargs: sample inputs by name.
         axes: argument name, position or dotted path -> its axes, `"batch seq"`. A named axis is
             dynamic unless its size is fixed (`"batch=1 seq"`); all others keep the sample's size.
-        training: convert as in training mode.
+        training: convert as in training mode. What dropout keeps is then drawn from a random key.
+        key: the name of the input for that key, two u32; there is none where nothing is drawn.
 
     Raises:
         InputError: if the samples do not fit the model, or `axes` names an unknown argument.
@@ -47,7 +50,7 @@ def convert(
     if isinstance(model, torch.export.ExportedProgram):
         if args or kwargs:
             raise InputError("an exported program has its inputs already; pass no samples")
-        return translate(adopt(model, axes or {}, find_rule))
+        return translate(evolve(adopt(model, axes or {}, find_rule), key=key))
     if inspect.isroutine(model):
         model = _module_of(model)
     if not isinstance(model, torch.nn.Module):
@@ -56,7 +59,8 @@ def convert(
             f"not {type(model).__name__}"
         )
     try:
-        return translate(trace(model, args, kwargs or {}, axes or {}, training, find_rule))
+        exported = trace(model, args, kwargs or {}, axes or {}, training, find_rule)
+        return translate(evolve(exported, key=key))
     except SpecialisedError as error:
         if len(error.axes) != 1 or training:
             raise

@@ -31,6 +31,7 @@ class Exported:
         words: input path -> what the caller said of each dimension.
         fixed: axis -> the size that the caller fixed it to.
         prefix: what precedes the model's own names in the program.
+        key: the name of the input that random numbers come from.
     """
 
     program: torch.export.ExportedProgram
@@ -38,6 +39,7 @@ class Exported:
     words: Mapping[str, Sequence[AxisWord]]
     fixed: Mapping[str, int]
     prefix: str = ""
+    key: str = "key"
 
     def shapes(self) -> dict[str, tuple[Any, ...]]:
         """Input path -> shape as traced, of the inputs that are tensors."""

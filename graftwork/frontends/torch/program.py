@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from graftwork.frontends.torch.decompose import is_number
 from graftwork.frontends.torch.dtypes import part_dtype
 from graftwork.frontends.torch.export import Exported
+from graftwork.frontends.torch.keys import Keys
 from graftwork.frontends.torch.origins import origin_of
 from graftwork.frontends.torch.parameters import Weight, as_stored, weights
 from graftwork.frontends.torch.rolling import Rolled, join_rows, roll
@@ -28,7 +29,7 @@ from graftwork.ir import ops
 from graftwork.ir.attributes import Literal
 from graftwork.ir.axis_spec import AxisWord
 from graftwork.ir.build import Builder, Term
-from graftwork.ir.errors import ConversionError, DTypeError, UnsupportedOpError
+from graftwork.ir.errors import ConversionError, DTypeError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Guard, Parameter, Port, Value
 from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Positional, carrying_axes, fresh
@@ -49,6 +50,7 @@ class Translation:
         builder: what has been built.
         parts: the axis of the real and imaginary parts of complex numbers; it rides along unseen
             by position.
+        keys: the random keys that dropout draws from.
         known: node of the program -> `Positional`, or a tuple of them.
         rolled: the loops that become scans.
     """
@@ -60,6 +62,7 @@ class Translation:
         self.reader = SizeReader(symbols)
         self.builder = Builder()
         self.parts = fresh(self.builder.typing, 2)
+        self.keys = Keys(exported.key, self.builder)
         self.module = exported.program.graph_module
         self.known: dict[torch.fx.Node, Any] = {}
         self.rolled = Rolled(loops)
@@ -72,7 +75,7 @@ class Translation:
         self._calls()
         outputs = tuple(self._outputs())
         return Graph(
-            inputs,
+            (*inputs, *self._random_inputs(inputs)),
             tuple(parameters),
             tuple(self.builder.nodes),
             outputs,
@@ -108,6 +111,15 @@ class Translation:
                 term, tuple(None if axis in dropped else axis for axis in layout)
             )
             yield Port(path, value, self._shown(value, layout))
+
+    def _random_inputs(self, others: Sequence[Port]) -> tuple[Port, ...]:
+        ports = self.keys.ports()
+        if any(port.name == self.exported.key for port in others if ports):
+            raise InputError(
+                f"the model has an input {self.exported.key!r}, which is the name of the random "
+                "key of its dropout; give the key another name: key="
+            )
+        return ports
 
     def _outside(self, name: str, dtype: torch.dtype, dims: Iterable[str | None]) -> Value:
         """A value that comes from outside; complex numbers come as pairs of real ones."""
@@ -204,6 +216,7 @@ class Translation:
                 tuple(part_dtype(x.dtype) for x in results),
                 tuple(x.is_complex() for x in results),
                 self.parts,
+                self.keys,
                 operands,
             )
             args = [self._argument(x) for x in node.args]

@@ -146,6 +146,13 @@ def complex_numbers(reader: Reader, words: Words) -> Iterator[Word]:
             yield node.attrs["axis"], "parts"
 
 
+def keys(reader: Reader, words: Words) -> Iterator[Word]:
+    """The two words of a random key."""
+    for node in reader.nodes:
+        if node.op.name.startswith("random_"):
+            yield node.attrs["key"], "key"
+
+
 def loops(reader: Reader, words: Words) -> Iterator[Word]:
     """A scan runs along time."""
     yield from ((node.attrs["axis"], "time") for node in reader.named("scan"))
@@ -223,6 +230,7 @@ EVIDENCE: tuple[Callable[[Reader, Words], Iterator[Word]], ...] = (
     mlps,
     images,
     complex_numbers,
+    keys,
     loops,
     inputs,
     sources,

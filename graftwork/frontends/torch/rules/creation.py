@@ -157,23 +157,6 @@ def triangle(call: Call, self: Positional, diagonal: Size = 0) -> Positional:
     return Positional(ops.select(keep(distance, bound.term), self.term, zero.term), self.dims)
 
 
-@rule("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.feature_alpha_dropout")
-def dropout(call: Call, input: Positional, p: float, train: bool) -> Positional:
-    """Nothing in inference mode."""
-    return random(call) if train and p > 0 else input
-
-
-@rule("aten.native_dropout")
-def native_dropout(
-    call: Call, input: Positional, p: float, train: bool | None
-) -> tuple[Positional, Positional]:
-    """Dropout, and which elements it kept."""
-    if train is not False and p > 0:
-        random(call)
-    kept = Positional(call.builder.constant(True), call.fresh_dims(call.shape))
-    return input, kept
-
-
 @rule("aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint",
       "aten.randperm", "aten.bernoulli", "aten.multinomial", "aten.normal",
       "aten.normal_functional", "aten.uniform", "aten.exponential", "aten.geometric",
@@ -182,5 +165,6 @@ def native_dropout(
 def random(call: Call, *_: object, **__: object) -> Positional:
     """Refused: torch's generator is hidden state."""
     raise call.refuse(
-        "torch's hidden generator makes it random; convert the model in inference mode"
+        "torch's hidden generator makes it random; pass the numbers that it draws as an input, or "
+        "convert the model in inference mode"
     )

@@ -10,6 +10,7 @@ import torch
 
 from graftwork.frontends.torch.dtypes import as_torch, lifted
 from graftwork.frontends.torch.rules.creation import position
+from graftwork.frontends.torch.rules.dropout import dropped
 from graftwork.frontends.torch.rules.elementwise import pointwise
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.reshaping import reshaped
@@ -17,6 +18,7 @@ from graftwork.frontends.torch.values import extent_of, place_of, settled
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import REGISTRY, Op
+from graftwork.ir.ops.composites.attention import attention_pattern
 from graftwork.ir.positional import Label, Positional, carrying, from_right, matched
 from graftwork.ir.sizes import Size, exact_div
 
@@ -292,8 +294,6 @@ def attention(
     enable_gqa: bool = False,
 ) -> Any:
     """softmax(q k scale + mask) v; rows with every key masked give zero."""
-    if dropout_p:
-        raise call.refuse("dropout in attention; convert the model in inference mode")
     width: Size = query.size(query.rank - 1)
     if scale is None:
         if not isinstance(width, int):
@@ -310,15 +310,22 @@ def attention(
     if is_causal:
         row, column = (position(call, axes[word]).term for word in ("query", "key"))
         terms.append(ops.ge(row, column))
-    term = ops.attention(
-        *terms,
-        over=axes["width"],
-        key=axes["key"],
-        scale=float(scale),
-        masked_rows="zero",
-        in_f32=query.dtype in _HALVES,
-    )
+    attrs: dict[str, Any] = {
+        "over": axes["width"],
+        "key": axes["key"],
+        "scale": float(scale),
+        "masked_rows": "zero",
+        "in_f32": query.dtype in _HALVES,
+    }
     batch = range(-max(x.rank for x, _ in operands), -2)
+    if dropout_p:
+        q_term, k_term, v_term, *mask = terms
+        pattern = attention_pattern(q_term, k_term, *mask, **attrs)
+        dims = tuple(axes[label] for label in (*batch, "query", "key"))
+        weights = dropped(call, Positional(pattern, dims), dropout_p, dims)
+        term = ops.contract(weights.term, v_term, over=attrs["key"])
+    else:
+        term = ops.attention(*terms, **attrs)
     z = Positional(term, tuple(axes[label] for label in (*batch, "query", "value")))
     return z if groups == 1 else reshaped(z, call.shape)
 

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import torch
 from attrs import frozen
 
+from graftwork.frontends.torch.keys import Keys
 from graftwork.frontends.torch.values import Extents
-from graftwork.ir.build import Builder
+from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import UnsupportedOpError
 from graftwork.ir.positional import fresh
@@ -39,6 +40,7 @@ class Call:
         complexes: whether each result is complex.
         parts: the axis of the real and imaginary parts of complex numbers; it rides along unseen
             by position.
+        keys: the random keys of the program.
         operands: the tensors among its arguments, without numbers, as torch knows them.
     """
 
@@ -48,6 +50,7 @@ class Call:
     dtypes: tuple[DType, ...]
     complexes: tuple[bool, ...]
     parts: str
+    keys: Keys
     operands: tuple[torch.Tensor, ...] = ()
 
     @property
@@ -67,6 +70,12 @@ class Call:
     def fresh_dims(self, extents: Extents) -> tuple[str | None, ...]:
         """A new axis for each dimension that is not unit."""
         return tuple(None if e is None else self.fresh(e) for e in extents)
+
+    def draw_key(self) -> Term:
+        """A random key of this call's own."""
+        if self.builder is not self.keys.builder:
+            raise self.refuse("it draws random numbers in a loop or a branch; do it before")
+        return self.keys.draw()
 
     def refuse(self, what: str) -> UnsupportedOpError:
         """The error for a use of the operator that no rule knows."""

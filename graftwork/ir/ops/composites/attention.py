@@ -33,10 +33,11 @@ def _pattern(scores: Term, key: str, masked_rows: str) -> Term:
     return select(dead, 0.0, uniform) if masked_rows == "zero" else uniform
 
 
-def _attention(
-    q: Term, k: Term, v: Term, mask: Term | None = None, *, over: str, key: str, scale: float,
-    softcap: float | None, masked_rows: str, in_f32: bool,
+def attention_pattern(
+    q: Term, k: Term, mask: Term | None = None, *, over: str, key: str, scale: float = 1.0,
+    softcap: float | None = None, masked_rows: str = "nan", in_f32: bool = False,
 ) -> Term:  # fmt: skip
+    """The weights by which `attention` averages values, and their interior sites."""
     scores = REGISTRY["contract"](q, k, over=over)
     if scale != 1.0:
         scores = scores * scale
@@ -46,7 +47,13 @@ def _attention(
         scores = _masked(scores, mask)
     scores = mark("scores", scores)
     wide = widened(scores) if in_f32 else scores
-    pattern = mark("pattern", _pattern(wide, key, masked_rows).cast(v.dtype))
+    return mark("pattern", _pattern(wide, key, masked_rows).cast(q.dtype))
+
+
+def _attention(
+    q: Term, k: Term, v: Term, mask: Term | None = None, *, key: str, **attrs: Any
+) -> Term:
+    pattern = attention_pattern(q, k, mask, key=key, **attrs).cast(v.dtype)
     return mark("z", REGISTRY["contract"](pattern, v, over=key))
 
 
