@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+import graftwork as gw
 from graftwork.backends.reference import compile
 from graftwork.frontends.jax import convert as from_jax
 from graftwork.ir.binding import flatten
@@ -76,3 +77,30 @@ def check(
         inputs = dict(flatten(dict(zip(names, arrays, strict=True))))
         agree(graph, inputs, call(*given), tolerance)
     return graph
+
+
+NEAR = 2e-5
+
+
+def everywhere(function: Any, *args: Any, axes: Any = None, others: Any = ()) -> gw.Graph:
+    """Convert at `args`, and compare on every backend there and at `others`."""
+    graph = gw.from_jax(function, *args, axes=axes)
+    names = [port.name for port in graph.inputs]
+    for backend in ("numpy", "jax", "torch", "onnx"):
+        program = gw.compile(graph, backend, **({"mode": "eager"} if backend == "torch" else {}))
+        for given in (args, *others):
+            wanted = named(jax.jit(function)(*given))
+            inputs = dict(zip(names, map(words, jax.tree_util.tree_leaves(given)), strict=True))
+            found = program(**inputs)
+            assert set(found) == set(wanted)
+            for name, array in wanted.items():
+                scale = max(1.0, float(np.abs(array).max(initial=0.0)))
+                np.testing.assert_allclose(
+                    np.asarray(found[name]), array, NEAR, NEAR * scale, err_msg=f"{backend} {name}"
+                )
+    return graph
+
+
+def words(leaf: Any) -> Any:
+    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)

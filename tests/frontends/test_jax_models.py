@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from penzai import pz
 
 from graftwork.backends.reference import compile
 from graftwork.frontends.jax import convert as from_jax
@@ -383,7 +384,6 @@ def test_equinox_convolution_and_recurrence() -> None:
 
 
 def test_penzai_variables_are_parameters_by_their_labels() -> None:
-    pz = pytest.importorskip("penzai.pz")
     linear = pz.nn.Linear.from_config(
         name="mlp.in_proj",
         init_base_rng=jax.random.key(0),

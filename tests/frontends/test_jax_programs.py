@@ -11,36 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from penzai import pz
+from penzai.models.transformer.variants import llamalike_common as llamalike
 
 import graftwork as gw
-from tests.frontends.jax_support import named, normal
+from tests.frontends.jax_support import NEAR, everywhere, normal
 from tests.models.jax_decoders import LinenGPT2, linen
-
-NEAR = 2e-5
-
-
-def everywhere(function: Any, *args: Any, axes: Any = None, others: Any = ()) -> gw.Graph:
-    """Convert at `args`, and compare on every backend there and at `others`."""
-    graph = gw.from_jax(function, *args, axes=axes)
-    names = [port.name for port in graph.inputs]
-    for backend in ("numpy", "jax", "torch", "onnx"):
-        program = gw.compile(graph, backend, **({"mode": "eager"} if backend == "torch" else {}))
-        for given in (args, *others):
-            wanted = named(jax.jit(function)(*given))
-            inputs = dict(zip(names, map(words, jax.tree_util.tree_leaves(given)), strict=True))
-            found = program(**inputs)
-            assert set(found) == set(wanted)
-            for name, array in wanted.items():
-                scale = max(1.0, float(np.abs(array).max(initial=0.0)))
-                np.testing.assert_allclose(
-                    np.asarray(found[name]), array, NEAR, NEAR * scale, err_msg=f"{backend} {name}"
-                )
-    return graph
-
-
-def words(leaf: Any) -> Any:
-    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
 
 
 @pytest.mark.all
@@ -161,7 +137,6 @@ def test_sizes_in_arithmetic_are_sizes() -> None:
 
 
 def test_a_penzai_layer_stack() -> None:
-    pz = pytest.importorskip("penzai.pz")
     names = {"features": 4}
     layers = [
         pz.nn.RMSLayerNorm.from_config("norm", jax.random.key(0), across_axes=names),
@@ -176,3 +151,26 @@ def test_a_penzai_layer_stack() -> None:
     for backend in ("numpy", "jax", "onnx"):
         (found,) = gw.compile(graph, backend)(**{name: x.data_array}).values()
         np.testing.assert_allclose(np.asarray(found), model(x).data_array, rtol=NEAR, atol=NEAR)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_penzai_transformer(stacked: bool) -> None:
+    """Penzai demands that sizes are numbers, so these are."""
+    config = llamalike.LlamalikeTransformerConfig(
+        num_kv_heads=2, query_head_multiplier=2, embedding_dim=16, projection_dim=4,
+        mlp_hidden_dim=24, num_decoder_blocks=2, vocab_size=31, mlp_variant="swiglu",
+        tie_embedder_and_logits=False, parameter_dtype=jnp.float32, activation_dtype=jnp.float32,
+        use_layer_stack=stacked,
+    )  # fmt: skip
+    model = llamalike.build_llamalike_transformer(config, init_base_rng=jax.random.key(0))
+
+    def run(ids: Any) -> Any:
+        tokens = pz.nx.wrap(ids).tag("batch", "seq")
+        places = pz.nx.wrap(jnp.arange(ids.shape[1])).tag("seq")
+        found = model(tokens, token_positions=places)
+        return {"logits": found.untag("batch", "seq", "vocabulary").unwrap()}
+
+    ids = np.random.default_rng(0).integers(0, 31, (2, 5), np.int32)
+    graph = everywhere(run, ids, axes={"ids": "batch=2 seq=5"})
+    assert "embedder.embeddings" in graph.params
+    assert [node.op.name for node in graph.nodes].count("scan") == stacked

@@ -162,15 +162,20 @@ def _has_variables(model: Any) -> bool:
 
 
 def _penzai(model: Any, count: int) -> Model:
-    """Penzai keeps arrays in variables, which are no pytrees until they are taken out."""
     variables: Any = sys.modules["penzai.core.variables"]
-    unbound, values = variables.unbind_variables(model, freeze=True)
-    tree = Tree.of({str(value.label): value for value in values}, rename=_without_array)
+    unbound, tree = _unbound(model)
 
     def call(arrays: Sequence[Any], *args: Any) -> Any:
         return variables.bind_variables(unbound, tree.restore(arrays).values())(*args)
 
     return Model(call, tree.leaves, _names(model, count), model)
+
+
+def _unbound(model: Any) -> tuple[Any, Tree]:
+    """A Penzai model less its variables, and those: no pytrees until they are taken out."""
+    variables: Any = sys.modules["penzai.core.variables"]
+    unbound, values = variables.unbind_variables(model, freeze=True)
+    return unbound, Tree.of({str(value.label): value for value in values}, rename=_without_array)
 
 
 def _without_array(name: str) -> str:
@@ -236,10 +241,11 @@ def closed_over(source: Any) -> dict[object, str]:
     found: dict[object, str] = {}
     for name, value in _reachable(source, _DEPTH, set()):
         try:
-            leaves = Tree.of(value, name, _without_value).leaves
+            known = _has_variables(value)
+            tree = _unbound(value)[1] if known else Tree.of(value, name, _without_value)
         except (TypeError, ValueError):  # no pytree: a dictionary whose keys have no order
             continue
-        for leaf in leaves:
+        for leaf in tree.leaves:
             found.setdefault(identity(leaf.value), leaf.name)
     return found
 
