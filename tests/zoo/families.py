@@ -17,7 +17,7 @@ EXTENTS: Mapping[str, tuple[int, int]] = {
     "seq": (8, 11),
     "decoder_seq": (5, 6),
     "steps": (6, 9),
-    "samples": (400, 610),
+    "samples": (400, 620),
     "frames": (64, 80),
     "past": (4, 7),
     "nodes": (7, 9),
@@ -103,10 +103,19 @@ class Family:
         return -(-EXTENTS[name][other] // step) * step
 
     def build(self) -> Any:
-        """The model; no weight of it is all zeros or ones, so that each matters."""
+        """The model; no weight of it is all zeros or ones, so that each matters.
+
+        Batch norms have seen the inputs, so that no signal fades in a deep network.
+        """
         torch.manual_seed(0)
         model = self.make().eval()
+        norms = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter += 0.1 * torch.randn_like(parameter)
-        return model
+            for norm in norms:
+                norm.momentum = None
+                norm.train()
+            if norms:
+                model(**self.arguments())
+        return model.eval()

@@ -255,6 +255,101 @@ class Choice(nn.Module):
         return torch.cond(x.sum() > 0, torch.sin, lambda y: y * 2, (x,))
 
 
+class HalfWide(nn.Module):
+    """A network that runs in 16 bits under autocast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 16), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.second(F.relu(self.first(x))).float()
+
+
+class Written(nn.Module):
+    """Writes into views of its tensors."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.clone()
+        y[:, 0] = 1.0
+        y[:, 1:3].mul_(2.0)
+        y.view(y.shape[0], 2, 4)[:, 1] += x[:, :4]
+        y.diagonal().fill_(0.5)
+        y[y > 1.5] = -1.0
+        return y.t().contiguous().add_(1.0)
+
+
+class WindowCache(nn.Module):
+    """Attention that writes its keys and values into a cache, at a place that is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(16, 48)
+
+    def forward(
+        self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, at: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        q, k, v = (t.unflatten(-1, (4, 4)).transpose(1, 2) for t in self.qkv(x).chunk(3, dim=-1))
+        keys, values = keys.index_copy(2, at, k), values.index_copy(2, at, v)
+        seen = torch.arange(keys.shape[2]) <= at[:, None]
+        z = F.scaled_dot_product_attention(q, keys, values, seen)
+        return z.transpose(1, 2).flatten(2), keys, values
+
+
+class Normed(nn.Module):
+    """Weights that are computed: normalised by their length, or by their greatest stretch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.utils.parametrizations.weight_norm(nn.Linear(8, 16))
+        self.second = nn.utils.parametrizations.spectral_norm(nn.Linear(16, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(torch.tanh(self.first(x)))
+
+
+class Doubling(nn.Module):
+    """torch.while_loop until a sum is large enough, and a count of the steps."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def small(x: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+            return x.abs().sum() < 100.0
+
+        def double(x: torch.Tensor, count: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x * 2.0, count + 1
+
+        return torch.while_loop(small, double, (x, torch.zeros((), dtype=torch.int64)))
+
+
+class Algebra(nn.Module):
+    """Products in all notations."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        gram = torch.einsum("bij,bkj->bik", x, x)
+        stretched = torch.einsum("bij,bki,bk->bj", x, gram, x[..., 0])
+        outer = torch.einsum("bi,bj->bij", stretched, stretched)
+        norms = torch.linalg.vector_norm(x, dim=-1), torch.linalg.matrix_norm(gram)
+        crossed = torch.linalg.cross(x[..., :3], x[..., 1:4])
+        return outer, *norms, crossed, torch.diagonal(gram, dim1=1, dim2=2), torch.trace(gram[0])
+
+
+class Variational(nn.Module):
+    """An autoencoder that draws its code from a normal distribution in training alone."""
+
+    def __init__(self, always: bool) -> None:
+        super().__init__()
+        self.always = always
+        self.encode, self.decode = nn.Linear(8, 12), nn.Linear(6, 8)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        mean, log_variance = self.encode(x).chunk(2, dim=-1)
+        code = mean
+        if self.training or self.always:
+            code = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        return self.decode(code), mean, log_variance
+
+
 PAST = numbers("batch heads=4 past head_dim=4")
 NETWORKS: Mapping[str, Family] = {
     "mlp": Family(mlp, {"x": numbers("batch features=8")}, blocks=0),
@@ -295,7 +390,26 @@ NETWORKS: Mapping[str, Family] = {
     "cached-attention": Family(
         Cached, {"x": numbers("batch seq width=16"), "keys": PAST, "values": PAST}, blocks=0
     ),
+    "autocast": Family(HalfWide, {"x": numbers("batch features=8")}, blocks=0, tolerance=2e-2),
+    "written-views": Family(Written, {"x": numbers("batch=6 features=8")}, blocks=0),
+    "written-cache": Family(
+        WindowCache,
+        {
+            "x": numbers("batch steps=2 width=16"),
+            "keys": numbers("batch heads=4 past head_dim=4"),
+            "values": numbers("batch heads=4 past head_dim=4"),
+            "at": Input("steps=2", lambda shape, _: torch.arange(1, 3)),
+        },
+        blocks=0,
+    ),
+    "computed-weights": Family(Normed, {"x": numbers("batch features=8")}, blocks=0),
+    "while-loop": Family(Doubling, {"x": numbers("batch features=8")}, blocks=0),
+    "algebra": Family(Algebra, {"x": numbers("batch rows=5 columns=6")}, blocks=0),
+    "vae": Family(partial(Variational, False), {"x": numbers("batch features=8")}, blocks=0),
+    "vae-sampling": Family(
+        partial(Variational, True), {"x": numbers("batch features=8")}, refused="hidden generator"
+    ),
     "rotary-complex": Family(Rotated, TIME, blocks=0),
     "embedding-bag": Family(Bag, {"x": ids("batch words=5", 50)}, blocks=0),
-    "cond": Family(Choice, {"x": numbers("batch features=8")}, refused="no rule translates cond"),
+    "cond": Family(Choice, {"x": numbers("batch features=8")}, blocks=0),
 }  # fmt: skip

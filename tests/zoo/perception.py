@@ -20,6 +20,7 @@ VIT: dict[str, Any] = {
 }
 IMAGE: Mapping[str, Input] = {"pixel_values": numbers("batch channels=3 height=32 width=32")}
 LARGE: Mapping[str, Input] = {"pixel_values": numbers("batch channels=3 height=64 width=64")}
+HUGE: Mapping[str, Input] = {"pixel_values": numbers("batch channels=3 height=128 width=128")}
 STAGES: dict[str, Any] = {"depths": [1, 1], "hidden_sizes": [16, 32]}
 FOUR: dict[str, Any] = {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32]}
 
@@ -46,9 +47,9 @@ VISION: Mapping[str, Family] = {
         "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}, IMAGE, blocks=4),
     "swinv2": family("Swinv2Model", {"image_size": 32, "patch_size": 2, "embed_dim": 16,
         "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}, IMAGE, blocks=4),
-    "levit": family("LevitModel", {"image_size": 64, "hidden_sizes": [16, 24, 32],
+    "levit": family("LevitModel", {"image_size": 128, "hidden_sizes": [16, 24, 32],
         "num_attention_heads": [2, 3, 4], "depths": [1, 1, 1], "key_dim": [8, 8, 8],
-        "mlp_ratio": [2, 2, 2], "attention_ratio": [2, 2, 2]}, LARGE, blocks=3),
+        "mlp_ratio": [2, 2, 2], "attention_ratio": [2, 2, 2]}, HUGE, blocks=3),
     "pvt": family("PvtModel", {**FOUR, "image_size": 64, "num_attention_heads": [1, 2, 3, 4],
         "sequence_reduction_ratios": [4, 2, 1, 1]}, LARGE, blocks=4),
     "pvt_v2": family("PvtV2Model", {"depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32],
@@ -72,9 +73,9 @@ VISION: Mapping[str, Family] = {
     "convnextv2": family("ConvNextV2Model", {**FOUR}, LARGE, blocks=4),
     "focalnet": family("FocalNetModel", {"image_size": 32, "patch_size": 2, "embed_dim": 8,
         "hidden_sizes": [8, 16], "depths": [1, 1], "focal_levels": [2, 2],
-        "focal_windows": [3, 3]}, IMAGE, blocks=0),
+        "focal_windows": [3, 3]}, IMAGE),
     "resnet": family("ResNetForImageClassification", {**STAGES, "embedding_size": 16}, IMAGE,
-        config="ResNetConfig", blocks=0),
+        config="ResNetConfig", blocks=1),
     "regnet": family("RegNetModel", {**STAGES, "embedding_size": 16, "groups_width": 8}, IMAGE,
         blocks=0),
     "bit": family("BitModel", {**STAGES, "embedding_size": 16, "num_groups": 4}, IMAGE, blocks=0),
@@ -84,6 +85,18 @@ VISION: Mapping[str, Family] = {
         IMAGE, blocks=0),
     "mobilenet_v2": family("MobileNetV2Model", {"image_size": 32, "depth_multiplier": 0.25},
         IMAGE, blocks=0),
+    "cvt": family("CvtModel", {"patch_sizes": [7, 3], "patch_stride": [4, 2],
+        "patch_padding": [2, 1], "embed_dim": [8, 16], "num_heads": [1, 2], "depth": [1, 2],
+        "mlp_ratio": [2.0, 2.0], "attention_drop_rate": [0.0, 0.0], "drop_rate": [0.0, 0.0],
+        "drop_path_rate": [0.0, 0.0], "qkv_bias": [True, True], "cls_token": [False, True],
+        "qkv_projection_method": ["dw_bn", "dw_bn"], "kernel_qkv": [3, 3], "padding_kv": [1, 1],
+        "stride_kv": [2, 2], "padding_q": [1, 1], "stride_q": [1, 1]}, LARGE, blocks=3),
+    "sam-vision": family("SamVisionModel", {**VIT, "output_channels": 16, "window_size": 2,
+        "global_attn_indexes": [1], "num_pos_feats": 8, "mlp_dim": 48}, IMAGE),
+    "videomae": family("VideoMAEModel", {**VIT, "num_frames": 4},
+        {"pixel_values": numbers("batch frames=4 channels=3 height=32 width=32")}),
+    "timesformer": family("TimesformerModel", {**VIT, "num_frames": 4},
+        {"pixel_values": numbers("batch frames=4 channels=3 height=32 width=32")}),
     "hiera": family("HieraModel", {"image_size": [32, 32], "patch_stride": [4, 4],
         "patch_size": [7, 7], "patch_padding": [3, 3], "embed_dim": 16, "depths": [1, 1],
         "num_heads": [2, 4], "query_stride": [2, 2], "num_query_pool": 1,
@@ -92,7 +105,8 @@ VISION: Mapping[str, Family] = {
         "backbone": None, "backbone_config": {"model_type": "resnet", **STAGES,
         "embedding_size": 16, "out_features": ["stage2"]}, "d_model": 32, "encoder_layers": 2,
         "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
-        "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "num_queries": 5}, LARGE, blocks=4),
+        "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "num_queries": 5,
+        "init_std": 0.3}, LARGE, blocks=5),
     "deformable_detr": family("DeformableDetrModel", {"use_timm_backbone": False,
         "use_pretrained_backbone": False, "backbone": None, "backbone_config": {
         "model_type": "resnet", **STAGES, "embedding_size": 16,
@@ -161,7 +175,8 @@ AUDIO: Mapping[str, Family] = {
         "decoder_input_ids": ids("batch decoder_seq")}, blocks=4),
     "encodec": family("EncodecModel", {"num_filters": 4, "hidden_size": 16, "codebook_size": 16,
         "upsampling_ratios": [2, 2], "num_lstm_layers": 1},
-        {"input_values": numbers("batch mono=1 samples")}, blocks=0),
+        {"input_values": numbers("batch mono=1 samples")},
+        refused="depends on values of tensors"),
     "vits": family("VitsModel", {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 2,
         "num_attention_heads": 2, "ffn_dim": 48, "flow_size": 32, "spectrogram_bins": 17,
         "upsample_initial_channel": 16, "prior_encoder_num_flows": 1,
@@ -190,7 +205,30 @@ def _with_image(shape: tuple[int, ...], generator: torch.Generator) -> torch.Ten
     return tokens
 
 
+def _two_towers() -> Any:
+    import transformers as hf
+
+    vision, text = hf.ViTConfig(**VIT), hf.BertConfig(**SMALL)
+    config = hf.VisionTextDualEncoderConfig.from_vision_text_configs(vision, text)
+    return hf.VisionTextDualEncoderModel(config=config)
+
+
 MULTIMODAL: Mapping[str, Family] = {
+    "vision_text_dual_encoder": Family(_two_towers, SEEN, blocks=4),
+    "align": family("AlignModel", {"text_config": SMALL, "vision_config": {"image_size": 32,
+        "width_coefficient": 0.25, "depth_coefficient": 0.25, "hidden_dim": 80},
+        "projection_dim": 80}, SEEN),
+    "bridgetower": family("BridgeTowerModel", {"text_config": {**SMALL, "hidden_size": 64,
+        "num_attention_heads": 2}, "vision_config": {"hidden_size": 64, "num_hidden_layers": 2,
+        "patch_size": 8, "image_size": 32}, "hidden_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 48},
+        {**SEEN, "pixel_mask": ones("batch height=32 width=32")}, blocks=8),
+    "groupvit": family("GroupViTTextModel", SMALL),
+    "siglip2": family("Siglip2VisionModel", {**VIT, "num_patches": 16},
+        {"pixel_values": numbers("batch patches=16 pixels=192"),
+         "pixel_attention_mask": ones("batch patches=16"),
+         "spatial_shapes": Input("batch two=2", lambda shape, _: torch.full(shape, 4))},
+        fixed={"batch": 2}, refused="_upsample_bilinear2d_aa"),
     "clip": family("CLIPModel", CLIP, SEEN, blocks=4),
     "chinese_clip": family("ChineseCLIPModel", CLIP, SEEN, blocks=4),
     "siglip": family("SiglipModel", CLIP, {"input_ids": ids("batch seq"), **IMAGE}, blocks=4),
@@ -212,8 +250,11 @@ MULTIMODAL: Mapping[str, Family] = {
         "d_latents": 32, "num_latents": 6, "num_blocks": 1, "num_self_attends_per_block": 2,
         "num_self_attention_heads": 4, "num_cross_attention_heads": 4, "qk_channels": 32,
         "v_channels": 32, "max_position_embeddings": 64}, {"inputs": ids("batch seq=16")},
-        blocks=3),
-    "vilt": family("ViltModel", {**SMALL, **VIT}, SEEN),
+        blocks=2),
+    "vilt": family("ViltModel", {**SMALL, **VIT}, SEEN, refused="depends on values of tensors"),
+    "vilt-embedded": family("ViltModel", {**SMALL, **VIT}, {**TEXT,
+        "image_embeds": numbers("batch patches=6 width=32"),
+        "pixel_mask": ones("batch rows=2 columns=3")}, config="ViltConfig"),
     "visual_bert": family("VisualBertModel", {**SMALL, "visual_embedding_dim": 16}, {**TEXT,
         "visual_embeds": numbers("batch boxes=4 features=16")}),
     "vit_gpt2_encdec": Family(_vision_text, {**IMAGE,
