@@ -73,7 +73,8 @@ def _encode_pass(step: Pass, where: str, tensors: dict[str, Any]) -> dict[str, A
         value = getattr(step, field.name)
         if callable(value) and not isinstance(value, Pass):
             count = 1 if getattr(step, "source", None) is None else 2
-            value = trace_anywhere(value, getattr(step, "site", ""), count)
+            site = getattr(step, "site", f"{getattr(step, 'span', '')}.in")
+            value = trace_anywhere(value, site, count)
         arguments[field.name] = _encode(value, f"{where}.{field.name}", tensors)
     return {"pass": type(step).name(), "arguments": arguments}
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from graftwork.ir.errors import SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Region, Value
-from graftwork.ir.select import modules, select
+from graftwork.ir.origin import UNKNOWN
+from graftwork.ir.select import Found, modules, select
+from graftwork.ir.sites import Place
 
 Stretch = tuple[tuple[Value, ...], Value]
 
@@ -86,3 +88,22 @@ def between(graph: Graph, starts: Sequence[Value], end: Value) -> tuple[Region, 
         dict.fromkeys(v for node in kept for v in node.inputs if v not in made and v not in starts)
     )
     return Region((*starts, *captured), tuple(kept), (end,)), captured
+
+
+def place_of(graph: Graph, path: str, end: Value, *others: Value) -> Found:
+    """The end of a stretch as a place, with the roles of the sites that are there and at its start.
+
+    Its type has the axes of all of them, so that what reads several may name any.
+    """
+    values = (end, *others)
+    roles = {
+        role: axis
+        for site in graph.sites.values()
+        if site.place.value in values and not site.place.inner
+        for role, axis in site.roles.items()
+    }
+    axes = dict.fromkeys(axis for value in values for axis in value.axes)
+    node = graph.index.producer.get(end)
+    made = end.type.with_axes(axes)
+    origin = node.origin if node else UNKNOWN
+    return Found(Place(end), path, made, roles, node.op.name if node else "", origin)

@@ -15,3 +15,6 @@ from graftwork.passes.interventions.patch import Patch as Patch
 from graftwork.passes.interventions.runs import In as In
 from graftwork.passes.interventions.stretches import Replace as Replace
 from graftwork.passes.interventions.stretches import Skip as Skip
+from graftwork.passes.interventions.worlds import Rewire as Rewire
+from graftwork.passes.interventions.worlds import Worlds as Worlds
+from graftwork.passes.interventions.worlds import taking as taking

@@ -9,13 +9,11 @@ from attrs import frozen
 from graftwork.ir.build import Term
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Value
-from graftwork.ir.origin import UNKNOWN
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found
-from graftwork.ir.sites import Place
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import Where, chosen
-from graftwork.passes.spans import spans_of
+from graftwork.passes.spans import place_of, spans_of
 from graftwork.passes.trace import inline
 
 
@@ -42,7 +40,7 @@ class Skip(Pass):
                     f"{path} takes {list(starts)}, of which {len(alike)} are like what it gives, "
                     f"{end!r}; skip a part of it"
                 )
-            found = _at(graph, path, end)
+            found = place_of(graph, path, end)
 
             def skipped(y: Term, x: Term, found: Found = found) -> Term:
                 return chosen(found, self.where, x, y)
@@ -71,7 +69,7 @@ class Replace(Pass):
     def __call__(self, graph: Graph) -> Graph:
         rewriter = Rewriter(graph, "Replace")
         for path, starts, end in _stretches(graph, self.span, self.count):
-            found = _at(graph, path, end, *starts)
+            found = place_of(graph, path, end, *starts)
 
             def replaced(y: Term, *xs: Term, found: Found = found) -> Term:
                 return chosen(found, self.where, inline(self.graph, found, *xs), y)
@@ -88,22 +86,3 @@ def _stretches(
         raise SelectionError(f"expected {count} spans, found {sorted(spans)}")
     for path, (starts, end) in spans.items():
         yield path, starts, end
-
-
-def _at(graph: Graph, path: str, end: Value, *others: Value) -> Found:
-    """The end of a stretch as a place, with the roles of the sites that are there and at its start.
-
-    Its type has the axes of all of them, so that what reads several may name any.
-    """
-    values = (end, *others)
-    roles = {
-        role: axis
-        for site in graph.sites.values()
-        if site.place.value in values and not site.place.inner
-        for role, axis in site.roles.items()
-    }
-    axes = dict.fromkeys(axis for value in values for axis in value.axes)
-    node = graph.index.producer.get(end)
-    made = end.type.with_axes(axes)
-    origin = node.origin if node else UNKNOWN
-    return Found(Place(end), path, made, roles, node.op.name if node else "", origin)
