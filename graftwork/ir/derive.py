@@ -66,7 +66,7 @@ def push(
     """
     env = dict(zip(region.inputs, primals, strict=True))
     rates = {
-        value: _as_wide(rate, primal)
+        value: as_wide(rate, primal)
         for value, rate, primal in zip(region.inputs, tangents, primals, strict=True)
     }
     outer = builder.origin
@@ -75,22 +75,27 @@ def push(
             builder.origin = outer if node.origin == UNKNOWN else node.origin
             operands = [env[value] for value in node.inputs]
             moving = [rates[value] for value in node.inputs]
-            outputs, moved = _push_node(builder, node, operands, moving)
+            outputs, moved = push_node(builder, node, operands, moving)
             for value, output, rate in zip(node.outputs, outputs, moved, strict=True):
                 env[value] = output
-                rates[value] = _as_wide(rate, output)
+                rates[value] = as_wide(rate, output)
     builder.origin = outer
     return [env[v] for v in region.outputs], [rates[v] for v in region.outputs]
 
 
-def _as_wide(rate: Tangent, output: Term) -> Tangent:
+def as_wide(rate: Tangent, output: Term) -> Tangent:
     """Only floats have a tangent; it has at least the axes of its value."""
     return rate.broadcast(*output.axes) if rate is not None and output.dtype.is_float else None
 
 
-def _push_node(
-    builder: Builder, node: Node, operands: list[Term], rates: list[Tangent]
+def push_node(
+    builder: Builder,
+    node: Node,
+    operands: list[Term],
+    rates: list[Tangent],
+    known: Sequence[Term] | None = None,
 ) -> tuple[Sequence[Term], Sequence[Tangent]]:
+    """The outputs of one node, which may be `known` already, and their tangents."""
     op, attrs = node.op, node.attrs.as_dict()
     active = {i for i, rate in enumerate(rates) if rate is not None}
     still = not active or not any(value.type.dtype.is_float for value in node.outputs)
@@ -99,7 +104,7 @@ def _push_node(
     linear = active <= linear_places(op, len(operands))
     if not still and op.jvp is None and not linear:
         return push(builder, _opened(builder.typing, node, operands), operands, rates)
-    outputs = builder.emit(op, operands, attrs, node.regions)
+    outputs = builder.emit(op, operands, attrs, node.regions) if known is None else known
     if still:
         return outputs, [None] * len(outputs)
     if op.jvp is None:
@@ -211,11 +216,11 @@ def linearize(
     inside = [Term(x.value, scratch) for x in primals]
     seeds = _seeds(scratch, inside, active)
     outputs, rates = push(scratch, region, inside, [seeds.get(i) for i in range(len(inside))])
-    linear = _separated(builder, scratch, list(seeds.values()), rates)
+    linear = separated(builder, scratch, list(seeds.values()), rates)
     return [Term(x.value, builder) for x in outputs], linear
 
 
-def _separated(
+def separated(
     builder: Builder, scratch: Builder, seeds: Sequence[Term], outputs: Sequence[Tangent]
 ) -> Linear:
     """Keep apart what depends on the seeds, and give all else to the builder."""
@@ -342,7 +347,7 @@ def pull(
     for i in active:
         inside[i] = Term(Value(operands[i].type), scratch)
     outputs, _ = push(scratch, region, inside, [None] * len(inside))
-    linear = _separated(builder, scratch, [inside[i] for i in active], outputs)
+    linear = separated(builder, scratch, [inside[i] for i in active], outputs)
     return transpose(builder, linear, cotangents)
 
 

@@ -47,6 +47,7 @@ class Rewriter:
         self.edits = Edits(self.typing, by)
         self._replaced: dict[Node, tuple[Node, ...]] = {}
         self.prelude: list[Node] = []
+        self.postlude: list[Node] = []
         self._opened: dict[Value, Mapping[str, Value]] = {}
         self._edited: list[Value] = []
         self._producers: dict[Value, Node] | None = None
@@ -113,6 +114,10 @@ class Rewriter:
         """Add nodes that read only inputs, parameters and one another, before all others."""
         self.prelude.extend(nodes)
 
+    def append(self, nodes: Iterable[Node]) -> None:
+        """Add nodes after all others; they may read whatever the graph defines."""
+        self.postlude.extend(self._signed(nodes))
+
     def open(self, node: Node) -> Mapping[str, Value]:
         """Put a composite's body in its place; interior site name or position -> value."""
         if node.outputs[0] in self._opened:
@@ -169,9 +174,11 @@ class Rewriter:
         self.arrays[name] = array
         return value
 
-    def add_output(self, name: str, value: Value) -> None:
-        """A new output of the graph."""
-        self.outputs.append(Port(name, value, value.type.axes))
+    def add_output(self, name: str, value: Value, first: Sequence[str] = ()) -> None:
+        """A new output of the graph, with the axes of `first` that it has before the others."""
+        order = dict.fromkeys((*first, *value.axes))
+        layout = tuple(axis for axis in order if axis in value.type.axis_set)
+        self.outputs.append(Port(name, value, layout))
 
     # --- carrying out -----------------------------------------------------------------------
 
@@ -241,6 +248,7 @@ class Rewriter:
                 nodes.append(node)
             else:
                 nodes.extend(made)
+        nodes += self.postlude
         reads = {
             value: [r for e in chain for r in e.reads]
             for value, chain in self.edits.interposed.items()

@@ -13,6 +13,12 @@ from graftwork.passes.cleanup import Fold as Fold
 from graftwork.passes.cleanup import NarrowEarly as NarrowEarly
 from graftwork.passes.cleanup import ShareCommon as ShareCommon
 from graftwork.passes.composites import Recover as Recover
+from graftwork.passes.derivatives import JVP as JVP
+from graftwork.passes.derivatives import VJP as VJP
+from graftwork.passes.derivatives import AttributionPatching as AttributionPatching
+from graftwork.passes.derivatives import Gradient as Gradient
+from graftwork.passes.derivatives import GradientTimesInput as GradientTimesInput
+from graftwork.passes.derivatives import IntegratedGradients as IntegratedGradients
 from graftwork.passes.derivatives import Linearize as Linearize
 from graftwork.passes.interventions import Ablate as Ablate
 from graftwork.passes.interventions import Collect as Collect

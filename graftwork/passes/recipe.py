@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from graftwork.ir.store import Store, as_numpy
 from graftwork.ir.text import parse
 from graftwork.passes.base import Pass
 from graftwork.passes.positions import RECORDS
-from graftwork.passes.trace import trace_anywhere
+from graftwork.passes.trace import TRACE, trace_anywhere
 
 FORMAT = 1
 RECIPE, TENSORS = "recipe.json", "tensors.safetensors"
@@ -74,7 +75,8 @@ def _encode_pass(step: Pass, where: str, tensors: dict[str, Any]) -> dict[str, A
         if callable(value) and not isinstance(value, Pass):
             count = 1 if getattr(step, "source", None) is None else 2
             site = getattr(step, "site", f"{getattr(step, 'span', '')}.in")
-            value = trace_anywhere(value, site, count)
+            trace = field.metadata.get(TRACE) or partial(trace_anywhere, site=site, count=count)
+            value = trace(value)
         arguments[field.name] = _encode(value, f"{where}.{field.name}", tensors)
     return {"pass": type(step).name(), "arguments": arguments}
 

@@ -23,6 +23,9 @@ from graftwork.ir.vocabulary import roles_of
 
 Function = Callable[..., Term]
 
+TRACE = "trace"
+"""Metadata of a pass's field: how a recipe traces a function there, if not as one of a site."""
+
 
 def trace(
     function: Function, dtype: DType, axes: Iterable[str], table: AxisTable, count: int = 1
@@ -106,21 +109,33 @@ def inline(graph: Graph, found: Found, *xs: Term) -> Term:
                 f"{found.name}: the graph is for {axis!r} of size {size}, but here it is {wanted}"
             )
     shared = _shared(graph, x, names)
-    for axis, size in graph.axes.items():
-        if axis not in names:
-            names[axis] = typing.fresh(axis)
-            typing.table[names[axis]] = substitute(size, sizes)
-    placed = rename_axes(graph, names)
+    placed = place(graph, typing, names, sizes)
     env = {port.value: y for port, y in zip(placed.inputs, xs, strict=True)}
     for parameter in placed.parameters:
         value = shared.get(parameter.name) or _parameter(graph, found, parameter, x)
         term = Term(value, x.builder)
         env[parameter.value] = term.cast(x.dtype) if term.dtype is dtype else term
+    return _by_position(build(placed, env, sizes, dtype, x), placed)
+
+
+def place(graph: Graph, typing: Typing, names: dict[str, str], sizes: Mapping[str, Size]) -> Graph:
+    """A traced graph in terms of the axes of another: `names`, which grows, and fresh ones."""
+    for axis, size in graph.axes.items():
+        if axis not in names:
+            names[axis] = typing.fresh(axis)
+            typing.table[names[axis]] = substitute(size, sizes)
+    return rename_axes(graph, names)
+
+
+def build(
+    placed: Graph, env: dict[Value, Term], sizes: Mapping[str, Size], traced: DType, like: Term
+) -> Term:
+    """The result of a graph on terms, where what was traced in a dtype is in that of `like`."""
     for node in placed.nodes:
-        attrs = _adapted(node, sizes, dtype, x.dtype)
-        results = x.builder.emit(node.op, [env[v] for v in node.inputs], attrs, node.regions)
+        attrs = _adapted(node, sizes, traced, like.dtype)
+        results = like.builder.emit(node.op, [env[v] for v in node.inputs], attrs, node.regions)
         env |= dict(zip(node.outputs, results, strict=True))
-    return _by_position(env[placed.outputs[0].value], placed)
+    return env[placed.outputs[0].value]
 
 
 def _shared(graph: Graph, x: Term, names: dict[str, str]) -> dict[str, Value]:
