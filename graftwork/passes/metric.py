@@ -26,7 +26,7 @@ from graftwork.ir.graph import Graph, Port, Value
 from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.types import Type, Typing
 from graftwork.ir.vocabulary import roles_of
-from graftwork.passes.trace import build, place
+from graftwork.passes.trace import build, localized
 
 Metric: TypeAlias = Callable[[Mapping[str, Term]], Term] | Graph | str
 """A function of named values, one traced before, or the name of one value."""
@@ -135,7 +135,7 @@ def build_metric(
         for role, size in metric.axes.items()
         if role in names and not isinstance(size, int)
     }
-    placed = place(metric, builder.typing, names, sizes)
+    placed = localized(metric, builder.typing, names, sizes)
     env = {port.value: term(port.name) for port in placed.inputs}
     floats = [x for x in env if x.type.dtype.is_float]
     if not floats:

@@ -109,7 +109,7 @@ def inline(graph: Graph, found: Found, *xs: Term) -> Term:
                 f"{found.name}: the graph is for {axis!r} of size {size}, but here it is {wanted}"
             )
     shared = _shared(graph, x, names)
-    placed = place(graph, typing, names, sizes)
+    placed = localized(graph, typing, names, sizes)
     env = {port.value: y for port, y in zip(placed.inputs, xs, strict=True)}
     for parameter in placed.parameters:
         value = shared.get(parameter.name) or _parameter(graph, found, parameter, x)
@@ -118,7 +118,9 @@ def inline(graph: Graph, found: Found, *xs: Term) -> Term:
     return _by_position(build(placed, env, sizes, dtype, x), placed)
 
 
-def place(graph: Graph, typing: Typing, names: dict[str, str], sizes: Mapping[str, Size]) -> Graph:
+def localized(
+    graph: Graph, typing: Typing, names: dict[str, str], sizes: Mapping[str, Size]
+) -> Graph:
     """A traced graph in terms of the axes of another: `names`, which grows, and fresh ones."""
     for axis, size in graph.axes.items():
         if axis not in names:
