@@ -162,7 +162,7 @@ def _attention(
     if len(heads) > 1:
         return f"its queries have {len(heads)} axes that could be heads"
     common = [*heads, *sequence, *(a for a in stream.axes if a in queries)]
-    width = [a for a in found.z.axes if a in found.v.axes and a not in queries]
+    width = [a for a in found.z.axes if a in found.v.axes and a not in (*queries, *found.k.axes)]
     width = width or [a for a in found.z.axes if a == found.over]
     if len(width) > 1:
         return f"its output has {len(width)} axes that could be the dimension of a head"

@@ -112,7 +112,7 @@ class _Stack:
     @cached_property
     def roles(self) -> Roles:
         """The roles of the stream's axes, from what its first branch that mixes does with them."""
-        axes = self.blocks[0][0].step.before.axes
+        axes = self.blocks[0][0].step.total.axes
         along = next((k.along for k in self.kinds if isinstance(k, Attention | Mixer)), ())
         first = next(self.attentions, None)
         batch = first.q[1].get("batch") if first is not None else next(iter(axes), None)

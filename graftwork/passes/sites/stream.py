@@ -130,12 +130,13 @@ def step_at(flow: Flow, node: Node) -> Step | None:
     total = node.output
     if flow.joins(node):
         return None
-    terms = [t for t in flow.terms(node) if t.type.axis_set == total.type.axis_set]
-    if len(terms) < 2:
-        return None
+    terms = flow.terms(node)
     first = min(terms, key=lambda t: flow.place(flow.through(t)))
     before = flow.through(first)
-    branches = tuple(t for t in terms if t is not first)
+    whole = total.type.axis_set
+    branches = tuple(t for t in terms if t is not first and t.type.axis_set == whole)
+    if not before.axes or not branches:
+        return None
     if not all(flow.depends(branch, before) for branch in branches):
         return None
     return Step(node.origin.module, before, branches, total, _after(flow, total))
@@ -171,20 +172,22 @@ def streams(flow: Flow, adds: Iterable[Node]) -> list[list[Step]]:
     """Chains of steps, each going on from where the one before ended.
 
     A branch may read the end of a step and be added to its beginning; it goes on from the end.
+    What is added to a stream on its way into a branch, such as positions, begins no chain.
     """
+    steps = [step for node in adds if (step := step_at(flow, node)) is not None]
+    held = {value for step in steps for value in (step.before, step.after)}
     chains: list[list[Step]] = []
     ends: dict[Value, list[Step]] = {}
     begun: dict[Value, list[Step]] = {}
-    for node in adds:
-        step = step_at(flow, node)
-        if step is None:
-            continue
+    for step in steps:
         chain = ends.pop(step.before, None)
         around = begun.get(step.before)
         if chain is None and around is not None and _goes_on(flow, step, around[-1]):
             step = evolve(step, before=around[-1].after)
             chain = ends.pop(step.before, None)
         if chain is None:
+            if not held.isdisjoint(map(flow.through, step.branches)):
+                continue
             chain = []
             chains.append(chain)
         chain.append(step)
