@@ -70,8 +70,9 @@ class Rewriter:
         """Let `edit(term, *terms_of_reads)` define `value` from what its producer gives.
 
         Raises:
-            RewriteError: if the edit changes the dtype.
+            RewriteError: if the edit changes the dtype, or the value is a tied parameter.
         """
+        self._refuse_tied(value)
         producer = self.producer(value)
         builder = self.builder(producer.origin if producer else UNKNOWN)
         raw = Value(value.type, value.name and f"{value.name}_raw")
@@ -84,6 +85,15 @@ class Rewriter:
         entry = Interposed(raw, self._signed(builder.nodes), result.value, tuple(reads))
         self.edits.interposed.setdefault(value, []).append(entry)
         self._edited.append(value)
+
+    def _refuse_tied(self, value: Value) -> None:
+        for parameter in self.parameters:
+            if parameter.value is value and parameter.aliases:
+                names = (parameter.name, *parameter.aliases)
+                raise RewriteError(
+                    f"{self.by}: one parameter is {' and '.join(map(repr, names))}, so an edit "
+                    f"would change all uses; untie them first, with Untie({names[1]!r})"
+                )
 
     def replace(self, node: Node, make: Callable[..., Term | Sequence[Term]]) -> None:
         """Let `make(*operand_terms)` define the outputs of `node`.

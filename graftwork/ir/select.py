@@ -37,6 +37,8 @@ class Selector:
         op: an op's name, inside composites too.
         axes: axes that the value must have.
         count: how many places there must be.
+        parameter: a glob over the names of parameters.
+        nth: only one of the places, by position.
     """
 
     path: str | None = None
@@ -45,11 +47,13 @@ class Selector:
     op: str | None = None
     axes: tuple[str, ...] = field(default=(), converter=_names)
     count: int | None = None
+    parameter: str | None = None
+    nth: int | None = None
 
     def __str__(self) -> str:
         if self.path is not None and self == Selector(self.path):
             return repr(self.path)
-        words = ("path", "site", "module", "op", "axes", "count")
+        words = ("path", "site", "module", "op", "axes", "count", "parameter", "nth")
         given = [(word, getattr(self, word)) for word in words]
         return ", ".join(f"{word}={value!r}" for word, value in given if value not in (None, ()))
 
@@ -141,7 +145,13 @@ class Selection:
         return self
 
     def nth(self, position: int) -> Selection:
-        """Only one of them, by position."""
+        """Only one of them, by position.
+
+        Raises:
+            SelectionError: if there are not so many.
+        """
+        if not -len(self.found) <= position < len(self.found):
+            raise SelectionError(f"there is no place {position} of {self!r}")
         return evolve(self, found=(self.found[position],))
 
     def __and__(self, other: Selection) -> Selection:
@@ -204,6 +214,9 @@ def select(
     if not isinstance(selector, Selector):
         selector = Selector(selector, **words)
     chosen = _by_path(graph, selector)
+    if selector.parameter is not None:
+        held = _by_parameter(graph, selector.parameter)
+        chosen = held if chosen is None else chosen & held
     if selector.op is not None:
         nodes = _by_op(graph, selector.op)
         chosen = nodes if chosen is None else chosen & nodes
@@ -211,7 +224,8 @@ def select(
         chosen = _of_values(graph, _values(graph))
     if selector.axes:
         chosen = chosen.where(lambda f: set(selector.axes) <= {*f.axes, *f.roles})
-    return chosen if selector.count is None else chosen.count(selector.count)
+    chosen = chosen if selector.count is None else chosen.count(selector.count)
+    return chosen if selector.nth is None else chosen.nth(selector.nth)
 
 
 def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
@@ -224,6 +238,8 @@ def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
     if not chosen:
         word = str(getattr(selector, "path", selector) or selector)
         known = [*graph.sites, *modules(graph)]
+        if getattr(selector, "parameter", None) is not None:
+            word, known = str(getattr(selector, "parameter", "")), list(graph.params)
         shown = repr(selector) if isinstance(selector, str) else str(selector)
         raise SelectionError(f"nothing in the graph matches {shown}{nearest(word, known)}")
     return chosen
@@ -306,6 +322,15 @@ def _leaving(graph: Graph, path: str) -> Iterable[Found]:
                 or any(not _within(path, reader.origin.module) for reader in readers)
             ):
                 yield _found(graph, value, node, path)
+
+
+def _by_parameter(graph: Graph, glob: str) -> Selection:
+    found = [
+        Found(Place(p.value), p.name, p.value.type, {}, "", Origin())
+        for p in graph.parameters
+        if matching(glob, (p.name, *p.aliases))
+    ]
+    return Selection(graph, tuple(found))
 
 
 def _by_op(graph: Graph, name: str) -> Selection:

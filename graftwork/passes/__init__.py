@@ -30,12 +30,14 @@ from graftwork.passes.interventions import KnockOutHeads as KnockOutHeads
 from graftwork.passes.interventions import Map as Map
 from graftwork.passes.interventions import Noise as Noise
 from graftwork.passes.interventions import Patch as Patch
+from graftwork.passes.interventions import RankOne as RankOne
 from graftwork.passes.interventions import Replace as Replace
 from graftwork.passes.interventions import Rewire as Rewire
 from graftwork.passes.interventions import Scale as Scale
 from graftwork.passes.interventions import Skip as Skip
 from graftwork.passes.interventions import Splice as Splice
 from graftwork.passes.interventions import Steer as Steer
+from graftwork.passes.interventions import Untie as Untie
 from graftwork.passes.interventions import Worlds as Worlds
 from graftwork.passes.interventions import taking as taking
 from graftwork.passes.positions import Basis as Basis
