@@ -25,7 +25,7 @@ native_layer_norm nn.functional.avg_pool2d nn.functional.batch_norm nn.functiona
 nn.functional.cross_entropy nn.functional.gelu nn.functional.hardtanh
 nn.functional.interpolate.bilinear nn.functional.max_pool1d
 nn.functional.scaled_dot_product_attention softmax.with_dtype nn.functional.unfold
-pow remainder repeat round scatter scatter_reduce.mean sort square sum topk tril unfold var
+pow remainder repeat roll round scatter scatter_reduce.mean sort square sum topk tril unfold var
 where
 """
 FAST = _FAST.split()

@@ -28,8 +28,8 @@ _ON_EACH_PART = """
     resolve_conj resolve_neg
     view reshape _unsafe_view flatten unflatten permute transpose swapaxes t numpy_T mT
     unsqueeze squeeze expand broadcast_to expand_as repeat tile broadcast_tensors copy
-    select slice split_with_sizes split chunk unbind diagonal unfold narrow
-    cat concat stack flip roll index index_select gather index_put slice_scatter select_scatter
+    select slice split_with_sizes split chunk unbind diagonal unfold
+    cat concat stack flip index index_select gather index_put slice_scatter select_scatter
     zeros zeros_like new_zeros empty empty_like new_empty ones ones_like new_ones
     sum mean cumsum
 """

@@ -25,6 +25,7 @@ UNBOUNDED = 2**62  # torch writes "to the end" as the greatest 64-bit integer
     "aten.clone",
     "aten._conj",
     "aten.conj",
+    "aten.conj_physical",
     "aten.contiguous",
     "aten.detach",
     "aten.lift_fresh",
