@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from graftwork import viz as viz
     from graftwork.backends import Program as Program
     from graftwork.backends import register_lowering as register_lowering
+    from graftwork.circuits import Circuit as Circuit
+    from graftwork.circuits import prune_edges as prune_edges
     from graftwork.convert import from_jax as from_jax
     from graftwork.convert import from_pretrained as from_pretrained
     from graftwork.convert import from_torch as from_torch
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Circuit": "graftwork.circuits",
     "Graph": "graftwork.ir.graph",
     "GraftworkError": "graftwork.ir.errors",
     "NamedArray": "graftwork.ir.array",
@@ -61,6 +64,7 @@ _HOMES = {
     "load": "graftwork.ir.storage",
     "load_recipe": "graftwork.passes.recipe",
     "parse": "graftwork.ir.text",
+    "prune_edges": "graftwork.circuits",
     "register_lowering": "graftwork.backends",
     "save": "graftwork.ir.storage",
     "save_recipe": "graftwork.passes.recipe",

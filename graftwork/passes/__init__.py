@@ -20,6 +20,13 @@ from graftwork.passes.derivatives import Gradient as Gradient
 from graftwork.passes.derivatives import GradientTimesInput as GradientTimesInput
 from graftwork.passes.derivatives import IntegratedGradients as IntegratedGradients
 from graftwork.passes.derivatives import Linearize as Linearize
+from graftwork.passes.edges import EdgeAttribution as EdgeAttribution
+from graftwork.passes.edges import MaskEdges as MaskEdges
+from graftwork.passes.edges import OpenReads as OpenReads
+from graftwork.passes.edges import PatchEdges as PatchEdges
+from graftwork.passes.edges import PathPatch as PathPatch
+from graftwork.passes.edges import component_graph as component_graph
+from graftwork.passes.edges import components as components
 from graftwork.passes.interventions import Ablate as Ablate
 from graftwork.passes.interventions import Collect as Collect
 from graftwork.passes.interventions import Freeze as Freeze

@@ -13,6 +13,7 @@ def replay(
     nodes: Iterable[Node],
     instead: Mapping[Value, Term],
     frozen: Collection[Value] = (),
+    own: Mapping[Value, Term] | None = None,
 ) -> dict[Value, Term]:
     """Value -> what it is in the other run, of those that differ there.
 
@@ -21,15 +22,16 @@ def replay(
         instead: value -> what stands in its place. It may have axes of its own: everything maps
             over them.
         frozen: values that stay as they are.
+        own: value -> what it is where it does not differ, if that is not the value itself.
     """
-    env = dict(instead)
+    env, same = dict(instead), own or {}
     for node in nodes:
         if not any(value in env for value in node.inputs):
             continue
         if all(value in env or value in frozen for value in node.outputs):
             continue
         builder.origin = node.origin
-        operands = [env.get(value, Term(value, builder)) for value in node.inputs]
+        operands = [env.get(v) or same.get(v, Term(v, builder)) for v in node.inputs]
         made = builder.emit(node.op, operands, node.attrs.as_dict(), node.regions)
         env |= {
             value: term
