@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from attrs import define, evolve, field, frozen
 
-from graftwork.ir.errors import RewriteError
+from graftwork.ir.captures import captured
 from graftwork.ir.graph import Node, Region, Value, walk
 from graftwork.ir.infer import infer
 from graftwork.ir.op import REGISTRY
@@ -37,12 +37,14 @@ class Edits:
         by: the pass that edits, for the origins of what it makes.
         interposed: value -> the sub-graphs that define it from what its producer gives, in order.
         aliases: value -> what its readers shall read.
+        counters: axis of a scan -> the value that stands, inside it, for the position along it.
     """
 
     typing: Typing
     by: str
     interposed: dict[Value, list[Interposed]] = field(factory=dict)
     aliases: dict[Value, Value] = field(factory=dict)
+    counters: dict[str, Value] = field(factory=dict)
 
 
 class Level:
@@ -94,11 +96,15 @@ class Level:
 
     def _emit(self, node: Node) -> None:
         """Append a node, rebuilt where what it reads or defines has changed."""
+        regions = self._regions(node)
+        if regions is not node.regions and (taken := captured(node, regions, self.edits.counters)):
+            self.out.extend(taken.before)
+            regions = taken.regions
+            node = evolve(node, inputs=taken.inputs, attrs=taken.attrs)
         inputs = node.inputs
         if self.env or self.edits.aliases:
             inputs = tuple([self.mapped(value) for value in inputs])
         outputs = tuple([self._raw_of(value) for value in node.outputs])
-        regions = self._regions(node)
         if inputs == node.inputs and outputs == node.outputs and regions is node.regions:
             self.out.append(node)
             return
@@ -177,12 +183,6 @@ class Level:
         edited = [value for value in interposed if value in inside]
         if not edited:
             return region
-        for value in edited:
-            if any(read not in inside for entry in interposed[value] for read in entry.reads):
-                raise RewriteError(
-                    f"{self.edits.by}: an edit inside a region reads a value from outside; "
-                    "pass it in as a parameter or constant"
-                )
         level = Level(self.edits)
         for value in region.inputs:
             level.enter(value)

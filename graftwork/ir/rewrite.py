@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from attrs import evolve
 
 from graftwork.ir.build import Builder, Term
+from graftwork.ir.dtypes import DType
 from graftwork.ir.edits import Edits, Interposed, Level
 from graftwork.ir.errors import RewriteError, UnreachableEditError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value, walk
@@ -162,6 +163,10 @@ class Rewriter:
                 raise RewriteError(f"{value!r} is made by a composite without {step!r} inside")
             value = inside[step]
         return value
+
+    def counter(self, axis: str) -> Value:
+        """What stands, in edits inside a scan, for the position along its axis."""
+        return self.edits.counters.setdefault(axis, Value(Type(DType.i64), f"{axis}_step"))
 
     def add_input(self, name: str, type: Type, layout: Sequence[str | None]) -> Value:
         """A new input of the graph."""

@@ -34,7 +34,7 @@ class Selector:
         path: a glob over canonical sites or module paths, whichever it matches.
         site: a glob over canonical sites only.
         module: a glob over module paths only: the values that leave the module.
-        op: an op's name, inside composites too.
+        op: an op's name, inside composites and loops too.
         axes: axes that the value must have.
         count: how many places there must be.
         parameter: a glob over the names of parameters.
@@ -69,6 +69,7 @@ class Found:
         roles: role -> axis, at a canonical site.
         op: the name of the op that makes it, "" for an input or parameter.
         origin: where it came from.
+        scanned: the axes of the scans that it is in, outer ones first; `steps` is the last.
     """
 
     place: Place
@@ -77,6 +78,7 @@ class Found:
     roles: Mapping[str, str]
     op: str
     origin: Origin
+    scanned: tuple[str, ...] = ()
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -93,12 +95,17 @@ class Found:
     def axis(self, word: str) -> str:
         """The axis that plays the role `word` here, or else has that name.
 
+        Inside a scan its axis may be meant, by name or as `steps`.
+
         Raises:
             SelectionError: if neither is at this place.
         """
         axis = self.roles.get(word, word)
         if axis not in self.type.axis_set:
-            known = [*self.roles, *self.type.axes]
+            if self.scanned and word in ("steps", *self.scanned):
+                return self.scanned[-1] if word == "steps" else word
+            loops = ("steps", *self.scanned) if self.scanned else ()
+            known = [*self.roles, *self.type.axes, *loops]
             raise SelectionError(
                 f"{self.name} has no axis {word!r}; it has {{{', '.join(self.type.axes)}}}"
                 f"{nearest(word, known)}"
@@ -334,14 +341,15 @@ def _by_parameter(graph: Graph, glob: str) -> Selection:
 
 
 def _by_op(graph: Graph, name: str) -> Selection:
-    """Nodes of an op by name, those inside composites too, not those of source runs."""
+    """Nodes of an op by name, inside composites and loops too, not those of source runs."""
     found: list[Found] = []
     typing = Typing(graph.axes)
-    for node in graph.nodes:
+    for node, scanned in _inside(graph.nodes):
         if "/" in node.origin.module:
             continue
         if node.op.name == name:
-            found += [_found(graph, value, node) for value in node.outputs]
+            places = (_found(graph, value, node) for value in node.outputs)
+            found += [evolve(place, scanned=scanned) for place in places]
         elif node.op.body is not None:
             body = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
             for i, inner in enumerate(body.region.nodes):
@@ -349,8 +357,19 @@ def _by_op(graph: Graph, name: str) -> Selection:
                     place = Place(node.outputs[0], (f"{i}:0",))
                     label = f"{node.origin.module or node.op.name}/{name}"
                     made = inner.outputs[0].type
-                    found.append(Found(place, label, made, {}, name, node.origin))
+                    found.append(Found(place, label, made, {}, name, node.origin, scanned))
     return Selection(graph, tuple(found))
+
+
+def _inside(
+    nodes: Iterable[Node], scanned: tuple[str, ...] = ()
+) -> Iterator[tuple[Node, tuple[str, ...]]]:
+    """All nodes, those in regions too, and the axes of the scans that each is in."""
+    for node in nodes:
+        yield node, scanned
+        within = (*scanned, node.attrs["axis"]) if node.op.name == "scan" else scanned
+        for region in node.regions:
+            yield from _inside(region.nodes, within)
 
 
 def _found(graph: Graph, value: Value, node: Node | None, path: str = "") -> Found:

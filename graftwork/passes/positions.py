@@ -145,13 +145,15 @@ def hits(found: Found, axis: str, at: At, x: Term, inputs: Inputs | None = None)
         SelectionError: for positions outside of the axis, or none at all; where the axis is
             dynamic a guard of the graph refuses runs that are too short.
     """
+    if axis in found.scanned and isinstance(at, Mask | Tokens | LastReal):
+        raise SelectionError(f"{found.name}: steps of a loop are given by number, not as {at}")
     if isinstance(at, slice):
         return _in_slice(found, axis, at, x)
     if isinstance(at, Mask):
         return _holding(found, axis, at, x, inputs)
     if isinstance(at, Tokens):
         return _matching(found, axis, at, x, inputs)
-    place = ops.iota(axis=axis)
+    place = _places(found, axis, x)
     if isinstance(at, Positions):
         given = _given(found, axis, at, x)
         hit = ops.eq(place, given)
@@ -163,6 +165,13 @@ def hits(found: Found, axis: str, at: At, x: Term, inputs: Inputs | None = None)
         raise SelectionError(f"{found.name}: no position of {axis!r} is selected")
     each = [ops.eq(place, _inside(found, axis, p, x)) for p in positions]
     return reduce(lambda a, b: a | b, each)
+
+
+def _places(found: Found, axis: str, x: Term) -> Term:
+    """The positions along an axis; inside a scan over it, the one at which it is."""
+    if axis in found.scanned:
+        return Term(editing(x).counter(axis), x.builder)
+    return ops.iota(axis=axis)
 
 
 def picked(found: Found, axis: str, at: At, x: Term, inputs: Inputs | None = None) -> Term:
@@ -219,7 +228,7 @@ def _in_slice(found: Found, axis: str, at: slice, x: Term) -> Term:
             raise SelectionError(f"{found.name}: {at} selects nothing of {axis!r} of size {size}")
     elif (at.start or 0) > 0:
         require_extent(editing(x), found, axis, at.start + 1, None, f"{at}")
-    place = ops.iota(axis=axis)
+    place = _places(found, axis, x)
     start, stop = (_bound(bound, size) for bound in (at.start, at.stop))
     mask = ops.ge(place, 0 if start is None else start)
     if stop is not None:
