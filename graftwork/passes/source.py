@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve
 
-from graftwork.ir.errors import RewriteError
+from graftwork.ir.errors import RewriteError, SelectionError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.pipeline import Run, current
@@ -55,6 +55,12 @@ class Sources:
     def places(self, source: str, places: Sequence[Place]) -> list[Value]:
         """The clones of places of a source run's graph."""
         self.application.read.add(source)
+        base = self.run(source).graph
+        top = {*base.index.producer, *base.region.inputs}
+        if any(place.value not in top for place in places):
+            raise SelectionError(
+                f"the run {source!r} cannot be read inside a loop or branch, only what it gives"
+            )
         nodes = [self._holder(source, place) for place in places]
         wanted = [v for node in nodes if node is not None for v in node.inputs]
         plain = [place.value for place, node in zip(places, nodes, strict=True) if node is None]

@@ -30,6 +30,11 @@ class Collect(Pass):
         taken = {port.name for port in graph.outputs}
         for selector in self.sites:
             for found in require(graph, selector):
+                if found.scanned:
+                    raise SelectionError(
+                        f"{found.name} is inside a loop, whose steps cannot be collected; collect "
+                        "what the loop gives"
+                    )
                 name = _unused(found, taken)
                 taken.add(name)
                 rewriter.add_output(name, rewriter.resolve(found.place))

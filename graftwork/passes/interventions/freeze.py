@@ -91,6 +91,8 @@ class FreezeNorms(Pass):
             found = list(require(graph, self.site))
         makers = [graph.index.producer.get(f.place.value) for f in found]
         for place, node in zip(found, makers, strict=True):
+            if place.scanned:
+                raise SelectionError(f"{place.name} is inside a loop, where no other run is read")
             if node is None or "scale" not in node.op.sites:
                 raise SelectionError(f"{place.name} is not what a norm gives, so it has no scale")
         if not found:

@@ -98,6 +98,9 @@ def test_a_step_that_is_not_there_is_refused() -> None:
     for where, words in (({"step": 1}, "'steps'"), ({"steps": p.LastReal("x")}, "by number")):
         with pytest.raises(SelectionError, match=words):
             graph.apply(p.Scale(TANH, 2.0, where=where))
+    for edit in (p.Collect(TANH), p.Patch(TANH, source="clean")):
+        with pytest.raises(SelectionError, match="inside a loop"):
+            graph.apply(edit)
     with pytest.raises(InputError, match="time = 5 must be at least 8"):
         last(graph.apply(p.Scale(TANH, 2.0, where={"steps": 7})))
 
