@@ -182,9 +182,8 @@ def test_products_along_given_arrays_and_between_runs() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
-def test_every_backend_runs_gradients_and_a_file_holds_them(name: str, tmp_path: Any) -> None:
-    new = build(name)[1].apply(
+def test_every_backend_runs_gradients_and_a_file_holds_them(tmp_path: Any) -> None:
+    new = build("llama")[1].apply(
         p.Gradient(of=loss, at=("embed", "blocks.1.attn.z")),
         p.JVP(of="logits", at="embed", direction=np.ones(12)),
     )

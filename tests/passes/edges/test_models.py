@@ -17,7 +17,7 @@ CASES = {
     "qwen3": ("sdpa", "blocks.1.attn.result.2"),
     "gemma2": ("eager", "blocks.1.attn.out"),  # its heads are normalised together
 }
-SLOW = ("qwen3", "gemma2")
+SLOW = ("gpt_neox", "qwen3", "gemma2")
 
 
 def graph_of(name: str, attention: str) -> gw.Graph:
@@ -49,6 +49,7 @@ def test_edges_of_architectures(name: str) -> None:
     assert np.abs(same - own).max() > 1e-2
 
 
+@pytest.mark.all
 def test_a_stream_with_norms_in_it_is_refused_by_name() -> None:
     with pytest.raises(SelectionError, match=r"is not a sum: layer_norm stands in it \(from bert"):
         p.components(graph_of("bert", "sdpa"))
