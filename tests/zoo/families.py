@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,7 +67,8 @@ class Family:
         inputs: its arguments.
         fixed: axes of the inputs that the model holds to one size, which is given.
         multiples: axes that the model, traced at a multiple of a size, takes multiples of alone.
-        blocks: how many of its blocks have sites to be found.
+        blocks: how many of its blocks attend, or mix positions in another way.
+        unrecognised: how many of them have no sites, as the table shows.
         tolerance: how far results may be apart, relative to the largest.
         refused: a part of the message, where the model cannot be converted.
     """
@@ -76,6 +78,7 @@ class Family:
     fixed: Sizes = field(factory=dict)
     multiples: Sizes = field(factory=dict)
     blocks: int = 2
+    unrecognised: int = 0
     tolerance: float = 1e-4
     refused: str = ""
 
@@ -109,13 +112,17 @@ class Family:
         """
         torch.manual_seed(0)
         model = self.make().eval()
-        norms = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter += 0.1 * torch.randn_like(parameter)
+            run = copy.deepcopy(model)  # models keep more of a run than their norms do
+            norms = [
+                m for m in run.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)
+            ]
             for norm in norms:
                 norm.momentum = None
                 norm.train()
             if norms:
-                model(**self.arguments())
-        return model.eval()
+                run(**self.arguments())
+                model.load_state_dict(run.state_dict())
+        return model

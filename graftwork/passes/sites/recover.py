@@ -123,8 +123,9 @@ class _Stack:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the stream has positions and features."""
-        return "embed" in self.roles and not {"seq", "height"}.isdisjoint(self.roles)
+        """Whether the stream has positions, and features from its beginning."""
+        begins = self.blocks[0][0].step.before.axes
+        return self.roles.get("embed") in begins and not {"seq", "height"}.isdisjoint(self.roles)
 
 
 def _innermost(flow: Flow, stacks: Sequence[_Stack]) -> list[_Stack]:
