@@ -1,0 +1,12 @@
+"""Weight processing: changes of parameters that keep what a model says.
+
+Each writes its change as nodes on parameters, found by structure alone, and `fold` makes
+parameters of them.
+"""
+
+from graftwork.passes.weights.centre import CentreUnembed as CentreUnembed
+from graftwork.passes.weights.centre import CentreWriting as CentreWriting
+from graftwork.passes.weights.fold import FoldParameters as FoldParameters
+from graftwork.passes.weights.norms import FoldNorms as FoldNorms
+from graftwork.passes.weights.norms import norms_that_stay as norms_that_stay
+from graftwork.passes.weights.ties import Untie as Untie
