@@ -55,3 +55,9 @@ from graftwork.passes.positions import Tokens as Tokens
 from graftwork.passes.rules import Rewrite as Rewrite
 from graftwork.passes.rules import Rule as Rule
 from graftwork.passes.trainable import LoRA as LoRA
+from graftwork.passes.weights import CentreUnembed as CentreUnembed
+from graftwork.passes.weights import CentreWriting as CentreWriting
+from graftwork.passes.weights import FoldNorms as FoldNorms
+from graftwork.passes.weights import FoldParameters as FoldParameters
+from graftwork.passes.weights import UntieAll as UntieAll
+from graftwork.passes.weights import norms_that_stay as norms_that_stay

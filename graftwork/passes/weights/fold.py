@@ -56,9 +56,7 @@ class Expression:
 
     def array(self, graph: Graph) -> np.ndarray[Any, Any]:
         """Its array, over the axes of the value, from those of the graph that it belongs to."""
-        given = [
-            NamedArray(as_numpy(graph.store[p.name]), p.layout).squeeze() for p in self.roots
-        ]
+        given = [NamedArray(as_numpy(graph.store[p.name]), p.layout).squeeze() for p in self.roots]
         region = Region(tuple(p.value for p in self.roots), self.nodes, (self.value,))
         with np.errstate(all="ignore"):
             (result,) = At(graph.axes, {}).run(region, given)
@@ -103,7 +101,9 @@ def folded(graph: Graph, by: str | None = None, names: Names | None = None) -> G
     )
 
 
-def expression(graph: Graph, value: Value, makers: Mapping[Value, Node] | None = None) -> Expression:
+def expression(
+    graph: Graph, value: Value, makers: Mapping[Value, Node] | None = None
+) -> Expression:
     """How a value is computed from parameters."""
     makers = _makers(graph, None) if makers is None else makers
     parameters = {p.value: p for p in graph.parameters}

@@ -13,7 +13,9 @@ from graftwork.ir.build import Term
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.rewrite import Rewriter
 
-VIEWS = frozenset({"cast", "stop_gradient", "split", "merge", "slice", "index", "broadcast", "concat"})
+VIEWS = frozenset(
+    {"cast", "stop_gradient", "split", "merge", "slice", "index", "broadcast", "concat"}
+)
 Uses = Mapping[Value, Mapping[Node, str | None]]
 Cancels = Callable[[Node], str | None]
 
@@ -70,12 +72,12 @@ def _through(node: Node, position: int, axis: str) -> str | None:
     value, name = node.inputs[position], node.op.name
     if name == "rename":
         back = {new: old for old, new in node.attrs["axes"]}
-        return back.get(axis, axis)
+        return str(back.get(axis, axis))
     if axis not in value.type.axis_set:
         return None
     others = [v for i, v in enumerate(node.inputs) if i != position]
     bound = frozenset(node.op.named_axes(node.attrs))
-    if name in ("add", "sub", "neg") or (name in VIEWS and axis not in bound):
+    if name in ("add", "sub", "neg") or (name in (*VIEWS, "concat") and axis not in bound):
         return axis
     if name == "select":
         return axis if position and axis not in node.inputs[0].type.axis_set else None

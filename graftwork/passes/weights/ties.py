@@ -15,7 +15,7 @@ from graftwork.passes.weights.fold import unused
 
 
 @frozen
-class Untie(Pass):
+class UntieAll(Pass):
     """Give each reader of a shared weight a parameter of its own: `lm_head.weight` beside
     `wte.weight`, say.
 
@@ -23,19 +23,20 @@ class Untie(Pass):
     first reader keeps the parameter; the others get its aliases for names, or their modules'.
 
     Attributes:
-        parameter: a glob over names and aliases of parameters; all tied ones that match.
+        parameter: a glob over names and aliases of parameters; if None, whatever is tied.
 
     Raises:
         SelectionError: if no parameter matches, or none of those is read in several places.
     """
 
     promise: ClassVar[str] = "bitwise"
+    idempotent: ClassVar[bool] = True
 
-    parameter: str = "**"
+    parameter: str | None = None
 
     def __call__(self, graph: Graph) -> Graph:
         tied = [p for p in self._selected(graph) if len(graph.index.users_of(p.value)) > 1]
-        if not tied:
+        if not tied and self.parameter is not None:
             raise SelectionError(f"no parameter {self.parameter!r} is read in several places")
         taken = {p.name for p in graph.parameters}
         fresh: dict[tuple[Node, Value], Value] = {}
@@ -56,13 +57,13 @@ class Untie(Pass):
         )
 
     def _selected(self, graph: Graph) -> list[Parameter]:
+        trained = [p for p in graph.parameters if p.trainable]
+        if self.parameter is None:
+            return trained
         names = [name for p in graph.parameters for name in (p.name, *p.aliases)]
         matched = set(matching(self.parameter, names))
         if not matched:
-            raise SelectionError(
-                f"no parameter {self.parameter!r}{nearest(self.parameter, names)}"
-            )
-        trained = [p for p in graph.parameters if p.trainable]
+            raise SelectionError(f"no parameter {self.parameter!r}{nearest(self.parameter, names)}")
         return [p for p in trained if not matched.isdisjoint((p.name, *p.aliases))]
 
 
@@ -77,7 +78,7 @@ def require_own(graph: Graph, value: Value, by: str) -> None:
         name = next(p.name for p in graph.parameters if p.value is value)
         where = ", ".join(sorted({str(node.origin.module or node.op.name) for node in readers}))
         raise RewriteError(
-            f"{by}: {name!r} is tied: {where} read it; apply Untie({name!r}) first, which gives "
+            f"{by}: {name!r} is tied: {where} read it; apply UntieAll({name!r}) first, which gives "
             "each a parameter of its own"
         )
 
