@@ -59,5 +59,8 @@ from graftwork.passes.weights import CentreUnembed as CentreUnembed
 from graftwork.passes.weights import CentreWriting as CentreWriting
 from graftwork.passes.weights import FoldNorms as FoldNorms
 from graftwork.passes.weights import FoldParameters as FoldParameters
+from graftwork.passes.weights import PruneHeads as PruneHeads
+from graftwork.passes.weights import PruneNeurons as PruneNeurons
+from graftwork.passes.weights import SplitQKV as SplitQKV
 from graftwork.passes.weights import UntieAll as UntieAll
 from graftwork.passes.weights import norms_that_stay as norms_that_stay

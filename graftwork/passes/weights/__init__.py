@@ -9,4 +9,7 @@ from graftwork.passes.weights.centre import CentreWriting as CentreWriting
 from graftwork.passes.weights.fold import FoldParameters as FoldParameters
 from graftwork.passes.weights.norms import FoldNorms as FoldNorms
 from graftwork.passes.weights.norms import norms_that_stay as norms_that_stay
+from graftwork.passes.weights.projections import SplitQKV as SplitQKV
+from graftwork.passes.weights.prune import PruneHeads as PruneHeads
+from graftwork.passes.weights.prune import PruneNeurons as PruneNeurons
 from graftwork.passes.weights.ties import UntieAll as UntieAll
