@@ -4,6 +4,7 @@ Each writes its change as nodes on parameters, found by structure alone, and `fo
 parameters of them.
 """
 
+from graftwork.passes.weights.biases import FoldValueBiases as FoldValueBiases
 from graftwork.passes.weights.centre import CentreUnembed as CentreUnembed
 from graftwork.passes.weights.centre import CentreWriting as CentreWriting
 from graftwork.passes.weights.fold import FoldParameters as FoldParameters
