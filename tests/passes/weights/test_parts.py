@@ -79,3 +79,15 @@ def test_what_cannot_be_pruned_is_refused_by_name(tmp_path) -> None:  # type: ig
         seen.apply(p.PruneNeurons(POST, [0]))
     gw.save_recipe(PRUNED, tmp_path / "recipe")
     assert_kept(graph.apply(*PRUNED), graph.apply(*gw.load_recipe(tmp_path / "recipe")))
+
+
+def test_value_biases_move_into_the_output_bias() -> None:
+    graph = converted("gpt2").apply(p.SplitQKV())
+    with pytest.raises(RewriteError, match="whole_rows=True"):
+        graph.apply(p.FoldValueBiases())
+    new = graph.apply(p.FoldValueBiases(whole_rows=True))
+    assert_kept(graph, new)
+    old, now, name = weights(graph), weights(new), "transformer.h.0.attn"
+    part = old[f"{name}.c_attn.bias.v"] @ old[f"{name}.c_proj.weight"]
+    np.testing.assert_allclose(now[f"{name}.c_proj.bias"], old[f"{name}.c_proj.bias"] + part)
+    assert f"{name}.c_attn.bias.v" not in now
