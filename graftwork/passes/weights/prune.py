@@ -117,10 +117,10 @@ def _reader(graph: Graph, by: str, place: Found, axis: str) -> tuple[Node | None
     """The product that alone reads a site, and the merge before it."""
     value = place.place.value
     users = graph.index.users_of(value)
-    merge = None
+    merge: Node | None = None
     if len(users) == 1 and users[0].op.name == "merge" and axis in users[0].attrs["axes"]:
         (merge,) = users
-        users, axis = graph.index.users_of(merge.output), merge.attrs["into"]
+        users, axis = graph.index.users_of(merge.output), str(merge.attrs["into"])
     read = [n for n in users if n.op.name in PRODUCTS and axis in n.attrs["over"]]
     if place.place.inner or len(users) != 1 or len(read) != 1 or value in graph.index.outputs:
         told = ", ".join(sorted({n.op.name for n in users})) or "an output"
