@@ -234,16 +234,18 @@ def _senders(flow: Flow) -> Iterator[Sender]:
         if found is None:
             yield Sender(f"{path}.out", end, end)
             continue
-        product, operand, heads = found
+        product, operand, heads, bias = found
         size = flow.graph.axes[heads.axis]
         assert isinstance(size, int)
         yield Sender(f"{path}.result", operand, product.output, heads, size)
-        if len(product.inputs) > 2:
-            yield Sender(f"{path}.bias", product.inputs[2], product.output)
+        if bias is not None:
+            yield Sender(f"{path}.bias", bias, product.output)
 
 
-def _summed(flow: Flow, z: Value, axis: str | None, end: Value) -> tuple[Node, Value, Heads] | None:
-    """The product that sums over heads, what it reads of them, and how to tell them apart."""
+def _summed(
+    flow: Flow, z: Value, axis: str | None, end: Value
+) -> tuple[Node, Value, Heads, Value | None] | None:
+    """The product that sums over heads, what it reads, how to tell them apart, and the bias."""
     nodes = flow.between(z, end)
     product = next((node for node in nodes if node.op.name in PRODUCTS), None)
     if product is None or axis is None or not isinstance(flow.graph.axes[axis], int):
@@ -262,7 +264,18 @@ def _summed(flow: Flow, z: Value, axis: str | None, end: Value) -> tuple[Node, V
     apart = [a for whole in over for a in parts.get(whole, (whole,))]
     if axis not in apart:
         return None
-    return product, operand, Heads(axis, parts, tuple(a for a in apart if a != axis), weight)
+    heads = Heads(axis, parts, tuple(a for a in apart if a != axis), weight)
+    return product, operand, heads, _bias(product, behind)
+
+
+def _bias(product: Node, behind: Sequence[Node]) -> Value | None:
+    """What is added to a product in it or at once behind it."""
+    if len(product.inputs) > 2:
+        return product.inputs[2]
+    first = behind[0] if behind else None
+    if first is None or first.op.name != "add" or product.output not in first.inputs:
+        return None
+    return next((x for x in first.inputs if x is not product.output), None)
 
 
 # --- receivers ----------------------------------------------------------------------------------
