@@ -172,6 +172,11 @@ class Graph:
         """Parameter name -> array, as the source framework holds it."""
         return self.store
 
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """The names of the parameters that learn: those of floats that are called trainable."""
+        return tuple(p.name for p in self.parameters if p.trainable and p.value.type.dtype.is_float)
+
     def evolve(self, **changes: Any) -> Graph:
         """A copy with some fields replaced."""
         return evolve(self, **changes)

@@ -54,7 +54,15 @@ from graftwork.passes.positions import Positions as Positions
 from graftwork.passes.positions import Tokens as Tokens
 from graftwork.passes.rules import Rewrite as Rewrite
 from graftwork.passes.rules import Rule as Rule
+from graftwork.passes.trainable import BoundlessPatch as BoundlessPatch
+from graftwork.passes.trainable import Learned as Learned
 from graftwork.passes.trainable import LoRA as LoRA
+from graftwork.passes.trainable import LowRankPatch as LowRankPatch
+from graftwork.passes.trainable import MaskPatch as MaskPatch
+from graftwork.passes.trainable import PCAPatch as PCAPatch
+from graftwork.passes.trainable import RotatedPatch as RotatedPatch
+from graftwork.passes.trainable import Train as Train
+from graftwork.passes.trainable import learned as learned
 from graftwork.passes.weights import CentreUnembed as CentreUnembed
 from graftwork.passes.weights import CentreWriting as CentreWriting
 from graftwork.passes.weights import FoldNorms as FoldNorms

@@ -104,7 +104,7 @@ def _encode(value: Any, where: str, tensors: dict[str, Any]) -> Any:
     if isinstance(value, list | tuple):
         return [_encode(v, f"{where}.{i}", tensors) for i, v in enumerate(value)]
     if hasattr(value, "__array__"):
-        tensors[where] = np.ascontiguousarray(np.asarray(value))
+        tensors[where] = np.asarray(value, order="C")
         axes = value.axes if isinstance(value, NamedArray) else None
         return {"tensor": where, "axes": axes}
     raise StorageError(f"a recipe cannot hold {type(value).__name__} ({where})")
