@@ -215,7 +215,22 @@ def _sample(
         leaves.append(sample.repeat(repeats) if 2 in repeats else sample)
         dims.append(marks or None)
     spec = pytree.tree_structure(dict(arguments))
-    return pytree.tree_unflatten(leaves, spec), pytree.tree_unflatten(dims, spec)
+    return pytree.tree_unflatten(leaves, spec), _marked(spec, iter(dims))
+
+
+def _marked(spec: pytree.TreeSpec, dims: Iterator[Any]) -> Any:
+    """Marks of dimensions, arranged as torch.export takes them: a cache's own class as a list."""
+    if spec.is_leaf():
+        return next(dims)
+    children = [_marked(child, dims) for child in spec.children()]
+    plain = spec.type in (dict, list, tuple)
+    return pytree.tree_unflatten(children, _flat(spec)) if plain else children
+
+
+def _flat(spec: pytree.TreeSpec) -> pytree.TreeSpec:
+    """The outermost level of a tree."""
+    leaf = pytree.tree_structure(0)
+    return pytree.TreeSpec(spec.type, spec.context, [leaf] * spec.num_children)
 
 
 def _run_export(
