@@ -106,7 +106,7 @@ def test_a_step_is_the_models_step(name: str, backend: str, sizes: tuple[int, in
 
 @each_family
 def test_a_generation_by_steps_gives_the_models_own_tokens(name: str) -> None:
-    model, graph = converted(name)
+    model, _ = converted(name)
     prompt = tokens(2, 6)
     run = programs(name)["onnx"]
     empty = known(model, prompt[:, :0], torch.ones(2, 1, dtype=torch.long))
