@@ -31,7 +31,8 @@ def known(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> DynamicCache:
     """The cache after the model has read `ids`."""
     if ids.shape[1] == 0:
         empty = known(model, tokens(ids.shape[0], 1), mask[:, :1])
-        empty.crop(0)
+        for layer in empty.layers:
+            layer.keys, layer.values = layer.keys[:, :, :0], layer.values[:, :, :0]
         return empty
     with torch.no_grad():
         return model(input_ids=ids, attention_mask=mask, use_cache=True).past_key_values
