@@ -54,6 +54,10 @@ def ones(axes: str, dtype: torch.dtype = torch.int64) -> Input:
     return Input(axes, lambda shape, _: torch.ones(shape, dtype=dtype))
 
 
+def zeros(axes: str) -> Input:
+    return Input(axes, lambda shape, _: torch.zeros(shape, dtype=torch.int64))
+
+
 def numbers(axes: str) -> Input:
     return Input(axes, lambda shape, g: torch.randn(shape, generator=g))
 

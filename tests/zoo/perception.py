@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tests.zoo.families import Family, Input, ids, numbers, ones
+from tests.zoo.families import Family, Input, ids, numbers, ones, zeros
 from tests.zoo.text import GROUPED, MARIAN, SMALL, TEXT, TOKENS, family
 
 VIT: dict[str, Any] = {
@@ -180,7 +180,8 @@ AUDIO: Mapping[str, Family] = {
     "vits": family("VitsModel", {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 2,
         "num_attention_heads": 2, "ffn_dim": 48, "flow_size": 32, "spectrogram_bins": 17,
         "upsample_initial_channel": 16, "prior_encoder_num_flows": 1,
-        "prior_encoder_num_wavenet_layers": 1, "posterior_encoder_num_wavenet_layers": 1}, TEXT),
+        "prior_encoder_num_wavenet_layers": 1, "posterior_encoder_num_wavenet_layers": 1}, TEXT,
+        refused="hidden generator"),
 }  # fmt: skip
 
 CLIP: dict[str, Any] = {"text_config": {**SMALL, "projection_dim": 16},
@@ -235,16 +236,16 @@ MULTIMODAL: Mapping[str, Family] = {
     "blip": family("BlipForImageTextRetrieval", {**CLIP, "text_config": {**SMALL,
         "encoder_hidden_size": 32}}, SEEN, config="BlipConfig", blocks=4),
     "flava": family("FlavaTextModel", SMALL),
-    "git": family("GitForCausalLM", {**SMALL, "vision_config": VIT}, SEEN),
+    "git": family("GitForCausalLM", {**SMALL, "vision_config": VIT}, SEEN, blocks=4),
     "idefics-vision": family("SiglipVisionModel", VIT, IMAGE),
     "llava": family("LlavaForConditionalGeneration", {"text_config": {"model_type": "llama",
         **GROUPED, "use_cache": False}, "vision_config": {"model_type": "clip_vision_model",
         **VIT, "projection_dim": 16}, "image_token_id": 98, "image_seq_length": 16},
         {"input_ids": Input("batch seq=24", _with_image),
-         "attention_mask": ones("batch seq=24"), **IMAGE}, blocks=4),
+         "attention_mask": ones("batch seq=24"), **IMAGE}, blocks=3),
     "lxmert": family("LxmertModel", {**SMALL, "l_layers": 1, "r_layers": 1, "x_layers": 1,
         "visual_feat_dim": 16}, {**TEXT, "visual_feats": numbers("batch boxes=4 features=16"),
-        "visual_pos": numbers("batch boxes=4 xyxy=4")}, blocks=3),
+        "visual_pos": numbers("batch boxes=4 xyxy=4")}, blocks=4),
     "owlvit": family("OwlViTModel", CLIP, SEEN, blocks=4),
     "perceiver_mlm": family("PerceiverForMaskedLM", {**TOKENS, "vocab_size": 99, "d_model": 32,
         "d_latents": 32, "num_latents": 6, "num_blocks": 1, "num_self_attends_per_block": 2,
@@ -276,11 +277,11 @@ SERIES: Mapping[str, Family] = {
         "context_length": 32, "patch_length": 4, "patch_stride": 4, "d_model": 16,
         "num_layers": 2, "prediction_length": 5},
         {"past_values": numbers("batch time=32 channels=3")}, config="PatchTSMixerConfig",
-        blocks=0),
+        blocks=2),
     "timesfm": family("TimesFmModel", {"hidden_size": 32, "num_hidden_layers": 2,
         "num_attention_heads": 4, "head_dim": 8, "intermediate_size": 48, "patch_length": 8,
         "context_length": 32}, {"past_values": numbers("batch time=32"),
-        "past_values_padding": ones("batch time=32"), "freq": ones("batch one=1")}),
+        "past_values_padding": zeros("batch time=32"), "freq": ones("batch one=1")}),
     "informer": family("InformerModel", {"prediction_length": 4, "context_length": 8,
         "input_size": 1, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2,
         "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 48,
@@ -288,7 +289,7 @@ SERIES: Mapping[str, Family] = {
         "attention_type": "full"},
         {"past_values": numbers("batch time=10"),
          "past_time_features": numbers("batch time=10 features=2"),
-         "past_observed_mask": ones("batch time=10")}, blocks=4),
+         "past_observed_mask": ones("batch time=10")}, refused="could not trace"),
     "time_series_transformer": family("TimeSeriesTransformerModel", {"prediction_length": 4,
         "context_length": 8, "input_size": 1, "d_model": 32, "encoder_layers": 2,
         "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,

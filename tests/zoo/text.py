@@ -348,7 +348,7 @@ RECURRENT: Mapping[str, Family] = {
         "attention_hidden_size": 32, "num_hidden_layers": 2, "context_length": 64,
         "rescale_every": 0}, PLAIN),
     "xlstm": family("xLSTMForCausalLM", {**TOKENS, "vocab_size": 99, "hidden_size": 32,
-        "num_hidden_layers": 2, "num_heads": 4, "chunk_size": 4}, PLAIN, multiples=_CHUNKS),
+        "num_hidden_layers": 2, "num_heads": 4, "chunk_size": 4}, PLAIN, fixed={"seq": 8}),
     "zamba": family("ZambaForCausalLM", {**GROUPED, "attention_hidden_size": 64,
         "n_mamba_heads": 2, "mamba_d_state": 8, "mamba_dt_rank": 4, "use_mamba_kernels": False,
         "num_hidden_layers": 3, "layers_block_type": ["mamba", "hybrid", "hybrid"]}, blocks=3),

@@ -75,8 +75,9 @@ class _Apart:
     def nodes_of(self, level: Region) -> Sequence[Node]:
         for node in level.nodes:
             self.node(node)
-        for value in level.outputs:
-            self.need_whole(value, self.nodes[-1])
+        for last in level.nodes[-1:]:  # a body may hand on its inputs alone
+            for value in level.outputs:
+                self.need_whole(value, last)
         return self.nodes
 
     def node(self, node: Node) -> None:

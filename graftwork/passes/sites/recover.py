@@ -98,7 +98,7 @@ class _Stack:
         parameters = {parameter.value for parameter in flow.graph.parameters}
         branches = (b for block in self.blocks for layer in block for b in layer.branches)
         nodes = (node for b in branches for node in flow.between(b.start, b.out))
-        products = (node for node in nodes if node.op.name in PRODUCTS)
+        products = (node for node in nodes if node.op.name in {*PRODUCTS, "conv"})
         return any(flow.through(x) in parameters for node in products for x in node.inputs)
 
     def goes_on(self, flow: Flow, other: _Stack) -> bool:
