@@ -1,5 +1,9 @@
 """Passes: rewrites from graph to graph, as data."""
 
+from graftwork.passes.analyses import Decompose as Decompose
+from graftwork.passes.analyses import LogitAttribution as LogitAttribution
+from graftwork.passes.analyses import LogitLens as LogitLens
+from graftwork.passes.analyses import TunedLens as TunedLens
 from graftwork.passes.axes import Name as Name
 from graftwork.passes.axes import ShareGroups as ShareGroups
 from graftwork.passes.axes import Unify as Unify
