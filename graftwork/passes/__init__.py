@@ -1,9 +1,23 @@
 """Passes: rewrites from graph to graph, as data."""
 
+from graftwork.passes.analyses import Contributions as Contributions
 from graftwork.passes.analyses import Decompose as Decompose
+from graftwork.passes.analyses import FactoredMatrix as FactoredMatrix
 from graftwork.passes.analyses import LogitAttribution as LogitAttribution
 from graftwork.passes.analyses import LogitLens as LogitLens
+from graftwork.passes.analyses import Probe as Probe
 from graftwork.passes.analyses import TunedLens as TunedLens
+from graftwork.passes.analyses import composition_scores as composition_scores
+from graftwork.passes.analyses import head_scores as head_scores
+from graftwork.passes.analyses import head_vocabulary as head_vocabulary
+from graftwork.passes.analyses import logistic_probe as logistic_probe
+from graftwork.passes.analyses import neuron_vocabulary as neuron_vocabulary
+from graftwork.passes.analyses import ov as ov
+from graftwork.passes.analyses import qk as qk
+from graftwork.passes.analyses import ridge_probe as ridge_probe
+from graftwork.passes.analyses import routes as routes
+from graftwork.passes.analyses import split_examples as split_examples
+from graftwork.passes.analyses import unembedding as unembedding
 from graftwork.passes.axes import Name as Name
 from graftwork.passes.axes import ShareGroups as ShareGroups
 from graftwork.passes.axes import Unify as Unify
