@@ -24,7 +24,7 @@ def previous_token(ids: Array) -> Array:
 def duplicate_token(ids: Array) -> Array:
     """1 from each position to earlier ones with the same token."""
     same = ids[..., :, None] == ids[..., None, :]
-    return np.tril(same, -1).astype(np.float64)
+    return np.asarray(np.tril(same, -1), np.float64)
 
 
 def induction(ids: Array) -> Array:
@@ -82,7 +82,7 @@ def head_scores(
     if exclude_first:
         seen = np.where(np.arange(seen.shape[-1]) == 0, 0.0, seen)
     if exclude_current:
-        seen = np.where(np.eye(*seen.shape[-2:], dtype=bool), 0.0, seen)
+        seen = np.where(np.eye(*seen.shape[-2:]) == 1, 0.0, seen)
     return NamedArray(_compared(seen, wanted, measure), free)
 
 
@@ -109,4 +109,4 @@ def _compared(seen: Array, wanted: Array, measure: str) -> Array:
         raise InputError(f"the measure is 'mul' or 'abs', not {measure!r}")
     total = seen.sum((-1, -2))
     hit = (seen * wanted).sum((-1, -2))
-    return np.divide(hit, total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(np.divide(hit, total, out=np.zeros_like(total), where=total > 0))

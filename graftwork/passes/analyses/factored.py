@@ -166,9 +166,9 @@ def _ordered(x: NamedArray, order: tuple[str, ...]) -> Array:
 def _times(a: NamedArray, b: NamedArray, over: str) -> NamedArray:
     """The product of two arrays over one axis, all others zipped by name."""
     axes = tuple(dict.fromkeys(x for x in (*a.axes, *b.axes) if x is not None))
-    letter = {axis: i for i, axis in enumerate(axes)}
+    letter = {axis: chr(ord("a") + i) for i, axis in enumerate(axes)}
     kept = tuple(axis for axis in axes if axis != over)
+    words = ["".join(letter[x] for x in y.axes if x is not None) for y in (a, b)]
     arrays = [np.asarray(x.squeeze()).astype(np.float64) for x in (a, b)]
-    places = [[letter[axis] for axis in x.squeeze().axes if axis is not None] for x in (a, b)]
-    found = np.einsum(arrays[0], places[0], arrays[1], places[1], [letter[x] for x in kept])
-    return NamedArray(found, kept)
+    result = "".join(letter[axis] for axis in kept)
+    return NamedArray(np.einsum(f"{words[0]},{words[1]}->{result}", *arrays), kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -146,14 +145,10 @@ def _examples(x: NamedArray, y: Any, axis: str, penalty: float) -> tuple[Array, 
 def _target(x: NamedArray, y: Any, axis: str) -> Array:
     """What examples are labelled with, in the order of the axes of the activations."""
     sizes = {a: n for a, n in x.sizes.items() if a != axis}
-    array = np.asarray(_named(y, tuple(sizes)) if isinstance(y, NamedArray) else y)
+    array = np.asarray(y.order(*sizes) if isinstance(y, NamedArray) else y)
     if array.shape != tuple(sizes.values()):
         raise InputError(f"labels of shape {array.shape} for examples of {sizes}")
     return array
-
-
-def _named(y: NamedArray, order: Sequence[str]) -> NamedArray:
-    return y.order(*order)
 
 
 def _solved(curve: Array, slope: Array, penalty: float) -> Array:
