@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 def previous_token(ids: Array) -> Array:
     """1 from each position to the one before it, 0 elsewhere."""
     length = ids.shape[-1]
-    return np.broadcast_to(np.eye(length, k=-1), (*ids.shape, length))
+    return np.asarray(np.broadcast_to(np.eye(length, k=-1), (*ids.shape, length)))
 
 
 def duplicate_token(ids: Array) -> Array:

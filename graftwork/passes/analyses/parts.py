@@ -148,7 +148,7 @@ class _Walk:
         self.first = {
             value: path for _, path, value in words if path.endswith("blocks.0.resid_pre")
         }
-        self.ends = {span.end.value: path for path, span in reversed(sites.spans.items())}
+        self.ends = {span.end.value: path for path, span in [*sites.spans.items()][::-1]}
         self.parameters = {p.value: p.name for p in graph.parameters}
 
     def entered(self, here: _Here) -> _Here:
@@ -214,7 +214,8 @@ class _Walk:
             if inner.op.name == "merge" and inner.attrs["into"] in over
         )
         apart = [a for whole in over for a in dict(merged).get(whole, (whole,))]
-        if axis not in apart or not isinstance(size := self.graph.axes[axis], int):
+        size = None if axis is None else self.graph.axes[axis]
+        if axis is None or axis not in apart or not isinstance(size, int):
             raise _bent(node, f"{here.branch} is no sum over its {role}")
         product = Product(operand, weight, merged, tuple(a for a in apart if a != axis))
         path = f"{here.branch}.{name}"
