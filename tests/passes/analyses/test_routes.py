@@ -64,7 +64,7 @@ def test_contributions_are_the_formula(graph: Any, norm: Any) -> None:
     assert (np.asarray(found["flow.blocks.0.attn"])[..., future] == 0).all()
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", "onnx"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.all), "onnx"])
 def test_every_backend_gives_the_same(backend: str) -> None:
     graph = torch_graph().apply(p.Contributions())
     wanted = run(graph)
