@@ -79,7 +79,7 @@ def examine(family: Family, backends: Sequence[str] = BACKENDS) -> Report:
         for backend, found in apart.items()
         if not isinstance(found, str) and not found <= family.tolerance
     ]
-    broken += [*round_trips(graph), *promises(graph), *at_sites(graph, given)]
+    broken += [*round_trips(graph), *promises(graph), *at_sites(graph, given, family.cut)]
     dynamic = {symbol for size in graph.axes.values() for symbol in symbols(size)}
     return Report(
         "", tuple(sorted(dynamic)), apart, len(graph.sites), len(recognised(graph)),
@@ -150,8 +150,8 @@ def promises(graph: gw.Graph) -> Iterator[str]:
             yield f"{path} has the roles {sorted(site.roles)}, not {sorted(promised)}"
 
 
-def at_sites(graph: gw.Graph, given: Mapping[str, Any]) -> Iterator[str]:
-    """Sites where replacing by itself changes something, or shaking changes nothing."""
+def at_sites(graph: gw.Graph, given: Mapping[str, Any], cut: Sequence[str]) -> Iterator[str]:
+    """Sites where replacing by itself changes something, or shaking changes nothing, but `cut`."""
     paths = list(graph.sites)
     shaken = graph
     for number, path in enumerate(paths, start=1):
@@ -168,8 +168,8 @@ def at_sites(graph: gw.Graph, given: Mapping[str, Any]) -> Iterator[str]:
         ]
         if number == 0 and max(changes, default=0) > ROUNDING:
             yield f"sites replaced by themselves change the outputs by {max(changes)}"
-        if path and not max(changes, default=0) > NOTICED:
-            yield f"noise at {path} changes nothing"
+        if path and (max(changes, default=0) > NOTICED) is (path in cut):
+            yield f"noise at {path} changes {'something' if path in cut else 'nothing'}"
 
 
 def numbers(x: gw.NamedArray, like: gw.NamedArray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -73,6 +73,7 @@ class Family:
         multiples: axes that the model, traced at a multiple of a size, takes multiples of alone.
         blocks: how many of its blocks attend, or mix positions in another way.
         unrecognised: how many of them have no sites, as the table shows.
+        cut: sites that reach the outputs only at positions which the model cuts off there.
         tolerance: how far results may be apart, relative to the largest.
         refused: a part of the message, where the model cannot be converted.
     """
@@ -83,6 +84,7 @@ class Family:
     multiples: Sizes = field(factory=dict)
     blocks: int = 2
     unrecognised: int = 0
+    cut: Sequence[str] = ()
     tolerance: float = 1e-4
     refused: str = ""
 

@@ -42,7 +42,7 @@ VISION: Mapping[str, Family] = {
     "dpt": family("DPTForDepthEstimation", {**VIT, "num_hidden_layers": 4,
         "backbone_out_indices": [0, 1, 2, 3], "fusion_hidden_size": 16,
         "neck_hidden_sizes": [8, 8, 16, 16], "reassemble_factors": [4, 2, 1, 0.5]}, IMAGE,
-        config="DPTConfig", blocks=4),
+        config="DPTConfig", blocks=8),
     "swin": family("SwinModel", {"image_size": 32, "patch_size": 2, "embed_dim": 16,
         "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}, IMAGE, blocks=4),
     "swinv2": family("Swinv2Model", {"image_size": 32, "patch_size": 2, "embed_dim": 16,
