@@ -19,8 +19,8 @@ Tiny random models of each family, converted with every axis dynamic that the mo
 then run at another size than they were traced with: the greatest difference to the model's own
 results, relative to its greatest result. Blocks: those in which attention (or what stands in its
 place) was recognised. Sites: how many; each was replaced by itself, which changes nothing, and
-shaken, which changes the outputs. `make test-all` writes this page; a family without a row has not
-been run.
+shaken, which changes the outputs. `make test-all` writes this page; what has no row, or
+an empty cell, has not been run.
 
 """
 COLUMNS = f"""
