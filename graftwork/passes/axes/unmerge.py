@@ -106,12 +106,13 @@ class _Apart:
                 self.values[node.output] = inputs[0]
         else:
             outputs = tuple([self.value(value) for value in node.outputs])
-            same = inputs == node.inputs and outputs == node.outputs
-            yield (
-                node
-                if same
-                else evolve(node, inputs=inputs, outputs=outputs, attrs=self.attrs(node))
-            )
+            if inputs == node.inputs and outputs == node.outputs:
+                yield node
+            else:
+                origin = node.origin.through("Unmerge")
+                yield evolve(
+                    node, inputs=inputs, outputs=outputs, attrs=self.attrs(node), origin=origin
+                )
 
     def value(self, old: Value) -> Value:
         if any(axis in self.parts for axis in old.axes):
