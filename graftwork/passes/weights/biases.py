@@ -12,7 +12,7 @@ from attrs import frozen
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.errors import RewriteError
-from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.graph import Graph, Index, Node, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.passes.base import Pass
 from graftwork.passes.weights.fold import folded
@@ -78,12 +78,21 @@ class FoldValueBiases(Pass):
         while len(users) == 1 and users[0].op.name in VIEWS:
             views.append(users[0])
             users = index.users_of(users[0].output)
-        read = [n for n in users if n.op.name in PRODUCTS and n.inputs[1] in parameters]
+        read = [
+            n for n in users if n.op.name in PRODUCTS and _behind(index, n.inputs[1]) in parameters
+        ]
         if any(len(index.users_of(v)) != 1 for n in (source, *views) for v in n.outputs):
             return "something else reads its values (apply SplitQKV first to a fused projection)"
         if not read or any(v in index.outputs for n in (source, *views) for v in n.outputs):
             return "what it gives is not read by one linear map of weights alone"
         return source, views, read[0]
+
+
+def _behind(index: Index, value: Value) -> Value:
+    """The value that another one is a view of."""
+    while (node := index.producer.get(value)) is not None and node.op.name in VIEWS:
+        value = node.inputs[0]
+    return value
 
 
 @frozen(eq=False)
