@@ -46,6 +46,7 @@ def arrays(cache: DynamicCache) -> list[torch.Tensor]:
 @cache
 def converted(name: str) -> tuple[Any, gw.Graph]:
     model = build(name, "sdpa")
+    model.config.use_cache = True
     register_cache_pytrees_for_model(model)
     ids, mask = tokens(2, 8), torch.ones(2, 8, dtype=torch.long)
     given = {
