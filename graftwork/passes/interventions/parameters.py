@@ -13,11 +13,10 @@ from graftwork.ir.errors import InputError, SelectionError, nearest
 from graftwork.ir.graph import Graph, Node, Parameter, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, Selector, require
+from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import SAME_ARRAY, summary
 from graftwork.passes.positions import fixed
-
-PRODUCTS = frozenset({"linear", "contract"})
 
 
 @frozen

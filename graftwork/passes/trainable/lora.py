@@ -13,9 +13,8 @@ from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import modules
 from graftwork.ir.types import Type
+from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
-
-PRODUCTS = frozenset({"linear", "contract"})
 
 
 @frozen

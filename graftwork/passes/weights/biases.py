@@ -12,11 +12,12 @@ from attrs import frozen
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.errors import RewriteError
-from graftwork.ir.graph import Graph, Index, Node, Value
+from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.rewrite import Rewriter
+from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
 from graftwork.passes.weights.fold import folded
-from graftwork.passes.weights.readers import PRODUCTS
+from graftwork.passes.weights.readers import parameter_views
 
 VIEWS = frozenset({"rename", "split", "merge", "slice", "index", "broadcast", "cast"})
 
@@ -68,31 +69,24 @@ class FoldValueBiases(Pass):
         while source is not None and source.op.name in VIEWS:
             before.insert(0, source)
             source = index.producer.get(source.inputs[0])
-        parameters = {p.value for p in graph.parameters}
+        weights = parameter_views(graph)
         if source is None or source.op.name != "linear" or len(source.inputs) < 3:
             return "its values come from no linear with a bias"
-        if source.inputs[2] not in parameters:
+        if source.inputs[2] not in weights:
             return "its value bias is computed"
         views = [*before, node]
         users = index.users_of(node.output)
         while len(users) == 1 and users[0].op.name in VIEWS:
             views.append(users[0])
             users = index.users_of(users[0].output)
-        read = [
-            n for n in users if n.op.name in PRODUCTS and _behind(index, n.inputs[1]) in parameters
-        ]
+        read = [n for n in users if n.op.name in PRODUCTS and n.inputs[1] in weights]
         if any(len(index.users_of(v)) != 1 for n in (source, *views) for v in n.outputs):
             return "something else reads its values (apply SplitQKV first to a fused projection)"
-        if not read or any(v in index.outputs for n in (source, *views) for v in n.outputs):
+        if any(v in index.outputs for n in (source, *views) for v in n.outputs):
+            return "its values, or what it makes of them, are outputs of the graph"
+        if not read:
             return "what it gives is not read by one linear map of weights alone"
         return source, views, read[0]
-
-
-def _behind(index: Index, value: Value) -> Value:
-    """The value that another one is a view of."""
-    while (node := index.producer.get(value)) is not None and node.op.name in VIEWS:
-        value = node.inputs[0]
-    return value
 
 
 @frozen(eq=False)

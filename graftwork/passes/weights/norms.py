@@ -18,11 +18,10 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import require
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import Site
+from graftwork.passes.sites.stream import NORMS
 from graftwork.passes.weights.fold import folded
 from graftwork.passes.weights.readers import Reader, parameter_views, readers, weight_of
 from graftwork.passes.weights.ties import require_own
-
-NORMS = frozenset({"layer_norm", "rms_norm"})
 
 
 @frozen

@@ -12,11 +12,10 @@ from graftwork.ir.build import Term
 from graftwork.ir.errors import RewriteError
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.rewrite import Rewriter
-from graftwork.passes.attention import attentions
+from graftwork.passes.attention import PRODUCTS, attentions
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup import DropDead
 from graftwork.passes.weights.fold import folded
-from graftwork.passes.weights.readers import PRODUCTS
 
 PACKING = frozenset({"split", "slice", "index"})
 

@@ -19,10 +19,10 @@ from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.ir.sites import Place, Site
+from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup import DropDead
 from graftwork.passes.weights.fold import folded
-from graftwork.passes.weights.readers import PRODUCTS
 
 
 @frozen

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from attrs import frozen
 
 from graftwork.ir.graph import Graph, Node, Value
+from graftwork.passes.attention import PRODUCTS
 
-PRODUCTS = frozenset({"linear", "contract"})
 VIEWS = frozenset({"cast", "stop_gradient", "split", "merge", "slice", "index", "broadcast"})
 
 

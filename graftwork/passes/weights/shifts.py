@@ -77,7 +77,7 @@ def _through(node: Node, position: int, axis: str) -> str | None:
         return None
     others = [v for i, v in enumerate(node.inputs) if i != position]
     bound = frozenset(node.op.named_axes(node.attrs))
-    if name in ("add", "sub", "neg") or (name in (*VIEWS, "concat") and axis not in bound):
+    if name in ("add", "sub", "neg") or (name in VIEWS and axis not in bound):
         return axis
     if name == "select":
         return axis if position and axis not in node.inputs[0].type.axis_set else None
