@@ -62,7 +62,6 @@ from graftwork.passes.interventions import Scale as Scale
 from graftwork.passes.interventions import Skip as Skip
 from graftwork.passes.interventions import Splice as Splice
 from graftwork.passes.interventions import Steer as Steer
-from graftwork.passes.interventions import Untie as Untie
 from graftwork.passes.interventions import Worlds as Worlds
 from graftwork.passes.interventions import taking as taking
 from graftwork.passes.positions import Basis as Basis
@@ -89,5 +88,5 @@ from graftwork.passes.weights import FoldValueBiases as FoldValueBiases
 from graftwork.passes.weights import PruneHeads as PruneHeads
 from graftwork.passes.weights import PruneNeurons as PruneNeurons
 from graftwork.passes.weights import SplitQKV as SplitQKV
-from graftwork.passes.weights import UntieAll as UntieAll
+from graftwork.passes.weights import Untie as Untie
 from graftwork.passes.weights import norms_that_stay as norms_that_stay

@@ -20,6 +20,7 @@ from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import InputError, RewriteError, SelectionError, nearest
 from graftwork.ir.graph import Guard, Value
+from graftwork.ir.names import unused
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found
 from graftwork.ir.types import Type
@@ -353,8 +354,6 @@ def fixed(rewriter: Rewriter, found: Found, name: str, data: Any, axes: tuple[st
                 f"{rewriter.by}: the array has {extent} along {axis!r}, but at {found.name} that "
                 f"axis has size {size}"
             )
-    unique, count = name, 2
-    while any(p.name == unique for p in rewriter.parameters):
-        unique, count = f"{name}_{count}", count + 1
+    unique = unused(name, {p.name for p in rewriter.parameters})
     of = Type(dtype_of(data.dtype), axes)
     return rewriter.add_parameter(unique, data, of, trainable=False)

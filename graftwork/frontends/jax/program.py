@@ -28,6 +28,7 @@ from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Graph, Parameter, Port, Value
 from graftwork.ir.levels import used_axes
+from graftwork.ir.names import unused
 from graftwork.ir.pipeline import collection_paused
 from graftwork.ir.positional import Positional, carrying_axes, fresh
 from graftwork.ir.sizes import Size, symbol
@@ -109,7 +110,7 @@ def _graph(
     for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
         name = names.get(identity(value))
         if name is not None or value.size > _SMALL:
-            leaf = Leaf(entries.unused(name or "constant"), value)
+            leaf = Leaf(entries.free(name or "constant"), value)
             entries.parameter(leaf, variable, name is not None)
     owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
     translator = Translator(builder, traced.size, key, owners=owners)
@@ -134,13 +135,9 @@ class _Entries:
         self.parameters: dict[object, Parameter] = {}
         self.store: dict[str, Any] = {}
 
-    def unused(self, name: str) -> str:
+    def free(self, name: str) -> str:
         """A name that no parameter has."""
-        taken, number, free = set(self.names.values()), 1, name
-        while free in taken:
-            number += 1
-            free = f"{name}_{number}"
-        return free
+        return unused(name, set(self.names.values()))
 
     def input(self, leaf: Leaf, variable: Var, words: Sequence[AxisWord] | None) -> Port:
         """An argument of the model."""

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from graftwork.ir.axis_spec import is_unnamed
 from graftwork.ir.graph import Graph
+from graftwork.ir.names import unused
 from graftwork.ir.rename import rename_axes
 from graftwork.passes.axes.classes import AxisClasses
 from graftwork.passes.axes.congruence import close
@@ -61,9 +62,6 @@ def _unique(graph: Graph, classes: AxisClasses, words: Mapping[str, str]) -> dic
     for axis, word in words.items():
         root = classes.find(axis)
         if root not in names:
-            name, count = word, 2
-            while name in taken:
-                name, count = f"{word}_{count}", count + 1
-            names[root] = name
-            taken.add(name)
+            names[root] = unused(word, taken)
+            taken.add(names[root])
     return {axis: names[classes.find(axis)] for axis in graph.axes}

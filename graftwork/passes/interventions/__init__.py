@@ -12,7 +12,6 @@ from graftwork.passes.interventions.collect import Collect as Collect
 from graftwork.passes.interventions.freeze import Freeze as Freeze
 from graftwork.passes.interventions.freeze import FreezeNorms as FreezeNorms
 from graftwork.passes.interventions.parameters import RankOne as RankOne
-from graftwork.passes.interventions.parameters import Untie as Untie
 from graftwork.passes.interventions.patch import Patch as Patch
 from graftwork.passes.interventions.runs import In as In
 from graftwork.passes.interventions.stretches import Replace as Replace

@@ -6,6 +6,7 @@ from attrs import frozen
 
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
+from graftwork.ir.names import unused
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, Selector, require
 from graftwork.passes.base import Pass
@@ -35,13 +36,13 @@ class Collect(Pass):
                         f"{found.name} is inside a loop, whose steps cannot be collected; collect "
                         "what the loop gives"
                     )
-                name = _unused(found, taken)
+                name = _free(found, taken)
                 taken.add(name)
                 rewriter.add_output(name, rewriter.resolve(found.place))
         return rewriter.finish()
 
 
-def _unused(found: Found, taken: set[str]) -> str:
+def _free(found: Found, taken: set[str]) -> str:
     """The place's own name; places of one module are told apart by numbers.
 
     Raises:
@@ -49,7 +50,4 @@ def _unused(found: Found, taken: set[str]) -> str:
     """
     if found.roles and found.name in taken:
         raise SelectionError(f"{found.name} is an output already")
-    name, count = found.name, 2
-    while name in taken:
-        name, count = f"{found.name}:{count}", count + 1
-    return name
+    return unused(found.name, taken, ":")

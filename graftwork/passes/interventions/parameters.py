@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from graftwork.ir import ops
 from graftwork.ir.build import Term
-from graftwork.ir.errors import InputError, SelectionError, nearest
-from graftwork.ir.graph import Graph, Node, Parameter, Value
+from graftwork.ir.errors import InputError, SelectionError
+from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, Selector, require
 from graftwork.passes.attention import PRODUCTS
@@ -86,61 +86,3 @@ def _contracted(graph: Graph, found: Found) -> str:
     if len(axes) != 1 or len(over := axes.pop()) != 1:
         raise SelectionError(f"{found.name} is not the weight of linear maps over one axis")
     return over[0]
-
-
-@frozen
-class Untie(Pass):
-    """Give one of the names of a tied weight a parameter of its own, which shares the array.
-
-    Attributes:
-        parameter: the name that becomes a parameter.
-        module: the module whose uses read it, if it is not the one that the name is in.
-    """
-
-    promise = "bitwise"
-
-    parameter: str
-    module: str | None = None
-
-    def __call__(self, graph: Graph) -> Graph:
-        known = {name: q for q in graph.parameters for name in (q.name, *q.aliases) if q.aliases}
-        if self.parameter not in known:
-            raise SelectionError(
-                f"{self.parameter!r} is no tied weight{nearest(self.parameter, known)}"
-            )
-        tied = known[self.parameter]
-        module = self.parameter.rpartition(".")[0] if self.module is None else self.module
-        users = graph.index.users_of(tied.value)
-        own = [n for n in users if _within(module, n.origin.module)]
-        if not own or len(own) == len(users):
-            raise SelectionError(
-                f"{len(own)} of {len(users)} uses of {tied.name!r} are in the module "
-                f"{module!r}; module= says where {self.parameter!r} is read"
-            )
-        rewriter = Rewriter(graph, "Untie")
-        names = [name for name in (tied.name, *tied.aliases) if name != self.parameter]
-        kept = evolve(tied, name=names[0], aliases=tuple(names[1:]))
-        rewriter.parameters[rewriter.parameters.index(tied)] = kept
-        array = graph.store[tied.name]
-        rewriter.arrays[kept.name] = array
-        value = rewriter.add_parameter(
-            self.parameter, array, tied.value.type, trainable=tied.trainable
-        )
-        for node in own:
-            _let_read(rewriter, node, tied, value)
-        return rewriter.finish()
-
-
-def _within(path: str, module: str) -> bool:
-    return module == path or module.startswith(f"{path}.")
-
-
-def _let_read(rewriter: Rewriter, node: Node, old: Parameter, new: Value) -> None:
-    """Let a node read another parameter in the place of `old`."""
-
-    def made(*terms: Term) -> tuple[Term, ...]:
-        builder = terms[0].builder
-        operands = [Term(new, builder) if x.value is old.value else x for x in terms]
-        return builder.emit(node.op, operands, node.attrs.as_dict(), node.regions)
-
-    rewriter.replace(node, made)

@@ -10,6 +10,7 @@ from graftwork.ir.build import Term
 from graftwork.ir.errors import SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.names import unused
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import modules
 from graftwork.ir.types import Type
@@ -91,7 +92,7 @@ class LoRA(Pass):
         fan_out = [int(str(rewriter.typing.size(a))) for a in outward]
         dtype = w.type.dtype
         down = rng.standard_normal((self.rank, *fan_in)) / np.sqrt(np.prod(fan_in))
-        name = _unused(rewriter, path)
+        name = _free(rewriter, path)
         a = rewriter.add_parameter(
             f"{name}.lora_a", down.astype(dtype.numpy), Type(dtype, (rank, *over))
         )
@@ -108,10 +109,8 @@ class LoRA(Pass):
         rewriter.interpose(node.output, edit, reads)
 
 
-def _unused(rewriter: Rewriter, path: str) -> str:
+def _free(rewriter: Rewriter, path: str) -> str:
     """The module's path; a second product in one module gets a number."""
-    taken = {p.name for p in rewriter.parameters}
-    name, count = path, 2
-    while f"{name}.lora_a" in taken:
-        name, count = f"{path}.{count}", count + 1
-    return name
+    names = [p.name for p in rewriter.parameters]
+    taken = {name.removesuffix(".lora_a") for name in names if name.endswith(".lora_a")}
+    return unused(path, taken, ".")

@@ -12,6 +12,7 @@ from attrs import frozen
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.errors import InputError
+from graftwork.ir.names import unused
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found
 from graftwork.ir.types import Type
@@ -125,10 +126,8 @@ class Space:
         return term.rename(**names)
 
 
-def unused(rewriter: Rewriter, prefix: str) -> str:
+def free_prefix(rewriter: Rewriter, prefix: str) -> str:
     """A prefix that no parameter has: this one, or with a number."""
-    taken = [p.name for p in rewriter.parameters]
-    unique, count = prefix, 2
-    while any(name.startswith(f"{unique}.") for name in taken):
-        unique, count = f"{prefix}_{count}", count + 1
-    return unique
+    names = [p.name for p in rewriter.parameters]
+    dots = [(name, i) for name in names for i, letter in enumerate(name) if letter == "."]
+    return unused(prefix, {name[:i] for name, i in dots})

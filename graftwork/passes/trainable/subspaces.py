@@ -23,7 +23,7 @@ from graftwork.passes.edit import SAME_ARRAY, Site, Where, free_axes, summary
 from graftwork.passes.interventions.reads import edit_by_run
 from graftwork.passes.positions import editing
 from graftwork.passes.trainable.rotations import columns
-from graftwork.passes.trainable.space import Space, unused
+from graftwork.passes.trainable.space import Space, free_prefix
 
 
 @frozen
@@ -77,7 +77,7 @@ class SubspacePatch(Pass):
         sizes = {axis: str(x.size(axis)) for axis in axes}
         if not axes or not all(isinstance(x.size(axis), int) for axis in axes):
             raise InputError(f"{found.name}: a subspace is of axes of known size, not of {sizes}")
-        prefix = self.share or unused(editing(x), f"subspace.{found.name}")
+        prefix = self.share or free_prefix(editing(x), f"subspace.{found.name}")
         return Space(found, x, axes, prefix, self.share is not None, self.key)
 
 

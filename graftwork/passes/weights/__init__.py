@@ -13,4 +13,4 @@ from graftwork.passes.weights.norms import norms_that_stay as norms_that_stay
 from graftwork.passes.weights.projections import SplitQKV as SplitQKV
 from graftwork.passes.weights.prune import PruneHeads as PruneHeads
 from graftwork.passes.weights.prune import PruneNeurons as PruneNeurons
-from graftwork.passes.weights.ties import UntieAll as UntieAll
+from graftwork.passes.weights.ties import Untie as Untie

@@ -110,5 +110,5 @@ def _require_untied(graph: Graph, found: Uses, by: str) -> None:
         if where:
             raise RewriteError(
                 f"{by}: {parameter.name!r} is tied: {', '.join(sorted(set(where)))} reads it too; "
-                f"apply UntieAll({parameter.name!r}) first, which gives each a parameter of its own"
+                f"apply Untie({parameter.name!r}) first, which gives each a parameter of its own"
             )

@@ -17,6 +17,7 @@ from attrs import frozen
 from graftwork.ir.array import NamedArray
 from graftwork.ir.evaluate import At
 from graftwork.ir.graph import Graph, Node, Parameter, Region, Value
+from graftwork.ir.names import unused
 from graftwork.ir.store import Lazy, as_numpy
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup import DropDead
@@ -191,11 +192,3 @@ def _ordered(
 
     keyed = [(place[p.name], p) for p in kept] + [(at(pair), pair[0]) for pair in added]
     return tuple(p for _, p in sorted(keyed, key=lambda pair: pair[0]))
-
-
-def unused(name: str, taken: set[str]) -> str:
-    """The name, with a number behind it if it is taken."""
-    count, found = 2, name
-    while found in taken:
-        found, count = f"{name}_{count}", count + 1
-    return found

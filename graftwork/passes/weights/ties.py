@@ -10,12 +10,12 @@ from attrs import evolve, frozen
 from graftwork.ir.errors import RewriteError, SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Parameter, Value
+from graftwork.ir.names import unused
 from graftwork.passes.base import Pass
-from graftwork.passes.weights.fold import unused
 
 
 @frozen
-class UntieAll(Pass):
+class Untie(Pass):
     """Give each reader of a shared weight a parameter of its own: `lm_head.weight` beside
     `wte.weight`, say.
 
@@ -47,7 +47,7 @@ class UntieAll(Pass):
                 added.setdefault(parameter, []).append(copy)
         sources = {copy.name: p.name for p, copies in added.items() for copy in copies}
         return graph.evolve(
-            nodes=tuple(_reading(node, fresh) for node in graph.nodes),
+            nodes=tuple([_reading(node, fresh) for node in graph.nodes]),
             parameters=tuple(
                 one
                 for p in graph.parameters
@@ -78,7 +78,7 @@ def require_own(graph: Graph, value: Value, by: str) -> None:
         name = next(p.name for p in graph.parameters if p.value is value)
         where = ", ".join(sorted({str(node.origin.module or node.op.name) for node in readers}))
         raise RewriteError(
-            f"{by}: {name!r} is tied: {where} read it; apply UntieAll({name!r}) first, which gives "
+            f"{by}: {name!r} is tied: {where} read it; apply Untie({name!r}) first, which gives "
             "each a parameter of its own"
         )
 
@@ -109,5 +109,7 @@ def _left(parameter: Parameter, copies: list[Parameter]) -> Parameter:
 
 
 def _reading(node: Node, fresh: dict[tuple[Node, Value], Value]) -> Node:
-    inputs = tuple(fresh.get((node, value), value) for value in node.inputs)
-    return node if inputs == node.inputs else evolve(node, inputs=inputs)
+    inputs = tuple([fresh.get((node, value), value) for value in node.inputs])
+    if inputs == node.inputs:
+        return node
+    return evolve(node, inputs=inputs, origin=node.origin.through("Untie"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,10 +70,10 @@ def test_circuits_are_the_products_of_weights() -> None:
 
 
 @pytest.mark.parametrize("kind", ["q", "k", "v"])
-def test_composition_scores_are_the_formulas(kind: str) -> None:
+def test_composition_scores_are_the_formulas(kind: Literal["q", "k", "v"]) -> None:
     graph = torch_graph()
     reader = p.ov(graph, 1) if kind == "v" else p.qk(graph, 1)
-    found = p.composition_scores(p.ov(graph, 0), reader, kind)  # type: ignore[arg-type]
+    found = p.composition_scores(p.ov(graph, 0), reader, kind)
     second = {"q": qk(1), "k": qk(1).swapaxes(-1, -2), "v": ov(1)}[kind]
     for i, one in enumerate(ov(0)):
         for j, two in enumerate(second):

@@ -138,8 +138,7 @@ def expected(recipe: list[Step]) -> Array:
     other = hooked(OTHER)
     hooks: dict[str, list[Any]] = {}
     for step in recipe:
-        hook = lambda x, s=step: s.hook(x, other[s.site])  # noqa: E731
-        hooks.setdefault(step.site, []).append(hook)
+        hooks.setdefault(step.site, []).append(lambda x, s=step: s.hook(x, other[s.site]))
     return hooked(IDS, PADDING, hooks)["logits"]
 
 

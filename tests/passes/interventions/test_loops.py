@@ -89,8 +89,8 @@ def test_an_edit_inside_a_scan_reads_arrays_from_outside() -> None:
     rows = np.linalg.qr(RNG.standard_normal((WIDTH, 2)))[0].T
     graph = scanned()
     edit = p.Patch(TANH, {"steps": 2, width(graph): p.Basis(rows)}, value=VECTOR)
-    inside = lambda h: h + (VECTOR - h) @ rows.T @ rows  # noqa: E731
-    close(last(graph.apply(edit)), hooked(lambda t, h: inside(h) if t == 2 else h))
+    span = rows.T @ rows
+    close(last(graph.apply(edit)), hooked(lambda t, h: h + (VECTOR - h) @ span if t == 2 else h))
 
 
 def test_a_step_that_is_not_there_is_refused() -> None:

@@ -116,7 +116,7 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         (p.RankOne("h.1.down.b", KEY, VALUE), SelectionError, "linear maps"),
         (p.RankOne(DOWN, VALUE, VALUE), InputError, "8 along 'mlp'"),
         (p.RankOne(DOWN, 0 * KEY, VALUE), InputError, "not 0"),
-        (p.Untie("wte"), SelectionError, "no tied weight"),
+        (p.Untie("wte"), SelectionError, "'wte' is read in several places"),
         (p.Scale(gw.Selector("blocks.*.mlp.post", nth=2), 2.0), SelectionError, "no place 2"),
     ):
         with pytest.raises(error, match=words):

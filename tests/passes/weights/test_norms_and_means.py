@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,8 +13,8 @@ from graftwork import passes as p
 from graftwork.ir.errors import RewriteError, SelectionError
 from tests.passes.weights.models import assert_kept, converted, in_jax, log_probabilities, weights
 
-WHOLE = (p.UntieAll(), p.FoldNorms(), p.CentreWriting(), p.CentreUnembed())
-RMS = (p.UntieAll(), p.FoldNorms(), p.CentreUnembed())
+WHOLE = (p.Untie(), p.FoldNorms(), p.CentreWriting(), p.CentreUnembed())
+RMS = (p.Untie(), p.FoldNorms(), p.CentreUnembed())
 MODELS = {
     "gpt2": (lambda: converted("gpt2"), WHOLE),
     "llama": (lambda: converted("llama"), RMS),
@@ -22,14 +25,16 @@ each_model = pytest.mark.parametrize(("make", "recipe"), MODELS.values(), ids=MO
 
 
 @each_model
-def test_log_probabilities_stay_after_every_step(make, recipe) -> None:  # type: ignore[no-untyped-def]
+def test_log_probabilities_stay_after_every_step(
+    make: Callable[[], gw.Graph], recipe: Sequence[p.Pass]
+) -> None:
     graph = make()
     new = graph
     for step in recipe:
         new = new.apply(step)
         assert_kept(graph, new)
     for step in recipe[1:]:
-        assert_kept(graph, graph.apply(p.UntieAll(), step))
+        assert_kept(graph, graph.apply(p.Untie(), step))
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax", "onnx"])
@@ -64,7 +69,7 @@ def test_weights_that_stay_are_shared_and_nobodys_array_changes() -> None:
 
 
 def test_what_is_written_has_the_mean_zero_and_so_has_the_stream() -> None:
-    new = converted("gpt2").apply(p.UntieAll(), p.CentreWriting(), p.CentreUnembed())
+    new = converted("gpt2").apply(p.Untie(), p.CentreWriting(), p.CentreUnembed())
     now = weights(new)
     for name in ("wte.weight", "wpe.weight", "h.0.attn.c_proj.weight", "h.1.mlp.c_proj.weight"):
         np.testing.assert_allclose(now[f"transformer.{name}"].mean(-1), 0, atol=1e-14)
@@ -104,14 +109,14 @@ def test_gains_with_an_offset_come_out_as_gains() -> None:
 def test_tied_weights_are_refused_by_name_and_untied_without_a_copy() -> None:
     graph = converted("gpt2")
     for step in (p.FoldNorms(), p.CentreWriting(), p.CentreUnembed()):
-        with pytest.raises(RewriteError, match=r"'transformer.wte.weight' is tied.*UntieAll"):
+        with pytest.raises(RewriteError, match=r"'transformer.wte.weight' is tied.*Untie"):
             graph.apply(step)
-    untied = graph.apply(p.UntieAll("lm_head.weight"))
+    untied = graph.apply(p.Untie("lm_head.weight"))
     assert untied.params["lm_head.weight"] is untied.params["transformer.wte.weight"]
     np.testing.assert_array_equal(log_probabilities(untied), log_probabilities(graph))
     with pytest.raises(SelectionError, match="read in several places"):
-        untied.apply(p.UntieAll("lm_head.weight"))
-    assert untied.apply(p.UntieAll()) is not None
+        untied.apply(p.Untie("lm_head.weight"))
+    assert untied.apply(p.Untie()) is not None
 
 
 def test_what_reads_a_norm_or_the_mean_is_named() -> None:
@@ -132,7 +137,7 @@ def test_what_reads_a_norm_or_the_mean_is_named() -> None:
 @pytest.mark.parametrize("family", ["gpt_neox", "bert", "opt", "qwen2", "gemma2", "vit"])
 def test_other_families_keep_their_log_probabilities(family: str) -> None:
     graph = converted(family)
-    assert_kept(graph, graph.apply(p.UntieAll(), p.FoldNorms()))
+    assert_kept(graph, graph.apply(p.Untie(), p.FoldNorms()))
 
 
 @pytest.mark.all
@@ -143,12 +148,12 @@ def test_the_norms_that_a_post_norm_stream_goes_through_stay() -> None:
     assert "add of bert" in p.norms_that_stay(graph)["blocks.0.resid_mid"]
 
 
-def test_they_save_in_recipes(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_they_save_in_recipes(tmp_path: Path) -> None:
     gw.save_recipe(WHOLE, tmp_path / "recipe")
     assert gw.load_recipe(tmp_path / "recipe") == list(WHOLE)
 
 
-def test_processed_models_save_and_load(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_processed_models_save_and_load(tmp_path: Path) -> None:
     new = in_jax("gpt2").apply(*WHOLE)
     gw.save(new, tmp_path / "model")
     assert_kept(new, gw.load(tmp_path / "model"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def test_a_fused_projection_becomes_slices_of_its_weight() -> None:
     for word, part in zip("qkv", parts, strict=True):
         np.testing.assert_array_equal(now[f"{fused}.{word}"], part)
     assert fused not in now
-    assert new.apply(p.UntieAll(), p.FoldNorms(), p.CentreWriting()) is not None
+    assert new.apply(p.Untie(), p.FoldNorms(), p.CentreWriting()) is not None
     with pytest.raises(RewriteError, match="no attention takes its parts from one linear"):
         new.apply(p.SplitQKV())
 
@@ -69,7 +71,7 @@ def test_the_weights_of_pruned_heads_are_gone() -> None:
     assert now["transformer.h.0.mlp.c_fc.weight"].shape == (32, 126)
 
 
-def test_what_cannot_be_pruned_is_refused_by_name(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_pruned_is_refused_by_name(tmp_path: Path) -> None:
     graph = converted("gpt2")
     for heads, told in (([4], r"not \[4\]"), ([], "has 4 positions"), ([0, 1, 2, 3], "use Ablate")):
         with pytest.raises(SelectionError, match=told):
