@@ -13,6 +13,7 @@ import torch
 
 from graftwork.backends.reference import compile
 from graftwork.frontends.torch import convert
+from graftwork.frontends.torch.rules import COMPLEX_RULES, RULES
 from graftwork.ir.errors import UnsupportedOpError
 from tests.frontends.torch_support import Function, check, numbers
 
@@ -147,3 +148,15 @@ def test_what_is_not_known_of_complex_numbers_is_refused_by_name() -> None:
 
     with pytest.raises(UnsupportedOpError, match=r"aten.tanh.default of complex numbers"):
         convert(Function(sorted_by), kwargs={"x": numbers(2, 8)}, axes={"x": "batch wide=8"})
+
+
+def test_operators_that_take_real_numbers_too_have_rules_for_both() -> None:
+    real = {*RULES, *(op.rpartition(".")[0] for op in RULES)}
+    alone = COMPLEX_RULES.keys() - real
+    assert alone == {
+        f"aten.{name}"
+        for name in (
+            "complex", "polar", "view_as_complex", "view_as_real", "_view_as_real_copy",
+            "view_as_real_copy", "imag", "_conj_physical", "_fft_c2c", "_fft_r2c", "_fft_c2r",
+        )
+    }  # fmt: skip

@@ -31,6 +31,7 @@ from graftwork.ir.axis_spec import AxisWord
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import ConversionError, DTypeError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Guard, Parameter, Port, Value
+from graftwork.ir.levels import used_axes
 from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Positional, carrying_axes, fresh
 from graftwork.ir.size_values import decide
@@ -359,16 +360,4 @@ def translate(exported: Exported, loops: Sequence[Loop] = ()) -> Graph:
         known = samples | read_at_positions(graph, list(samples))
         if known:
             graph = Translation(exported, named | sizes | known, loops).graph()
-    return graph.evolve(axes=_used_axes(graph))
-
-
-def _used_axes(graph: Graph) -> Mapping[str, Any]:
-    """The axis table less what no value and no attribute names."""
-    values = [*(p.value for p in graph.inputs), *(p.value for p in graph.parameters)]
-    used: set[str] = {axis for value in values for axis in value.axes}
-    for node in graph.walk():
-        used.update(node.op.named_axes(node.attrs))
-        for region in node.regions:
-            used.update(axis for value in region.inputs for axis in value.axes)
-        used.update(axis for value in node.outputs for axis in value.axes)
-    return {axis: size for axis, size in graph.axes.items() if axis in used}
+    return graph.evolve(axes=used_axes(graph))
