@@ -22,7 +22,7 @@ from graftwork.ir.types import Typing
 from graftwork.passes.analyses.factored import FactoredMatrix
 from graftwork.passes.analyses.parts import Product, Split, parts_of
 from graftwork.passes.analyses.readout import linear_readout
-from graftwork.passes.attention import PRODUCTS
+from graftwork.passes.attention import PRODUCTS, Attention
 from graftwork.passes.sites.stream import Flow
 
 VIEWS = frozenset({"split", "merge", "slice", "index", "rename", "broadcast", "cast"})
@@ -44,11 +44,8 @@ def ov(graph: Graph, layer: int | str) -> FactoredMatrix:
         SelectionError: if there is no such attention, or its heads cannot be told apart in its
             weights (a norm or a gate stands between).
     """
-    path, flow = _attention(graph, layer), Flow(graph)
-    node = flow.producer(graph.sites[f"{path}.z"].place.value)
-    found = None if node is None else flow.attentions.get(node)
-    if found is None:
-        raise SelectionError(f"{path}: its values are not found")
+    flow = Flow(graph)
+    path, found = _attention(flow, layer)
     roles = graph.sites[f"{path}.z"].roles
     value = _heads_weight(graph, flow, path, "v", found.v)
     out = _out_weight(graph, path, Split(heads=True))
@@ -73,11 +70,8 @@ def qk(graph: Graph, layer: int | str, *, ignore_rotary: bool = False) -> Factor
         SelectionError: if there is no such attention, if more than views stands between stream and
             scores, or for rotary positions.
     """
-    path, flow = _attention(graph, layer), Flow(graph)
-    node = flow.producer(graph.sites[f"{path}.z"].place.value)
-    found = None if node is None else flow.attentions.get(node)
-    if found is None:
-        raise SelectionError(f"{path}: its queries and keys are not found")
+    flow = Flow(graph)
+    path, found = _attention(flow, layer)
     roles = graph.sites[f"{path}.q"].roles
     query = _heads_weight(graph, flow, path, "q", found.q, ignore_rotary)
     key = _heads_weight(graph, flow, path, "k", found.k, ignore_rotary)
@@ -152,12 +146,18 @@ def composition_scores(
 # --- finding weights ----------------------------------------------------------------------------
 
 
-def _attention(graph: Graph, layer: int | str) -> str:
+def _attention(flow: Flow, layer: int | str) -> tuple[str, Attention]:
+    """The path of an attention, and what meets in it."""
+    sites = flow.graph.sites
     path = layer if isinstance(layer, str) else f"blocks.{layer}.attn"
-    if f"{path}.z" not in graph.sites:
-        known = [name.removesuffix(".z") for name in graph.sites if name.endswith(".z")]
+    if f"{path}.z" not in sites:
+        known = [name.removesuffix(".z") for name in sites if name.endswith(".z")]
         raise SelectionError(f"no attention {path!r} in {known}")
-    return path
+    node = flow.producer(sites[f"{path}.z"].place.value)
+    found = None if node is None else flow.attentions.get(node)
+    if found is None:
+        raise SelectionError(f"{path}: its queries, keys and values are not found")
+    return path, found
 
 
 def _heads_weight(

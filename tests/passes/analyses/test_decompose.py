@@ -21,6 +21,7 @@ from tests.passes.interventions.decoder import (
     WEIGHTS,
     WIDTH,
     Array,
+    both,
     close,
     hooked,
     jax_graph,
@@ -29,7 +30,6 @@ from tests.passes.interventions.decoder import (
 
 W = WEIGHTS
 LAST = "blocks.1.resid_post"
-both = pytest.mark.parametrize("graph", [torch_graph, jax_graph], ids=["torch", "jax"])
 
 
 def run(graph: gw.Graph, backend: str = "numpy", **more: Any) -> dict[str, Array]:

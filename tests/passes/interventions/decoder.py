@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 
 import graftwork as gw
@@ -43,6 +44,7 @@ def _weights() -> dict[str, Array]:
 WEIGHTS = _weights()
 IDS, OTHER, THIRD = np.random.default_rng(1).integers(1, VOCAB, (3, 3, 5))
 ONES = np.ones((3, 5), np.int64)
+VECTOR = np.arange(1.0, EMBED + 1)
 
 
 def forward(
@@ -148,6 +150,9 @@ def torch_graph() -> gw.Graph:
 def jax_graph() -> gw.Graph:
     with jax.enable_x64(True):
         return gw.from_jax(jax_decoder, IDS, ONES, params=WEIGHTS, axes=AXES)
+
+
+both = pytest.mark.parametrize("graph", [torch_graph, jax_graph], ids=["torch", "jax"])
 
 
 def logits(graph: gw.Graph, ids: Array = IDS, mask: Array | None = None, **more: Any) -> Array:

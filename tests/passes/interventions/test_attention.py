@@ -11,23 +11,21 @@ import graftwork as gw
 from graftwork import passes as p
 from graftwork.ir.errors import InputError, SelectionError
 from tests.passes.interventions.decoder import (
-    EMBED,
     HEADS,
     IDS,
     ONES,
     OTHER,
+    VECTOR,
     Array,
+    both,
     clean,
     close,
     hooked,
-    jax_graph,
     logits,
     torch_graph,
 )
 
 PATTERN, SCORES, Z = (f"blocks.1.attn.{word}" for word in ("pattern", "scores", "z"))
-VECTOR = np.arange(1.0, EMBED + 1)
-both = pytest.mark.parametrize("graph", [torch_graph, jax_graph], ids=["torch", "jax"])
 
 
 def wanted(**hooks: Any) -> Array:

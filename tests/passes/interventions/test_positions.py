@@ -14,6 +14,7 @@ from graftwork.passes.recipe import load_recipe, save_recipe
 from tests.passes.interventions.decoder import (
     EMBED,
     IDS,
+    VECTOR,
     Array,
     clean,
     close,
@@ -26,7 +27,6 @@ from tests.passes.interventions.decoder import (
 RIGHT = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
 LEFT = RIGHT[:, ::-1].copy()
 SITE = "blocks.0.resid_post"
-VECTOR = np.arange(1.0, EMBED + 1)
 
 
 def steered(where: Any) -> gw.Graph:

@@ -18,6 +18,7 @@ from tests.passes.interventions.decoder import (
     IDS,
     OTHER,
     THIRD,
+    VECTOR,
     Array,
     clean,
     close,
@@ -29,7 +30,6 @@ from tests.passes.interventions.decoder import (
 
 EARLY, LATE = "blocks.0.resid_post", "blocks.1.resid_mid"
 FIRST, SECOND = {"first": clean(OTHER)}, {"second": clean(THIRD)}
-VECTOR = np.arange(1.0, EMBED + 1)
 
 
 def put(value: Array, *at: Any) -> Any:

@@ -16,7 +16,9 @@ from tests.passes.interventions.decoder import (
     EMBED,
     IDS,
     OTHER,
+    VECTOR,
     Array,
+    both,
     clean,
     close,
     hooked,
@@ -29,8 +31,6 @@ SITE, LATENTS = "blocks.0.resid_post", 12
 RNG = np.random.default_rng(5)
 W_E, W_D = RNG.standard_normal((EMBED, LATENTS)), RNG.standard_normal((LATENTS, EMBED))
 B_E, B_D, THETA = RNG.standard_normal(LATENTS), RNG.standard_normal(EMBED), RNG.random(LATENTS)
-VECTOR = np.arange(1.0, EMBED + 1)
-both = pytest.mark.parametrize("graph", [torch_graph, jax_graph], ids=["torch", "jax"])
 
 
 def wanted(hook: Any, site: str = SITE) -> Array:

@@ -17,16 +17,15 @@ from tests.passes.interventions.decoder import (
     THIRD,
     WEIGHTS,
     Array,
+    both,
     close,
     hooked,
-    jax_graph,
     torch_graph,
 )
 
 SITE, Z = "blocks.0.resid_post", "blocks.1.attn.z"
 STACK = np.stack([IDS, OTHER, THIRD])
 NAMES = ("clean", "cut", "mixed")
-both = pytest.mark.parametrize("graph", [torch_graph, jax_graph], ids=["torch", "jax"])
 
 
 def worlds(graph: gw.Graph, *passes: Any, stack: Array = STACK) -> Array:
