@@ -235,7 +235,7 @@ class Demo:
     def adapt(self) -> None:
         headline(4, "LoRA, trained through the torch module and through the JAX function")
         graph = self.graph.apply(
-            p.LoRA("model.layers.*.self_attn.q_proj", rank=4, key=0, scale=2.0)
+            p.LoRA("model.layers.*.self_attn.q_proj", rank=4, key=0, alpha=8.0)
         )
         inputs = self.encode("The capital of France is Lyon.")
         targets = inputs["input_ids"][:, 1:]

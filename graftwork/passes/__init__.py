@@ -85,6 +85,7 @@ from graftwork.passes.weights import CentreWriting as CentreWriting
 from graftwork.passes.weights import FoldNorms as FoldNorms
 from graftwork.passes.weights import FoldParameters as FoldParameters
 from graftwork.passes.weights import FoldValueBiases as FoldValueBiases
+from graftwork.passes.weights import MergeLoRA as MergeLoRA
 from graftwork.passes.weights import PruneHeads as PruneHeads
 from graftwork.passes.weights import PruneNeurons as PruneNeurons
 from graftwork.passes.weights import SplitQKV as SplitQKV

@@ -179,7 +179,7 @@ def test_linearize_at_another_run_and_of_a_module() -> None:
 
 
 def test_lora_is_silent_until_trained_and_then_adds_its_product() -> None:
-    graph = model().apply(p.LoRA("**.up", rank=2, key=0, scale=0.5))
+    graph = model().apply(p.LoRA("**.up", rank=2, key=0, alpha=1.0))
     np.testing.assert_array_equal(run(graph, x=X), run(model(), x=X))
     a, b = (np.asarray(graph.params[f"model.mlp.up.lora_{w}"]) for w in "ab")
     assert a.shape == (2, 8)

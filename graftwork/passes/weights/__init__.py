@@ -8,6 +8,7 @@ from graftwork.passes.weights.biases import FoldValueBiases as FoldValueBiases
 from graftwork.passes.weights.centre import CentreUnembed as CentreUnembed
 from graftwork.passes.weights.centre import CentreWriting as CentreWriting
 from graftwork.passes.weights.fold import FoldParameters as FoldParameters
+from graftwork.passes.weights.merge import MergeLoRA as MergeLoRA
 from graftwork.passes.weights.norms import FoldNorms as FoldNorms
 from graftwork.passes.weights.norms import norms_that_stay as norms_that_stay
 from graftwork.passes.weights.projections import SplitQKV as SplitQKV
