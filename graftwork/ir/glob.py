@@ -15,7 +15,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         if segment == "**":
             out += r"(?:[^.]+(?:\.|$))*"
             continue
-        body = ""
+        body = r"(?=[^.])"  # no segment is empty
         for token in re.split(r"(\*|\{[^}]*\})", segment):
             if token == "*":
                 body += "[^.]*"
@@ -25,11 +25,6 @@ def compiled(pattern: str) -> re.Pattern[str]:
                 body += re.escape(token)
         out += body + r"(?:\.|$)"
     return re.compile(out)
-
-
-def matches(pattern: str, path: str) -> bool:
-    """Whether a whole path is what the glob means."""
-    return compiled(pattern).fullmatch(path) is not None
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:

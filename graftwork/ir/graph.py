@@ -205,16 +205,16 @@ class Graph:
 
     def text(self, module: str | None = None) -> str:
         """The text form; with a glob over module paths, only the nodes of those modules."""
-        from graftwork.ir.glob import matches
+        from graftwork.ir.calls import calls, calls_of, is_within
         from graftwork.ir.text import print_graph, print_nodes
 
         if module is None:
             return print_graph(self)
-        glob = f"{module}.**"
+        meant = calls_of(module, calls(self))
         inside = [
             node
             for node in self.nodes
-            if matches(module, node.origin.module) or matches(glob, node.origin.module)
+            if any(is_within(node.origin.module, call) for call in meant)
         ]
         return print_nodes(inside, self)
 

@@ -12,7 +12,8 @@ class Origin:
     """Provenance of one node, shared by all nodes that one source operation became.
 
     Attributes:
-        module: module path in the source model, `transformer.h.3.mlp`, "" if unknown.
+        module: module path in the source model, `transformer.h.3.mlp`, "" if unknown; `@1` at the
+            second call of a module that is called several times (see `graftwork.ir.calls`).
         source: `file:line` of the user's code, "" if unknown.
         op: the framework's name of the operation, `aten.linear`, "" if made by a pass.
         passes: the passes that made or rebuilt the node, oldest first.

@@ -12,10 +12,11 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from graftwork.ir.calls import calls, calls_of, is_within, modules
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import SelectionError, nearest
 from graftwork.ir.glob import matching
-from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.graph import Graph, Node, Parameter, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.origin import Origin
 from graftwork.ir.sites import Place
@@ -33,7 +34,8 @@ class Selector:
     Attributes:
         path: a glob over canonical sites or module paths, whichever it matches.
         site: a glob over canonical sites only.
-        module: a glob over module paths only: the values that leave the module.
+        module: a glob over module paths only: the values that leave each call of the module;
+            `f@1` is the second call of `f`.
         op: an op's name, inside composites and loops too.
         axes: axes that the value must have.
         count: how many places there must be.
@@ -214,7 +216,8 @@ def select(
 
     Raises:
         SelectionError: if a path matches canonical sites and module paths both, if nothing
-            matches a path without globs, or if `count` is not met.
+            matches a path without globs, if a module has not the call that is asked for, or if
+            `count` is not met.
     """
     if isinstance(selector, Selection):
         return selector
@@ -252,22 +255,11 @@ def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
     return chosen
 
 
-def modules(graph: Graph) -> list[str]:
-    """All module paths of the source model, outer ones too, in order of first use."""
-    seen: dict[str, None] = {}
-    for node in graph.nodes:
-        path = node.origin.module
-        while path and path not in seen:
-            seen[path] = None
-            path = path.rpartition(".")[0]
-    return list(seen)
-
-
 def _by_path(graph: Graph, selector: Selector) -> Selection | None:
     site_glob = selector.site or selector.path
     module_glob = selector.module or selector.path
     sites = matching(site_glob, graph.sites) if site_glob and not selector.module else []
-    paths = matching(module_glob, modules(graph)) if module_glob and not selector.site else []
+    paths = calls_of(module_glob, calls(graph)) if module_glob and not selector.site else []
     if selector.path is not None and sites and paths:
         raise SelectionError(
             f"{selector.path!r} matches sites ({sites[0]} ...) and modules ({paths[0]} ...); "
@@ -311,24 +303,30 @@ def _inner_type(graph: Graph, place: Place) -> tuple[Type, str]:
     return made, op
 
 
-def _within(path: str, module: str) -> bool:
-    return module == path or module.startswith(path + ".")
-
-
 def _leaving(graph: Graph, path: str) -> Iterable[Found]:
-    """The values that a module makes and does not read alone."""
+    """The values that a call of a module makes and does not read alone."""
     index = graph.index
+    seen = seen_parameters(graph, graph.parameters)
     for node in graph.nodes:
-        if not _within(path, node.origin.module):
+        if not is_within(node.origin.module, path):
             continue
-        for value in node.outputs:
+        for value in (v for v in node.outputs if v not in seen):
             readers = index.users_of(value)
             if (
                 not readers
                 or value in index.outputs
-                or any(not _within(path, reader.origin.module) for reader in readers)
+                or any(not is_within(reader.origin.module, path) for reader in readers)
             ):
                 yield _found(graph, value, node, path)
+
+
+def seen_parameters(graph: Graph, parameters: Iterable[Parameter]) -> set[Value]:
+    """Parameters, and views of them: modules share these, and make none."""
+    seen = {parameter.value for parameter in parameters}
+    for node in graph.nodes:
+        if "view" in node.op.traits and node.inputs[0] in seen:
+            seen.update(node.outputs)
+    return seen
 
 
 def _by_parameter(graph: Graph, glob: str) -> Selection:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from graftwork.ir.calls import calls, calls_of, is_within, modules
 from graftwork.ir.errors import SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Region, Value
 from graftwork.ir.origin import UNKNOWN
-from graftwork.ir.select import Found, modules, select
+from graftwork.ir.select import Found, select
 from graftwork.ir.sites import Place
 
 Stretch = tuple[tuple[Value, ...], Value]
@@ -21,7 +22,7 @@ def spans_of(graph: Graph, path: str) -> dict[str, Stretch]:
     """Span path -> where it starts and where it ends.
 
     A glob means canonical spans (`blocks.3.mlp`); if none has that name, whole blocks
-    (`blocks.3`, from `resid_pre` to `resid_post`); if none has, modules.
+    (`blocks.3`, from `resid_pre` to `resid_post`); if none has, calls of modules.
 
     Raises:
         SelectionError: if nothing has that name, or a module gives more than one value.
@@ -31,7 +32,7 @@ def spans_of(graph: Graph, path: str) -> dict[str, Stretch]:
     for known in (named, blocks):
         if paths := matching(path, known):
             return {p: known[p] for p in paths}
-    if paths := matching(path, modules(graph)):
+    if paths := calls_of(path, calls(graph)):
         return {p: _module_span(graph, p) for p in paths}
     words = [*named, *blocks, *modules(graph)]
     raise SelectionError(f"no span or module matches {path!r}{nearest(path, words)}")
@@ -49,11 +50,7 @@ def _module_span(graph: Graph, path: str) -> Stretch:
     leaving = [f.place.value for f in select(graph, module=path)]
     if len(leaving) != 1:
         raise SelectionError(f"module {path!r} gives {len(leaving)} values; linearize a part of it")
-    inside = {
-        node
-        for node in graph.nodes
-        if node.origin.module == path or node.origin.module.startswith(path + ".")
-    }
+    inside = {node for node in graph.nodes if is_within(node.origin.module, path)}
     made = {v for node in inside for v in node.outputs}
     fixed = {p.value for p in graph.parameters}
     entering = dict.fromkeys(

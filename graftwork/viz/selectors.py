@@ -14,9 +14,10 @@ from functools import lru_cache
 
 from attrs import frozen
 
+from graftwork.ir.calls import modules
 from graftwork.ir.graph import Graph, Node
 from graftwork.ir.infer import expand
-from graftwork.ir.select import modules
+from graftwork.ir.select import seen_parameters
 from graftwork.ir.types import Typing
 
 LONGEST = 400
@@ -82,11 +83,12 @@ def _borders(graph: Graph) -> Mapping[Node, Sequence[int]]:
     A value leaves every module around its maker that has more words than that.
     """
     index = graph.index
+    seen = seen_parameters(graph, graph.parameters)
     found: dict[Node, list[int]] = {}
     for node in graph.nodes:
         here = node.origin.module
         found[node] = []
-        for value in node.outputs:
+        for value in (v for v in node.outputs if v not in seen):
             readers = index.users_of(value)
             if value in index.outputs:
                 found[node].append(0)

@@ -179,7 +179,7 @@ def test_nodes_know_their_module_their_line_and_their_operator() -> None:
     assert file == "tests/frontends/test_torch.py"
     assert int(line) > 30
     linears = [node for node in graph.nodes if node.op.name == "linear"]
-    assert [node.origin.module for node in linears] == ["block", "block", "head"]
+    assert [node.origin.module for node in linears] == ["block@0", "block@1", "head"]
 
 
 def test_conditions_on_sizes_travel_with_the_graph() -> None:

@@ -15,7 +15,7 @@ from graftwork.frontends.torch.decompose import is_number
 from graftwork.frontends.torch.dtypes import part_dtype
 from graftwork.frontends.torch.export import Exported
 from graftwork.frontends.torch.keys import Keys
-from graftwork.frontends.torch.origins import origin_of
+from graftwork.frontends.torch.origins import call_paths, origin_of, stack_of
 from graftwork.frontends.torch.parameters import Weight, as_stored, weights
 from graftwork.frontends.torch.rolling import Rolled, join_rows, roll
 from graftwork.frontends.torch.rules import Call, Rule, find_complex_rule, find_real_rule
@@ -54,6 +54,7 @@ class Translation:
         keys: the random keys that dropout draws from.
         known: node of the program -> `Positional`, or a tuple of them.
         rolled: the loops that become scans.
+        calls: the paths of the calls of modules.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Translation:
         self.module = exported.program.graph_module
         self.known: dict[torch.fx.Node, Any] = {}
         self.rolled = Rolled(loops)
+        self.calls = call_paths(_nodes(self.module), exported.prefix)
         self.nodes = {n.name: n for n in exported.program.graph.nodes if n.op == "placeholder"}
 
     def graph(self) -> Graph:
@@ -232,7 +234,7 @@ class Translation:
 
     def origin(self, node: torch.fx.Node) -> Origin:
         """Where an operator came from."""
-        return origin_of(node, self.exported.prefix)
+        return origin_of(node, self.calls[stack_of(node, self.exported.prefix)])
 
     def _rule(self, op: str, of_complex: bool) -> Rule:
         rule = (find_complex_rule if of_complex else find_real_rule)(op)
@@ -288,6 +290,13 @@ class Translation:
             if str(name) in self.reader.symbols and limits.upper.is_Integer:
                 found.append(guard_between(self.reader(name), None, int(limits.upper)))
         return tuple(dict.fromkeys(guard for guard in found if guard is not None))
+
+
+def _nodes(module: torch.fx.GraphModule) -> Iterator[torch.fx.Node]:
+    """All nodes of a module and of the bodies that it holds."""
+    for inner in module.modules():
+        if isinstance(inner, torch.fx.GraphModule):
+            yield from inner.graph.nodes
 
 
 def _tensors(nodes: Iterable[torch.fx.Node]) -> tuple[torch.Tensor, ...]:

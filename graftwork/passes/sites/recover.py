@@ -7,6 +7,7 @@ from functools import cached_property
 
 from attrs import define, field, frozen, mutable
 
+from graftwork.ir.calls import is_within, module_of
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.sites import Place, Site, Sites, Span
 from graftwork.passes.attention import PRODUCTS
@@ -200,7 +201,7 @@ class _Writer:
     def _is_inside(self, node: Node) -> bool:
         """Whether a node is in the module of the last block."""
         block = element(self.stack.blocks[-1][-1].step.module)
-        return bool(block) and f"{node.origin.module}.".startswith(f"{block}.")
+        return bool(block) and is_within(module_of(node.origin.module), block)
 
     def _site(self, path: str, place: Place | Value, roles: Roles) -> None:
         value = place.value if isinstance(place, Place) else place

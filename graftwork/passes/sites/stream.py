@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import evolve, frozen
 
+from graftwork.ir.calls import module_of
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.attention import attentions
 
@@ -139,7 +140,7 @@ def step_at(flow: Flow, node: Node) -> Step | None:
         return None
     if not all(flow.depends(branch, before) for branch in branches):
         return None
-    return Step(node.origin.module, before, branches, total, _after(flow, total))
+    return Step(module_of(node.origin.module), before, branches, total, _after(flow, total))
 
 
 def _after(flow: Flow, total: Value) -> Value:

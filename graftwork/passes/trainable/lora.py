@@ -10,13 +10,14 @@ from attrs import field, frozen
 
 from graftwork.ir import ops
 from graftwork.ir.build import Term
+from graftwork.ir.calls import calls, calls_of
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import InputError, SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.names import unused
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, Selector, modules, require
+from graftwork.ir.select import Found, Selector, require, seen_parameters
 from graftwork.ir.types import Type
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import Site
@@ -44,9 +45,10 @@ class LoRA(Pass):
     `MergeLoRA` adds what was learned to the weights.
 
     Attributes:
-        target: the linear maps: a glob over module paths (`**.q_proj`), a site that one makes
-            (`blocks.*.mlp.out`), or a Selector, of its weight too (`Selector(parameter="*.w")`).
-            Of several the first that means a map counts.
+        target: the linear maps: a glob over module paths (`**.q_proj`; each call of a module has
+            an adapter of its own), a site that one makes (`blocks.*.mlp.out`), or a Selector, of
+            its weight too (`Selector(parameter="*.w")`). Of several the first that means a map
+            counts.
         rank: size of the axis between A and B, or one for each target.
         key: seed of A.
         alpha: the update is scaled by alpha / rank; by 1 if None.
@@ -102,7 +104,7 @@ class LoRA(Pass):
     def _adapt(
         self, rewriter: Rewriter, node: Node, rank: str, rng: np.random.Generator, number: int
     ) -> None:
-        at = weight_at(node, {p.value for p in rewriter.graph.parameters})
+        at = weight_at(node, seen_parameters(rewriter.graph, rewriter.graph.parameters))
         assert at is not None
         w, x = node.inputs[at], node.inputs[1 - at]
         over = node.attrs["over"]
@@ -138,9 +140,9 @@ def _linears(graph: Graph, target: Site) -> list[Node]:
     Raises:
         SelectionError: if there are none, or a place is not what one of them makes.
     """
-    weights = {p.value for p in graph.parameters if p.trainable}
+    weights = seen_parameters(graph, [p for p in graph.parameters if p.trainable])
     if isinstance(target, str) and not matching(target, graph.sites):
-        paths = set(matching(target, modules(graph)))
+        paths = set(calls_of(target, calls(graph)))
         ours = [node for node in graph.nodes if "LoRA" not in node.origin.passes]
         maps = [node for node in ours if weight_at(node, weights) is not None]
         found = [node for node in maps if node.origin.module in paths]

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from attrs import evolve, frozen
 
+from graftwork.ir.calls import module_of
 from graftwork.ir.errors import RewriteError, SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Parameter, Value
@@ -91,7 +92,7 @@ def _copies(
     leaf = parameter.name.rpartition(".")[2]
     for node in graph.index.users_of(parameter.value)[1:]:
         module = node.origin.module
-        alias = next((a for a in free if a.rpartition(".")[0] == module), None)
+        alias = next((a for a in free if a.rpartition(".")[0] == module_of(module)), None)
         alias = alias or next(iter(free), None)
         if alias is not None:
             free.remove(alias)
