@@ -100,7 +100,7 @@ class _Renamer:
         known = self.values.get(old)
         if known is None:
             to = self.type(old.type)
-            known = self.values[old] = old if to is old.type else Value(to, old.name)
+            known = self.values[old] = old if to == old.type else Value(to, old.name)
         return known
 
     def type(self, old: Type) -> Type:

@@ -78,6 +78,7 @@ from graftwork.passes.trainable import LowRankPatch as LowRankPatch
 from graftwork.passes.trainable import MaskPatch as MaskPatch
 from graftwork.passes.trainable import PCAPatch as PCAPatch
 from graftwork.passes.trainable import RotatedPatch as RotatedPatch
+from graftwork.passes.trainable import SoftPrompt as SoftPrompt
 from graftwork.passes.trainable import Train as Train
 from graftwork.passes.trainable import learned as learned
 from graftwork.passes.weights import CentreUnembed as CentreUnembed
