@@ -92,7 +92,7 @@ def _sites_key(graph: Graph) -> Key:
                 addresses.setdefault(value, (path, number))
 
     def key(place: Place) -> Key:
-        return (addresses.get(place.value), place.inner)
+        return (addresses.get(place.value), place.inner, place.steps)
 
     return (
         tuple((name, key(sites[name].place), _sorted(sites[name].roles)) for name in sorted(sites)),

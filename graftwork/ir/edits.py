@@ -6,7 +6,7 @@ are inferred again; edited values are followed by the sub-graphs that define the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import define, evolve, field, frozen
 
@@ -37,14 +37,23 @@ class Edits:
         by: the pass that edits, for the origins of what it makes.
         interposed: value -> the sub-graphs that define it from what its producer gives, in order.
         aliases: value -> what its readers shall read.
-        counters: axis of a scan -> the value that stands, inside it, for the position along it.
     """
 
     typing: Typing
     by: str
     interposed: dict[Value, list[Interposed]] = field(factory=dict)
     aliases: dict[Value, Value] = field(factory=dict)
-    counters: dict[str, Value] = field(factory=dict)
+
+
+def _twins(old: Sequence[Region], new: Sequence[Region]) -> Iterator[tuple[Value, Value]]:
+    """The values of regions, and those of the same regions at other types; node by node."""
+    for before, after in zip(old, new, strict=True):
+        if before is after:
+            continue
+        yield from zip(before.inputs, after.inputs, strict=True)
+        for node, twin in zip(before.nodes, after.nodes, strict=False):
+            yield from zip(node.outputs, twin.outputs, strict=True)
+            yield from _twins(node.regions, twin.regions)
 
 
 class Level:
@@ -97,10 +106,9 @@ class Level:
     def _emit(self, node: Node) -> None:
         """Append a node, rebuilt where what it reads or defines has changed."""
         regions = self._regions(node)
-        if regions is not node.regions and (taken := captured(node, regions, self.edits.counters)):
-            self.out.extend(taken.before)
-            regions = taken.regions
-            node = evolve(node, inputs=taken.inputs, attrs=taken.attrs)
+        if regions is not node.regions and (taken := captured(node, regions)):
+            inputs, regions = taken
+            node = evolve(node, inputs=inputs)
         inputs = node.inputs
         if self.env or self.edits.aliases:
             inputs = tuple([self.mapped(value) for value in inputs])
@@ -127,7 +135,9 @@ class Level:
         types = [value.type for value in inputs]
         typing = self.edits.typing
         if regions and node.op.fit is not None:
-            regions = tuple(node.op.fit(typing, regions, types, **node.attrs.as_dict()))
+            fitted = tuple(node.op.fit(typing, regions, types, **node.attrs.as_dict()))
+            self.env |= dict(_twins(regions, fitted))
+            regions = fitted
         results = infer(typing, node.op, node.attrs, types, regions)
         new: list[Value] = []
         for old, raw, result in zip(node.outputs, outputs, results, strict=True):
@@ -188,4 +198,6 @@ class Level:
             level.enter(value)
         nodes = level.run(region.nodes)
         outputs = tuple(level.mapped(value) for value in region.outputs)
+        self.raws |= level.raws
+        self.env |= level.env
         return Region(tuple(level.raw(v) for v in region.inputs), nodes, outputs)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from graftwork.ir.nesting import Inside
     from graftwork.ir.select import Selection
 
 
@@ -151,6 +152,13 @@ class Graph:
     def index(self) -> Index:
         """Producers and users of all values, computed once."""
         return Index.of(self.nodes, (port.value for port in self.outputs))
+
+    @cached_property
+    def insides(self) -> Mapping[Value, Inside]:
+        """Where the values inside regions are, computed once."""
+        from graftwork.ir.nesting import insides
+
+        return dict(insides(self.nodes))
 
     @cached_property
     def region(self) -> Region:

@@ -59,7 +59,7 @@ def moved_sites(
 
     def place(old: Place) -> Place | None:
         new = value(old.value)
-        return None if new is None else Place(new, old.inner)
+        return None if new is None else evolve(old, value=new)
 
     table = {
         path: evolve(site, place=new, roles={r: axis(a) for r, a in site.roles.items()})

@@ -20,6 +20,8 @@ from graftwork.ir.edits import Edits, Interposed, Level
 from graftwork.ir.errors import RewriteError, UnreachableEditError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value, walk
 from graftwork.ir.infer import expand
+from graftwork.ir.nesting import Nested
+from graftwork.ir.op import REGISTRY
 from graftwork.ir.order import dependency_order
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Place, Sites, Span
@@ -52,13 +54,16 @@ class Rewriter:
         self._opened: dict[Value, Mapping[str, Value]] = {}
         self._edited: list[Value] = []
         self._producers: dict[Value, Node] | None = None
+        self._nested = Nested(graph.insides)
+        self._steps: dict[str, Value] = {}
 
     # --- what can be edited -----------------------------------------------------------------
 
     def producer(self, value: Value) -> Node | None:
         """The node that defines a value, inside regions and opened composites too."""
         if self._producers is None:
-            self._producers = {v: node for node in self.graph.walk() for v in node.outputs}
+            nodes = (*self.prelude, *self.graph.nodes)
+            self._producers = {v: node for node in walk(nodes) for v in node.outputs}
         return self._producers.get(value)
 
     def builder(self, origin: Origin = UNKNOWN) -> Builder:
@@ -121,9 +126,28 @@ class Rewriter:
         """Leave a node out; its outputs must be substituted or unused."""
         self._replaced[node] = ()
 
-    def insert(self, nodes: Iterable[Node]) -> None:
-        """Add nodes that read only inputs, parameters and one another, before all others."""
-        self.prelude.extend(nodes)
+    def insert(self, nodes: Iterable[Node], beside: Value | None = None) -> None:
+        """Add nodes before all others, as far as those do not define what they read; or behind
+        the node inside a region that makes the value `beside`.
+        """
+        made = tuple(nodes)
+        maker = None if beside is None else self._nested.insides[beside].maker
+        if beside is None or maker is None:
+            self.prelude.extend(made)
+            self._nested.add(made)
+        else:
+            self._nested.replace(beside, maker, (maker, *made))
+        self._made(made)
+
+    def defined(self) -> Iterable[Value]:
+        """The values that the nodes of the graph, and those that are added, make."""
+        nodes = (*self.graph.nodes, *self.prelude)
+        yield from (value for node in nodes for value in node.outputs)
+        yield from self._nested.insides
+
+    def _made(self, nodes: Sequence[Node]) -> None:
+        if self._producers is not None:
+            self._producers |= {v: node for node in walk(tuple(nodes)) for v in node.outputs}
 
     def append(self, nodes: Iterable[Node]) -> None:
         """Add nodes after all others; they may read whatever the graph defines."""
@@ -164,9 +188,46 @@ class Rewriter:
             value = inside[step]
         return value
 
-    def counter(self, axis: str) -> Value:
-        """What stands, in edits inside a scan, for the position along its axis."""
-        return self.edits.counters.setdefault(axis, Value(Type(DType.i64), f"{axis}_step"))
+    # --- values inside regions --------------------------------------------------------------
+
+    def outside(self, value: Value, steps: Sequence[int] = ()) -> Value:
+        """What holds, at the top level, what a value is at every step of the loops around it.
+
+        Args:
+            steps: only that one of each loop, the outermost first.
+
+        Raises:
+            SelectionError: if it is inside a branch, or in a loop of unknown length.
+        """
+        place = self._nested.insides.get(value)
+        if place is None:
+            return value
+        builder = self.builder(place.around[0].origin)
+        row = Term(self._nested.expose(value), builder)
+        for axis, step in zip(place.scanned, steps, strict=False):
+            (row,) = builder.emit(REGISTRY["index"], (row,), {"axis": axis, "at": step})
+        self.insert(builder.nodes)
+        return row.value
+
+    def inside(self, value: Value, given: Value) -> Value:
+        """What stands for a value of the top level in edits of `value`: in loops over one of its
+        axes the row of the step.
+        """
+        place = self._nested.insides.get(value)
+        if place is None or given.type.axis_set.isdisjoint(place.scanned):
+            return given
+        return self._nested.feed(value, given)
+
+    def step(self, value: Value, axis: str) -> Value:
+        """What stands, in edits of `value`, for the position along the axis of a scan around it."""
+        if axis not in self._steps:
+            iota = REGISTRY["iota"]
+            steps = self._steps[axis] = Value(Type(DType.i64, (axis,)), f"{axis}_steps")
+            origin = UNKNOWN.through(self.by)
+            self.insert([Node(iota, (), (steps,), iota.attributes({"axis": axis}), (), origin)])
+        return self.inside(value, self._steps[axis])
+
+    # --- inputs and outputs -----------------------------------------------------------------
 
     def add_input(self, name: str, type: Type, layout: Sequence[str | None]) -> Value:
         """A new input of the graph."""
@@ -250,25 +311,30 @@ class Rewriter:
                 else:
                     self.edits.aliases[old] = new
             renamed = tuple(_with_values(made, keep) for made in nodes)
-        self._replaced[node] = renamed
-        if self._producers is not None:
-            self._producers |= {v: made for made in renamed for v in made.outputs}
+        if node.outputs[0] in self._nested.insides:
+            self._nested.replace(node.outputs[0], node, renamed)
+        else:
+            self._replaced[node] = renamed
+        self._made(renamed)
 
     def _ordered(self) -> Sequence[Node]:
         """The nodes to walk, sorted again only if an edit reads what comes later."""
-        nodes = [*self.prelude]
-        for node in self.graph.nodes:
+        nodes = []
+        now = self._nested.now
+        for node in (*self.prelude, *self.graph.nodes):
             made = self._replaced.get(node)
             if made is None:
-                nodes.append(node)
+                nodes.append(now.get(node, node))
             else:
                 nodes.extend(made)
         nodes += self.postlude
-        reads = {
-            value: [r for e in chain for r in e.reads]
-            for value, chain in self.edits.interposed.items()
-        }
-        return dependency_order(nodes, reads) if any(reads.values()) else nodes
+        reads: dict[Value, list[Value]] = {}
+        for value, chain in self.edits.interposed.items():
+            place = self._nested.insides.get(value)
+            maker = value if place is None else place.around[0].outputs[0]
+            reads.setdefault(maker, []).extend(r for e in chain for r in e.reads)
+        moved = now or self.prelude or any(reads.values())
+        return dependency_order(nodes, reads) if moved else nodes
 
     def _output(self, port: Port, level: Level) -> Port:
         value = level.mapped(port.value)
@@ -300,7 +366,7 @@ class Rewriter:
             if inner:  # the composite defines the raw value now, if an edit stands behind it
                 value = level.raw(value)
             value = level.mapped(value)
-            return Place(value, inner) if value in alive else None
+            return Place(value, inner, place.steps) if value in alive else None
 
         table = {
             path: evolve(site, place=place)

@@ -71,7 +71,8 @@ class Found:
         roles: role -> axis, at a canonical site.
         op: the name of the op that makes it, "" for an input or parameter.
         origin: where it came from.
-        scanned: the axes of the scans that it is in, outer ones first; `steps` is the last.
+        scanned: the axes of the scans that it is in, the outermost first. Where the place is at
+            all their steps `steps` means the last of them.
     """
 
     place: Place
@@ -104,9 +105,9 @@ class Found:
         """
         axis = self.roles.get(word, word)
         if axis not in self.type.axis_set:
-            if self.scanned and word in ("steps", *self.scanned):
+            loops = ("steps", *self.scanned) if self.scanned and not self.place.steps else ()
+            if word in loops:
                 return self.scanned[-1] if word == "steps" else word
-            loops = ("steps", *self.scanned) if self.scanned else ()
             known = [*self.roles, *self.type.axes, *loops]
             raise SelectionError(
                 f"{self.name} has no axis {word!r}; it has {{{', '.join(self.type.axes)}}}"
@@ -115,8 +116,8 @@ class Found:
         return axis
 
     @property
-    def key(self) -> tuple[Value, tuple[str, ...]]:
-        return self.place.value, self.place.inner
+    def key(self) -> Place:
+        return self.place
 
 
 @frozen(eq=False, repr=False)
@@ -277,15 +278,16 @@ def _by_path(graph: Graph, selector: Selector) -> Selection | None:
 def _at_site(graph: Graph, path: str) -> Found:
     site = graph.sites[path]
     place = site.place
-    node = graph.index.producer.get(place.value)
-    made, op = _inner_type(graph, place)
+    inside = graph.insides.get(place.value)
+    node = graph.index.producer.get(place.value) if inside is None else inside.maker
+    made, op = _inner_type(graph, place, node)
     origin = node.origin if node is not None else Origin()
-    return Found(place, path, made, site.roles, op, origin)
+    scanned = () if inside is None else inside.scanned
+    return Found(place, path, made, site.roles, op, origin, scanned)
 
 
-def _inner_type(graph: Graph, place: Place) -> tuple[Type, str]:
+def _inner_type(graph: Graph, place: Place, node: Node | None) -> tuple[Type, str]:
     """The type of a place, looking into the composites that hold it, and the op that makes it."""
-    node = graph.index.producer.get(place.value)
     made, op = place.value.type, node.op.name if node is not None else ""
     typing = Typing(graph.axes)
     for step in place.inner:

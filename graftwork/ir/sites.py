@@ -23,11 +23,13 @@ class Place:
 
     `inner` is empty, or leads into composites: each step is an interior site's name (`scores`) or
     `node:output` positions in the body. The composite opens when an edit addresses the place.
-    Values inside regions are addressed by themselves.
+    Values inside regions are addressed by themselves; `steps` says at which step of each scan
+    around them, the outermost first, and is empty where all steps are meant.
     """
 
     value: Value
     inner: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
 
 
 @frozen

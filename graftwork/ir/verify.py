@@ -10,7 +10,8 @@
    aliases), a layout names exactly the axes of its value, and the arrays of parameters are in the
    store (which may be empty: a graph without its arrays).
 7. Sites and the ends of spans are values of the graph, or inside composites that define such
-   values; the roles of a site are axes of what it leads to.
+   values; the roles of a site are axes of what it leads to, and its steps are steps of the scans
+   that it is in.
 8. The outputs of a graph or region are defined there.
 9. An op has as many operands as it takes.
 """
@@ -229,6 +230,16 @@ class _Checker:
                 if axis not in value.type.axis_set:
                     reason = f"{path!r} is {value!r}, which has no axis {axis!r} (role {role!r})"
                     raise self.failure(7, reason, part)
+            if place.steps:
+                self.steps(path, place, part)
+
+    def steps(self, path: str, place: Place, part: object) -> None:
+        inside = self.graph.insides.get(place.value)
+        sizes = [] if inside is None else [self.typing.size(axis) for axis in inside.scanned]
+        pairs = list(zip(place.steps, sizes, strict=False))
+        if len(place.steps) != len(sizes) or any(isinstance(n, int) and i >= n for i, n in pairs):
+            reason = f"{path!r} is at {list(place.steps)} of scans of {sizes} steps"
+            raise self.failure(7, reason, part)
 
     def makers(self, wanted: set[Value]) -> dict[Value, Node | None]:
         """Those of the wanted values that the graph has, with the nodes that define them."""

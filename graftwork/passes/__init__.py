@@ -81,6 +81,7 @@ from graftwork.passes.trainable import RotatedPatch as RotatedPatch
 from graftwork.passes.trainable import SoftPrompt as SoftPrompt
 from graftwork.passes.trainable import Train as Train
 from graftwork.passes.trainable import learned as learned
+from graftwork.passes.unroll import Unroll as Unroll
 from graftwork.passes.weights import CentreUnembed as CentreUnembed
 from graftwork.passes.weights import CentreWriting as CentreWriting
 from graftwork.passes.weights import FoldNorms as FoldNorms

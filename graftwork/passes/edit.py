@@ -7,7 +7,7 @@ site at which `where` does not select one position.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,9 +49,29 @@ def edit_sites(
         found.count(count)
     rewriter = Rewriter(graph, by)
     for place in found:
-        value = rewriter.resolve(place.place)
-        rewriter.interpose(value, lambda term, f=place: edit(rewriter, f, term))
+        interpose(rewriter, place, lambda term, f=place: edit(rewriter, f, term))
     return rewriter.finish(must_reach=True)
+
+
+def interpose(
+    rewriter: Rewriter, found: Found, edit: Callable[..., Term], reads: Sequence[Value] = ()
+) -> None:
+    """Let `edit(term, *terms_of_reads)` define what is at a place.
+
+    At a place of one step it does so at that step alone. What it reads are values of the top
+    level; in a loop over one of their axes it reads the row of the step.
+    """
+    value = rewriter.resolve(found.place)
+    given = [rewriter.inside(value, read) for read in reads]
+
+    def at_steps(old: Term, *terms: Term) -> Term:
+        new = edit(old, *terms)
+        for axis, step in zip(found.scanned, found.place.steps, strict=False):
+            now = ops.eq(Term(rewriter.step(value, axis), old.builder), step)
+            new = ops.select(now, new, old)
+        return new
+
+    rewriter.interpose(value, at_steps, given)
 
 
 def chosen(found: Found, where: Where | None, new: Term, old: Term) -> Term:
@@ -124,7 +144,7 @@ def _axes_of(rewriter: Rewriter, found: Found, array: Any, where: Where | None) 
 
 
 def free_axes(found: Found, where: Where | None) -> tuple[str, ...]:
-    """The axes of a site at which `where` does not select one position.
+    """The axes of a site at which `where` does not select one position, those of its loops first.
 
     At a canonical site they come in the order of the site's word, whatever the layout is in the
     source model, so that one array fits all models.
@@ -132,5 +152,6 @@ def free_axes(found: Found, where: Where | None) -> tuple[str, ...]:
     single = {found.axis(word) for word, at in (where or {}).items() if is_single(at)}
     promised = roles_of(found.name)
     known = [found.roles[role] for role in promised if role in found.roles]
-    order = (*(axis for axis in found.axes if axis not in known), *known)
+    loops = () if found.place.steps else found.scanned
+    order = (*loops, *(axis for axis in found.axes if axis not in known), *known)
     return tuple(axis for axis in order if axis not in single)

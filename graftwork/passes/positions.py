@@ -146,7 +146,8 @@ def hits(found: Found, axis: str, at: At, x: Term, inputs: Inputs | None = None)
         SelectionError: for positions outside of the axis, or none at all; where the axis is
             dynamic a guard of the graph refuses runs that are too short.
     """
-    if axis in found.scanned and isinstance(at, Mask | Tokens | LastReal):
+    told = isinstance(at, Tokens | LastReal) or (isinstance(at, Mask) and isinstance(at.holds, str))
+    if axis in found.scanned and told:
         raise SelectionError(f"{found.name}: steps of a loop are given by number, not as {at}")
     if isinstance(at, slice):
         return _in_slice(found, axis, at, x)
@@ -171,7 +172,7 @@ def hits(found: Found, axis: str, at: At, x: Term, inputs: Inputs | None = None)
 def _places(found: Found, axis: str, x: Term) -> Term:
     """The positions along an axis; inside a scan over it, the one at which it is."""
     if axis in found.scanned:
-        return Term(editing(x).counter(axis), x.builder)
+        return Term(editing(x).step(found.place.value, axis), x.builder)
     return ops.iota(axis=axis)
 
 
@@ -338,7 +339,8 @@ def _constant_mask(found: Found, axis: str, holds: Any, x: Term) -> Term:
 
 
 def fixed(rewriter: Rewriter, found: Found, name: str, data: Any, axes: tuple[str, ...]) -> Value:
-    """A parameter that holds an array over axes of a site, and does not learn.
+    """A parameter that holds an array over axes of a site, and does not learn; as edits there
+    read it.
 
     Raises:
         InputError: if the array does not fit the axes; names both.
@@ -356,4 +358,5 @@ def fixed(rewriter: Rewriter, found: Found, name: str, data: Any, axes: tuple[st
             )
     unique = unused(name, {p.name for p in rewriter.parameters})
     of = Type(dtype_of(data.dtype), axes)
-    return rewriter.add_parameter(unique, data, of, trainable=False)
+    value = rewriter.add_parameter(unique, data, of, trainable=False)
+    return rewriter.inside(found.place.value, value)

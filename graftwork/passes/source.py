@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve
 
-from graftwork.ir.errors import RewriteError, SelectionError
+from graftwork.ir.errors import RewriteError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.infer import expand
+from graftwork.ir.nesting import fresh, insides
+from graftwork.ir.origin import Origin
 from graftwork.ir.pipeline import Run, current
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Selection, Selector, require
@@ -53,26 +55,23 @@ class Sources:
         return next((self.places(source, [Place(p.value)])[0] for p in ports), None)
 
     def places(self, source: str, places: Sequence[Place]) -> list[Value]:
-        """The clones of places of a source run's graph."""
+        """The clones of places of a source run's graph; in loops, stacked over their steps."""
         self.application.read.add(source)
         base = self.run(source).graph
-        top = {*base.index.producer, *base.region.inputs}
-        if any(place.value not in top for place in places):
-            raise SelectionError(
-                f"the run {source!r} cannot be read inside a loop or branch, only what it gives"
-            )
-        nodes = [self._holder(source, place) for place in places]
-        wanted = [v for node in nodes if node is not None for v in node.inputs]
-        plain = [place.value for place, node in zip(places, nodes, strict=True) if node is None]
-        clones = self._clones(source, [*wanted, *plain])
+        wanted = [value for place in places for value in self._needed(base, place)]
+        clones = self._clones(source, wanted)
         return [
-            clones[place.value] if node is None else self._inside(source, node, place, clones)
-            for place, node in zip(places, nodes, strict=True)
+            self._inside(source, base, place, clones)
+            if place.inner
+            else self.rewriter.outside(clones[place.value], place.steps)
+            for place in places
         ]
 
-    def _holder(self, source: str, place: Place) -> Node | None:
-        """The composite that a place lies in."""
-        return self.run(source).graph.index.producer[place.value] if place.inner else None
+    def _needed(self, base: Graph, place: Place) -> Sequence[Value]:
+        """What must be cloned for a place: it, the loop around it, or what its composite reads."""
+        if place.value in base.insides:
+            return base.insides[place.value].around[0].outputs
+        return base.index.producer[place.value].inputs if place.inner else (place.value,)
 
     def _clones(self, source: str, values: Iterable[Value]) -> dict[Value, Value]:
         """Clone every ancestor that has no clone yet, in the order of the run's graph."""
@@ -92,13 +91,9 @@ class Sources:
         self.rewriter.guards.extend(base.guards)
         for axis, size in base.axes.items():
             self.rewriter.typing.table.setdefault(axis, size)
-        made = [
-            _clone(node, known, source, self.rewriter.by)
-            for node in base.nodes
-            if any(value in wanted for value in node.outputs)
-        ]
-        self.rewriter.insert(made)
-        for old in wanted:
+        nodes = [node for node in base.nodes if any(value in wanted for value in node.outputs)]
+        self.rewriter.insert([_clone(node, known, source, self.rewriter.by) for node in nodes])
+        for old in (*wanted, *(value for value, _ in insides(nodes))):
             self.application.clones[source, old] = known[old]
         return known
 
@@ -108,9 +103,8 @@ class Sources:
 
     def _alive(self, source: str) -> dict[Value, Value]:
         """Clones that earlier passes of this application made and that are still there."""
-        there = {v for node in self.graph.nodes for v in node.outputs} | set(self.inputs.values())
+        there = {*self.rewriter.defined(), *self.inputs.values()}
         there |= {p.value for p in self.rewriter.parameters}
-        there |= {v for node in self.rewriter.prelude for v in node.outputs}
         return {
             old: new
             for (run, old), new in self.application.clones.items()
@@ -129,15 +123,19 @@ class Sources:
         )
 
     def _inside(
-        self, source: str, node: Node, place: Place, clones: Mapping[Value, Value]
+        self, source: str, base: Graph, place: Place, clones: Mapping[Value, Value]
     ) -> Value:
         """A place inside a composite: the composite's body on cloned operands, as far as needed."""
+        deep = base.insides.get(place.value)
+        node = base.index.producer[place.value] if deep is None else deep.maker
+        assert node is not None
+        beside = None if deep is None else clones[place.value]
         holder = evolve(node, inputs=tuple(clones[v] for v in node.inputs))
         for step in place.inner:
             made, value = self._opened(source, holder, step)
-            self.rewriter.insert(made)
+            self.rewriter.insert(made, beside)
             holder = next((n for n in made if value in n.outputs), holder)
-        return value
+        return self.rewriter.outside(value, place.steps)
 
     def _opened(self, source: str, node: Node, step: str) -> tuple[list[Node], Value]:
         typing = self.rewriter.typing
@@ -174,11 +172,14 @@ def _ancestors(graph: Graph, values: Iterable[Value], known: Mapping[Value, Valu
 
 def _clone(node: Node, known: dict[Value, Value], source: str, by: str) -> Node:
     """A copy of a node that reads clones, under the path of its run."""
+
+    def signed(origin: Origin) -> Origin:
+        own = "/" in origin.module
+        path = origin.module if own else f"{source}/{origin.module}"
+        return evolve(origin, module=path).through(by)
+
     outputs = tuple(Value(v.type, v.name and f"{source}.{v.name}") for v in node.outputs)
     inputs = tuple(known[v] for v in node.inputs)
+    regions = tuple(fresh(region, known, signed) for region in node.regions)
     known |= dict(zip(node.outputs, outputs, strict=True))
-    module = node.origin.module
-    if "/" not in module:
-        module = f"{source}/{module}"
-    origin = evolve(node.origin, module=module).through(by)
-    return Node(node.op, inputs, outputs, node.attrs, node.regions, origin)
+    return Node(node.op, inputs, outputs, node.attrs, regions, signed(node.origin))

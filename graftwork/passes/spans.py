@@ -14,6 +14,7 @@ from graftwork.ir.graph import Graph, Region, Value
 from graftwork.ir.origin import UNKNOWN
 from graftwork.ir.select import Found, select
 from graftwork.ir.sites import Place
+from graftwork.passes.unroll import refuse_scanned
 
 Stretch = tuple[tuple[Value, ...], Value]
 
@@ -31,6 +32,7 @@ def spans_of(graph: Graph, path: str) -> dict[str, Stretch]:
     blocks = dict(_blocks(graph))
     for known in (named, blocks):
         if paths := matching(path, known):
+            refuse_scanned(site.place for site in graph.sites.values())
             return {p: known[p] for p in paths}
     if paths := calls_of(path, calls(graph)):
         return {p: _module_span(graph, p) for p in paths}

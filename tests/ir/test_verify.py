@@ -139,6 +139,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("7", lambda g: with_site(g, Place(out(g, 3), ("pattern",))), "no composite"),
     ("7", lambda g: with_site(g, Place(out(g, 2), ("pattern",)), e="embed"), "no axis 'embed'"),
     ("7", lambda g: with_site(g, Place(out(g, 2), ("0:0", "x"))), "'blocks.7'"),
+    ("7", lambda g: with_site(g, Place(out(g, 0), steps=(1,))), "at .1. of scans of .. steps"),
     (
         "7",
         lambda g: g.evolve(sites=Sites({}, {"blocks.0": Span(Place(out(g, 0)), Place(A))})),

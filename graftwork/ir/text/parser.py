@@ -312,7 +312,11 @@ class _Reader(Terms):
             path = tuple(self.list_of(self.integer, "]"))
             if path not in self.scopes:
                 raise self.refuse(ref, f"there is no region {list(path)}")
-        return Place(self._known(self.scopes[path], ref), tuple(reversed(inner)))
+        steps: tuple[int, ...] = ()
+        if path and self.accept("at"):
+            self.expect("[")
+            steps = tuple(self.list_of(self.integer, "]"))
+        return Place(self._known(self.scopes[path], ref), tuple(reversed(inner)), steps)
 
     def _role(self) -> tuple[str, str]:
         role = self.name("the role of an axis")

@@ -258,7 +258,8 @@ def _sites(graph: Graph, names: Names) -> list[str]:
         path = paths.get(place.value)
         if not path:
             return steps + _name(place.value, names)
-        return f"{steps}{_name(place.value, inside[path])} in {list(path)}"
+        at = f" at {list(place.steps)}" if place.steps else ""
+        return f"{steps}{_name(place.value, inside[path])} in {list(path)}{at}"
 
     lines = [f"  site {word(n)} = {text(s.place)} {_roles(s.roles)}" for n, s in sites.items()]
     for name, span in sites.spans.items():

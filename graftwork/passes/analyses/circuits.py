@@ -23,7 +23,7 @@ from graftwork.passes.analyses.factored import FactoredMatrix
 from graftwork.passes.analyses.parts import Product, Split, parts_of
 from graftwork.passes.analyses.readout import linear_readout
 from graftwork.passes.attention import PRODUCTS, Attention
-from graftwork.passes.sites.stream import Flow
+from graftwork.passes.sites.stream import Flow, sited_flow
 
 VIEWS = frozenset({"split", "merge", "slice", "index", "rename", "broadcast", "cast"})
 SOURCE, TARGET = "source", "target"
@@ -44,7 +44,7 @@ def ov(graph: Graph, layer: int | str) -> FactoredMatrix:
         SelectionError: if there is no such attention, or its heads cannot be told apart in its
             weights (a norm or a gate stands between).
     """
-    flow = Flow(graph)
+    flow = sited_flow(graph)
     path, found = _attention(flow, layer)
     roles = graph.sites[f"{path}.z"].roles
     value = _heads_weight(graph, flow, path, "v", found.v)
@@ -70,7 +70,7 @@ def qk(graph: Graph, layer: int | str, *, ignore_rotary: bool = False) -> Factor
         SelectionError: if there is no such attention, if more than views stands between stream and
             scores, or for rotary positions.
     """
-    flow = Flow(graph)
+    flow = sited_flow(graph)
     path, found = _attention(flow, layer)
     roles = graph.sites[f"{path}.q"].roles
     query = _heads_weight(graph, flow, path, "q", found.q, ignore_rotary)

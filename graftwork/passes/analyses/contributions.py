@@ -18,7 +18,7 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.passes.analyses.parts import VIEWS, Part, Split, parts_of
 from graftwork.passes.base import Pass
 from graftwork.passes.replay import replay
-from graftwork.passes.sites.stream import NORMS, Flow
+from graftwork.passes.sites.stream import NORMS, sited_flow
 
 
 @frozen(eq=False)
@@ -133,7 +133,7 @@ def steps(graph: Graph) -> Iterator[Step]:
     Raises:
         SelectionError: if there are none, or a norm follows a sum within the stream.
     """
-    flow, sites = Flow(graph), graph.sites
+    flow, sites = sited_flow(graph), graph.sites
     streams = [path for path in sites if path.rpartition(".")[2].startswith("resid_")]
     if not streams:
         raise SelectionError("the graph has no recognised blocks, so no stream to follow")
@@ -161,7 +161,7 @@ def steps(graph: Graph) -> Iterator[Step]:
 def _sent(builder: Builder, graph: Graph, path: str) -> Term:
     """What each head writes of each position, were it to look there alone: v W_O."""
     part = _of_heads(graph, path)
-    flow = Flow(graph)
+    flow = sited_flow(graph)
     z = graph.sites[f"{path}.z"].place.value
     node = flow.producer(z)
     assert node is not None

@@ -18,7 +18,7 @@ from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.replay import replay
-from graftwork.passes.sites.stream import NORMS, Flow
+from graftwork.passes.sites.stream import NORMS, sited_flow
 
 START = ("embed", "pos_embed")
 FIRST = "blocks.0.resid_pre"
@@ -141,7 +141,7 @@ class _Walk:
     """What a walk back along a stream asks of the graph."""
 
     def __init__(self, graph: Graph, split: Split) -> None:
-        self.graph, self.split, self.flow = graph, split, Flow(graph)
+        self.graph, self.split, self.flow = graph, split, sited_flow(graph)
         sites = graph.sites
         words = [(path.rpartition(".")[2], path, site.place.value) for path, site in sites.items()]
         self.starts = {value: path for word, path, value in words if word in START}

@@ -12,7 +12,7 @@ from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.sites import Place
 from graftwork.passes.attention import PRODUCTS
-from graftwork.passes.sites.stream import Flow
+from graftwork.passes.sites.stream import sited_flow
 
 
 @frozen(eq=False)
@@ -51,7 +51,7 @@ def readout(graph: Graph) -> Readout:
     last, logits = graph.sites[lasts[-1]], graph.sites["logits"]
     prefix = lasts[-1].rpartition("blocks.")[0]
     norm = graph.sites.table.get(f"{prefix}final_norm")
-    nodes = Flow(graph).between(last.place.value, logits.place.value)
+    nodes = sited_flow(graph).between(last.place.value, logits.place.value)
     return Readout(
         prefix,
         last.place.value,

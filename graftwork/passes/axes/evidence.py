@@ -153,6 +153,14 @@ def keys(reader: Reader, words: Words) -> Iterator[Word]:
             yield node.attrs["key"], "key"
 
 
+def layers(reader: Reader, words: Words) -> Iterator[Word]:
+    """A scan whose steps are blocks runs along layers."""
+    for site in reader.graph.sites.values():
+        if site.place.steps:
+            inside = reader.graph.insides[site.place.value]
+            yield from ((axis, "layers") for axis in inside.scanned)
+
+
 def loops(reader: Reader, words: Words) -> Iterator[Word]:
     """A scan runs along time."""
     yield from ((node.attrs["axis"], "time") for node in reader.named("scan"))
@@ -231,6 +239,7 @@ EVIDENCE: tuple[Callable[[Reader, Words], Iterator[Word]], ...] = (
     images,
     complex_numbers,
     keys,
+    layers,
     loops,
     inputs,
     sources,

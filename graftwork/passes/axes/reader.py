@@ -18,13 +18,16 @@ class Reader:
         self.nodes = tuple(graph.walk())
         self.facts = tuple(facts(graph))
         self.inputs = frozenset(port.value for port in graph.inputs)
-        self.weights = frozenset(parameter.value for parameter in graph.parameters)
+        self.weights = {parameter.value for parameter in graph.parameters}
         self.makers: dict[Value, Node] = {}
         self.readers: defaultdict[Value, list[Node]] = defaultdict(list)
         for node in self.nodes:
             self.makers |= dict.fromkeys(node.outputs, node)
             for value in dict.fromkeys(node.inputs):
                 self.readers[value].append(node)
+            for region in node.regions:
+                given = zip(node.inputs[-len(region.inputs) :], region.inputs, strict=False)
+                self.weights |= {inside for outside, inside in given if outside in self.weights}
 
     def named(self, *ops: str) -> Iterator[Node]:
         """The nodes of some ops."""

@@ -18,12 +18,18 @@ def _affine(p: Variables) -> Term:
 
 def _is_affine(found: Found) -> bool:
     """The weight meets x in the contracted axis alone, and the bias lies along its other axes."""
-    x, weight, bias = (set(found[name].axes) for name in ("x", "weight", "bias"))
+    x, weight, bias = (set(term.axes) for term in _operands(found))
     return x & weight == {found.axis("k")} and bias <= weight and not bias & x
 
 
+def _operands(found: Found) -> tuple[Term, Term, Term]:
+    """x, the weight and the bias: the weight, on either side of the product, has its axes."""
+    x, weight, bias = found["x"], found["weight"], found["bias"]
+    return (x, weight, bias) if set(bias.axes) <= set(weight.axes) else (weight, x, bias)
+
+
 def _build_affine(found: Found) -> Term:
-    return ops.linear(found["x"], found["weight"], found["bias"], over=found.axis("k"))
+    return ops.linear(*_operands(found), over=found.axis("k"))
 
 
 def _rotary(first: str, second: str) -> Callable[[Variables], Term]:

@@ -76,7 +76,7 @@ def opened(graph: Graph, by: str, *sites: Sites) -> tuple[Graph, list[list[Point
             if value not in entries and value not in graph.index.producer:
                 raise SelectionError(
                     f"{by}: {place.name} lies in the body of a loop or a branch; take what the "
-                    "loop gives, or unroll it"
+                    "loop gives, or apply Unroll() first"
                 )
     points = [
         [Point(f, value) for f, value in zip(found, made, strict=True)]

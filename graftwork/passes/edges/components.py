@@ -23,7 +23,7 @@ from graftwork.ir.errors import SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.attention import PRODUCTS
-from graftwork.passes.sites.stream import Flow
+from graftwork.passes.sites.stream import Flow, sited_flow
 
 Edge = tuple[str, str]
 """A sender and a receiver, or globs over them."""
@@ -215,7 +215,7 @@ def components(graph: Graph) -> Components:
     """
     if not graph.sites.spans:
         raise SelectionError("the graph has no recognised blocks, so no stream to open")
-    flow = Flow(graph)
+    flow = sited_flow(graph)
     senders = tuple(_senders(flow))
     return Components(senders, tuple(_receivers(flow, senders)))
 

@@ -17,7 +17,7 @@ from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
 from graftwork.passes.edges.components import Components, Receiver, components
 from graftwork.passes.replay import replay
-from graftwork.passes.sites.stream import Flow
+from graftwork.passes.sites.stream import Flow, sited_flow
 
 APART = frozenset({"split", "slice", "index"})
 """What takes the heads of a projection apart."""
@@ -50,7 +50,7 @@ class OpenReads(Pass):
 
 def opened(graph: Graph, parts: Components, receivers: Sequence[Receiver]) -> Graph:
     """The graph in which these receivers read copies of their own."""
-    rewriter, flow = Rewriter(graph, "OpenReads"), Flow(graph)
+    rewriter, flow = Rewriter(graph, "OpenReads"), sited_flow(graph)
     reads: dict[str, Site] = {}
     for receiver in receivers:
         if receiver.read in graph.sites:

@@ -16,7 +16,7 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.ir.sites import Place, Site, Sites
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import SAME_ARRAY, Where, chosen, free_axes, summary
+from graftwork.passes.edit import SAME_ARRAY, Where, chosen, free_axes, interpose, summary
 from graftwork.passes.edit import Site as Selected
 from graftwork.passes.positions import fixed
 
@@ -72,7 +72,7 @@ class Splice(Pass):
             def edit(x: Term, found: Found = found) -> Term:
                 return self._edit(rewriter, found, x, sites)
 
-            rewriter.interpose(rewriter.resolve(found.place), edit)
+            interpose(rewriter, found, edit)
         new = rewriter.finish(must_reach=True)
         return new.evolve(sites=_with(new.sites, sites))
 
@@ -101,7 +101,9 @@ class Splice(Pass):
         for word, term in marks.items():
             roles = {r: a for r, a in found.roles.items() if a in term.axes}
             roles |= {"latents": latents} if word == "latents" else {}
-            sites[f"{found.name}.sae.{word}"] = Site(Place(term.value), roles)
+            sites[f"{found.name}.sae.{word}"] = Site(
+                Place(term.value, steps=found.place.steps), roles
+            )
         return chosen(found, self.where, y, x)
 
     def _active(self, given: _Given, pre: Term, latents: str) -> Term:

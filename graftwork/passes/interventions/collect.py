@@ -16,7 +16,8 @@ from graftwork.passes.base import Pass
 class Collect(Pass):
     """Add the activations of sites to the outputs, under the sites' names.
 
-    The axes of the new outputs are named by their roles at the site.
+    The axes of the new outputs are named by their roles at the site. What is inside of loops has
+    their axes in front, unless the site is that of one step.
     """
 
     promise = "bitwise"
@@ -31,14 +32,10 @@ class Collect(Pass):
         taken = {port.name for port in graph.outputs}
         for selector in self.sites:
             for found in require(graph, selector):
-                if found.scanned:
-                    raise SelectionError(
-                        f"{found.name} is inside a loop, whose steps cannot be collected; collect "
-                        "what the loop gives"
-                    )
                 name = _free(found, taken)
                 taken.add(name)
-                rewriter.add_output(name, rewriter.resolve(found.place))
+                value = rewriter.resolve(found.place)
+                rewriter.add_output(name, rewriter.outside(value, found.place.steps))
         return rewriter.finish()
 
 

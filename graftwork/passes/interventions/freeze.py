@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from graftwork.ir.build import Term
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter, reaching
 from graftwork.ir.select import Found, require
-from graftwork.ir.sites import Place
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import Site, Where, chosen
+from graftwork.passes.edit import Site, Where, chosen, interpose
 from graftwork.passes.interventions.reads import edit_by_run
 from graftwork.passes.source import UNEDITED, Sources
 
@@ -71,14 +70,14 @@ class FreezeNorms(Pass):
             raise SelectionError(f"expected {self.count} norms, found {[f.name for f in norms]}")
         rewriter = Rewriter(graph, "FreezeNorms")
         sources = Sources(rewriter, graph)
-        inner = [Place(found.place.value, ("scale",)) for found in norms]
+        inner = [evolve(found.place, inner=("scale",)) for found in norms]
         scales = sources.places(self.run, inner)
         for found, place, scale in zip(norms, inner, scales, strict=True):
 
             def edit(x: Term, y: Term, found: Found = found) -> Term:
                 return chosen(found, self.where, y, x)
 
-            rewriter.interpose(rewriter.resolve(place), edit, (scale,))
+            interpose(rewriter, evolve(found, place=place), edit, (scale,))
         return rewriter.finish(must_reach=True)
 
     def _norms(self, graph: Graph) -> list[Found]:
@@ -89,10 +88,9 @@ class FreezeNorms(Pass):
             found = [f for f in norms if f.place.value in live]
         else:
             found = list(require(graph, self.site))
-        makers = [graph.index.producer.get(f.place.value) for f in found]
+        producers = {v: node for node in graph.walk() for v in node.outputs}
+        makers = [producers.get(f.place.value) for f in found]
         for place, node in zip(found, makers, strict=True):
-            if place.scanned:
-                raise SelectionError(f"{place.name} is inside a loop, where no other run is read")
             if node is None or "scale" not in node.op.sites:
                 raise SelectionError(f"{place.name} is not what a norm gives, so it has no scale")
         if not found:

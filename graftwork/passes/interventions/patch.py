@@ -13,7 +13,16 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.ir.types import Type
 from graftwork.passes.base import Pass
-from graftwork.passes.edit import SAME_ARRAY, Site, Where, chosen, free_axes, given_array, summary
+from graftwork.passes.edit import (
+    SAME_ARRAY,
+    Site,
+    Where,
+    chosen,
+    free_axes,
+    given_array,
+    interpose,
+    summary,
+)
 from graftwork.passes.interventions.reads import edit_by_run
 
 
@@ -70,7 +79,7 @@ class Patch(Pass):
                 return chosen(place, self.where, y, x)
 
             given = self._given(rewriter, place, len(found))
-            rewriter.interpose(rewriter.resolve(place.place), edit, (given,))
+            interpose(rewriter, place, edit, (given,))
         return rewriter.finish(must_reach=True)
 
     def _given(self, rewriter: Rewriter, found: Found, count: int) -> Value:

@@ -14,7 +14,7 @@ from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
-from graftwork.passes.edit import Site, chosen
+from graftwork.passes.edit import Site, chosen, interpose
 from graftwork.passes.positions import At, Where, is_single, picked
 from graftwork.passes.source import Sources
 
@@ -124,7 +124,7 @@ def edit_by_run(
             there = read.at(place, y, where, source_where)
             return chosen(place, where, edit(place, x, there), x)
 
-        rewriter.interpose(rewriter.resolve(place.place), edited, (read.value,))
+        interpose(rewriter, place, edited, (read.value,))
     return rewriter.finish(must_reach=True)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from attrs import define, field, frozen, mutable
+from attrs import define, evolve, field, frozen, mutable
 
 from graftwork.ir.calls import is_within, module_of
-from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.sites import Place, Site, Sites, Span
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
@@ -40,19 +40,8 @@ class FindSites(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         flow = Flow(graph)
-        adds = [
-            node for node in graph.nodes if node.op.name == "add" and "/" not in node.origin.module
-        ]
-        stacks: list[_Stack] = []
-        for chain in streams(flow, adds):
-            layers = [
-                Layer(step, tuple(read_branch(flow, step.before, b) for b in step.branches))
-                for step in chain
-            ]
-            stacks += [_Stack(blocks)] if (blocks := cut(layers)) else []
         table = _Table()
-        plain = [stack for stack in _innermost(flow, stacks) if stack.is_plain]
-        named = _named(_joined(flow, plain))
+        named = _named(_stacks(flow))
         for prefix, stack in named:
             _Writer(flow, table, prefix, stack).write()
         _write_logits(flow, table, [stack for _, stack in named])
@@ -70,9 +59,18 @@ class _Table:
 
 @define(eq=False, slots=False)
 class _Stack:
-    """A residual stream, cut into blocks."""
+    """A residual stream, cut into blocks.
+
+    Attributes:
+        begin, end: the stream before and after them, outside of the scans that they are in.
+        steps: for each block at which step of those scans it is; a body that is scanned n times
+            makes n blocks.
+    """
 
     blocks: tuple[Block, ...]
+    begin: Value
+    end: Value
+    steps: tuple[tuple[int, ...], ...]
 
     @property
     def kinds(self) -> Iterator[Kind]:
@@ -103,12 +101,17 @@ class _Stack:
         return any(flow.through(x) in parameters for node in products for x in node.inputs)
 
     def goes_on(self, flow: Flow, other: _Stack) -> bool:
-        """Whether another stack is made of this one's end, by later modules of one list."""
+        """Whether another stack is made of this one's end, by later modules of one list.
+
+        One that is scanned goes on in the next that begins where it ends.
+        """
+        if any(self.steps[-1:] + other.steps[:1]):
+            return flow.through(other.begin) is self.end
         end, start = self.blocks[-1][-1].step, other.blocks[0][0].step
         one, two = element(end.module), element(start.module)
         listed = one != two and one.rpartition(".")[0] == two.rpartition(".")[0] != ""
-        same = end.after.axes == start.before.axes
-        return listed and same and flow.depends(start.before, end.after)
+        same = self.end.axes == other.begin.axes
+        return listed and same and flow.depends(other.begin, self.end)
 
     @cached_property
     def roles(self) -> Roles:
@@ -125,8 +128,62 @@ class _Stack:
     @property
     def is_plain(self) -> bool:
         """Whether the stream has positions, and features from its beginning."""
-        begins = self.blocks[0][0].step.before.axes
+        begins = self.begin.axes
         return self.roles.get("embed") in begins and not {"seq", "height"}.isdisjoint(self.roles)
+
+
+def _stacks(flow: Flow) -> list[_Stack]:
+    """The stacks of a graph, those that a scan over layers makes too."""
+    adds = [
+        node for node in flow.graph.nodes if node.op.name == "add" and "/" not in node.origin.module
+    ]
+    found: list[_Stack] = []
+    for chain in streams(flow, adds):
+        layers = [
+            Layer(step, tuple(read_branch(flow, step.before, b) for b in step.branches))
+            for step in chain
+        ]
+        if blocks := cut(layers):
+            ends = blocks[0][0].step.before, blocks[-1][-1].step.after
+            found.append(_Stack(blocks, *ends, ((),) * len(blocks)))
+    plain = [stack for stack in _innermost(flow, found) if stack.is_plain]
+    scanned = [s for node in flow.graph.nodes for s in _scanned(flow, node)]
+    return _joined(flow, sorted((*plain, *scanned), key=lambda stack: flow.place(stack.end)))
+
+
+def _scanned(flow: Flow, node: Node) -> list[_Stack]:
+    """The stacks in the body of a scan that go from what it carries in to what it carries out."""
+    if node.op.name != "scan" or "/" in node.origin.module:
+        return []
+    length = flow.graph.axes[node.attrs["axis"]]
+    if not isinstance(length, int):
+        return []
+    order = range(length)[:: -1 if node.attrs["reverse"] else 1]
+    inner = Flow(_body(flow.graph, node))
+    (body,) = node.regions
+    found = []
+    for stack in _stacks(inner):
+        end = body.outputs.index(stack.end) if stack.end in body.outputs else node.attrs["carry"]
+        if end < node.attrs["carry"] and inner.through(stack.begin) is body.inputs[end]:
+            steps = tuple((i, *step) for i in order for step in stack.steps)
+            blocks = stack.blocks * length
+            found.append(_Stack(blocks, node.inputs[end], node.outputs[end], steps))
+    return found
+
+
+def _body(graph: Graph, node: Node) -> Graph:
+    """The body of a scan as a graph; what it is given of parameters are its parameters."""
+    (body,) = node.regions
+    held = {parameter.value for parameter in graph.parameters}
+    ports = [Port(str(i), value, value.axes) for i, value in enumerate(body.inputs)]
+    given = list(zip(ports, node.inputs, strict=True))
+    return Graph(
+        tuple(port for port, value in given if value not in held),
+        tuple(Parameter(p.name, p.value, p.layout) for p, value in given if value in held),
+        body.nodes,
+        tuple(Port(str(i), value, value.axes) for i, value in enumerate(body.outputs)),
+        graph.axes,
+    )
 
 
 def _innermost(flow: Flow, stacks: Sequence[_Stack]) -> list[_Stack]:
@@ -150,7 +207,8 @@ def _joined(flow: Flow, stacks: Sequence[_Stack]) -> list[_Stack]:
     for stack in stacks:
         last = found[-1] if found else None
         if last is not None and last.goes_on(flow, stack):
-            found[-1] = _Stack((*last.blocks, *stack.blocks))
+            blocks, steps = last.blocks + stack.blocks, last.steps + stack.steps
+            found[-1] = _Stack(blocks, last.begin, stack.end, steps)
         else:
             found.append(stack)
     return found
@@ -188,13 +246,15 @@ class _Writer:
         self.table = table
         self.prefix = prefix
         self.stack = stack
+        self.steps: tuple[int, ...] = ()
 
     def write(self) -> None:
         self._embeddings()
         for number, block in enumerate(self.stack.blocks):
+            self.steps = self.stack.steps[number]
             self._block(f"{self.prefix}blocks.{number}", block)
-        last = self.stack.blocks[-1][-1].step.after
-        norms = [n for n in self.flow.users(last) if n.op.name in NORMS]
+        self.steps = ()
+        norms = [n for n in self.flow.users(self.stack.end) if n.op.name in NORMS]
         if len(norms) == 1 and not self._is_inside(norms[0]):
             self._site(f"{self.prefix}final_norm", norms[0].outputs[0], self.stack.roles)
 
@@ -204,19 +264,18 @@ class _Writer:
         return bool(block) and is_within(module_of(node.origin.module), block)
 
     def _site(self, path: str, place: Place | Value, roles: Roles) -> None:
-        value = place.value if isinstance(place, Place) else place
-        inner = isinstance(place, Place) and bool(place.inner)
+        place = place if isinstance(place, Place) else Place(place)
         words = {axis: role for role, axis in roles.items()}
-        order = roles.values() if inner else value.axes
+        order = roles.values() if place.inner else place.value.axes
         kept = {words[axis]: axis for axis in order if axis in words}
-        self.table.sites[path] = Site(place if isinstance(place, Place) else Place(value), kept)
+        self.table.sites[path] = Site(evolve(place, steps=self.steps), kept)
 
     def _embeddings(self) -> None:
         """The terms of the stream's start: the one that reads token ids, the one of positions.
 
         What is the same at all positions, such as a bias, belongs to what it is added to.
         """
-        start = self.stack.blocks[0][0].step.before
+        start = self.stack.begin
         while (node := self.flow.producer(start)) is not None and node.op.name in NORMS:
             start = self.flow.through(node.inputs[0])
         needed = {axis for role, axis in self.stack.roles.items() if role != "batch"}
@@ -258,7 +317,8 @@ class _Writer:
             elif isinstance(kind, Mixture):
                 self._mixture(name, kind)
             self._site(f"{name}.out", branch.out, self.stack.roles)
-            self.table.spans[name] = Span(Place(branch.start), Place(branch.out))
+            ends = (Place(value, steps=self.steps) for value in (branch.start, branch.out))
+            self.table.spans[name] = Span(*ends)
 
     def _mixture(self, path: str, found: Mixture) -> None:
         places = [("router", found.router, self._instead(experts=found.experts))]
@@ -307,10 +367,9 @@ def _write_logits(flow: Flow, table: _Table, stacks: Sequence[_Stack]) -> None:
     if not stacks:
         return
     stack = stacks[-1]
-    end = stack.blocks[-1][-1].step.after
     for port in flow.graph.outputs:
         node = _product_behind(flow, port.value)
-        if node is None or not flow.depends(port.value, end):
+        if node is None or not flow.depends(port.value, stack.end):
             continue
         roles = {role: axis for role, axis in stack.roles.items() if role != "embed"}
         free = [a for a in port.value.axes if a not in roles.values()]

@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 from graftwork.ir.calls import module_of
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.attention import attentions
+from graftwork.passes.unroll import refuse_scanned
 
 VIEWS = frozenset({"rename", "cast", "stop_gradient"})
 NORMS = frozenset({"layer_norm", "rms_norm"})
@@ -124,6 +125,16 @@ class Flow:
             return False
         users = list(self.users(value))
         return value not in self.index.outputs and [n.op.name for n in users] == ["add"]
+
+
+def sited_flow(graph: Graph) -> Flow:
+    """A graph whose sites are at its top level, asked about dependence between them.
+
+    Raises:
+        SelectionError: if its layers are scanned.
+    """
+    refuse_scanned(site.place for site in graph.sites.values())
+    return Flow(graph)
 
 
 def step_at(flow: Flow, node: Node) -> Step | None:

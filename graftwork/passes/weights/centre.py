@@ -12,6 +12,7 @@ from graftwork.ir.graph import Graph, Node, Parameter, Value
 from graftwork.ir.select import require
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import Site
+from graftwork.passes.unroll import refuse_scanned
 from graftwork.passes.weights.fold import folded
 from graftwork.passes.weights.shifts import Uses, blind_axis, centre, partly, uses
 
@@ -68,6 +69,7 @@ class CentreUnembed(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         (place,) = require(graph, self.site).count(1)
+        refuse_scanned([place.place])
         axis, value = place.axis(self.axis), place.place.value
         ends = {value: axis}
 

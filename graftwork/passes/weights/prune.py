@@ -22,6 +22,7 @@ from graftwork.ir.sites import Place, Site
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup import DropDead
+from graftwork.passes.unroll import refuse_scanned
 from graftwork.passes.weights.fold import folded
 
 
@@ -74,6 +75,7 @@ class PruneNeurons(Pass):
 def _pruned(graph: Graph, by: str, site: str, role: str, gone: Sequence[int]) -> Graph:
     """The graph without some positions of an axis at one site."""
     (place,) = require(graph, site).count(1)
+    refuse_scanned([place.place])
     axis, value = place.axis(role), place.place.value
     keep = _left(graph, place, axis, gone)
     merge, product = _reader(graph, by, place, axis)
@@ -186,7 +188,7 @@ def _resited(graph: Graph, narrowed: Mapping[Value, Value], axis: str, into: str
     """Sites of what was narrowed are where it is now; its axis plays the same role."""
 
     def moved(place: Place) -> Place:
-        return Place(narrowed.get(place.value, place.value), place.inner)
+        return evolve(place, value=narrowed.get(place.value, place.value))
 
     def resited(site: Site) -> Site:
         if site.place.value not in narrowed:

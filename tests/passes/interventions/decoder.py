@@ -47,43 +47,46 @@ ONES = np.ones((3, 5), np.int64)
 VECTOR = np.arange(1.0, EMBED + 1)
 
 
+def layer(xp: Any, w: Any, x: Any, keep: Any, softmax: Any, relu: Any, at: Any) -> Any:
+    """One block: `w(name)` gives its weights, `at(site, x)` sees every activation."""
+    batch, seq, _ = x.shape
+    x = at("resid_pre", x)
+    y = at("attn.in", norm(xp, w, x, "ln_1", at))
+    q, k, v = (
+        at(f"attn.{name}", (y @ w(f"{name}.w") + w(f"{name}.b")).reshape(batch, seq, HEADS, WIDTH))
+        for name in "qkv"
+    )
+    scores = xp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(WIDTH)
+    scores = at("attn.scores", xp.where(keep, scores, np.finfo(np.float64).min))
+    pattern = at("attn.pattern", softmax(scores))
+    z = at("attn.z", xp.einsum("bhqk,bkhd->bqhd", pattern, v))
+    out = z.reshape(batch, seq, EMBED) @ w("o.w") + w("o.b")
+    x = at("resid_mid", x + at("attn.out", out))
+    y = at("mlp.in", norm(xp, w, x, "ln_2", at))
+    post = at("mlp.post", relu(at("mlp.pre", y @ w("up.w") + w("up.b"))))
+    return at("resid_post", x + at("mlp.out", post @ w("down.w") + w("down.b")))
+
+
+def norm(xp: Any, w: Any, x: Any, name: str, at: Any) -> Any:
+    x = x - x.mean(-1)[..., None]
+    scale = at(f"{name}.scale", xp.sqrt((x * x).mean(-1)[..., None] + EPS))
+    return x / scale * w(f"{name}.w") + w(f"{name}.b")
+
+
 def forward(
     xp: Any, w: Mapping[str, Any], ids: Any, mask: Any, softmax: Any, relu: Any, at: Any
 ) -> Any:
     """The decoder, in the words of any array library; `at(site, x)` sees every activation."""
-    batch, seq = ids.shape
-
-    def norm(x: Any, name: str) -> Any:
-        x = x - x.mean(-1)[..., None]
-        scale = at(f"{name}.scale", xp.sqrt((x * x).mean(-1)[..., None] + EPS))
-        return x / scale * w[f"{name}.w"] + w[f"{name}.b"]
-
-    place = xp.arange(seq)
+    place = xp.arange(ids.shape[1])
     keep = (place[None, :] <= place[:, None])[None, None] & (mask != 0)[:, None, None, :]
     x = at("embed", w["wte"][ids]) + at("pos_embed", w["wpe"][place])
     for i in range(LAYERS):
-        x = at(f"blocks.{i}.resid_pre", x)
-        y = at(f"blocks.{i}.attn.in", norm(x, f"h.{i}.ln_1"))
-        q, k, v = (
-            at(
-                f"blocks.{i}.attn.{name}",
-                (y @ w[f"h.{i}.{name}.w"] + w[f"h.{i}.{name}.b"]).reshape(batch, seq, HEADS, WIDTH),
-            )
-            for name in "qkv"
-        )
-        scores = xp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(WIDTH)
-        scores = xp.where(keep, scores, np.finfo(np.float64).min)
-        scores = at(f"blocks.{i}.attn.scores", scores)
-        pattern = at(f"blocks.{i}.attn.pattern", softmax(scores))
-        z = at(f"blocks.{i}.attn.z", xp.einsum("bhqk,bkhd->bqhd", pattern, v))
-        out = z.reshape(batch, seq, EMBED) @ w[f"h.{i}.o.w"] + w[f"h.{i}.o.b"]
-        x = at(f"blocks.{i}.resid_mid", x + at(f"blocks.{i}.attn.out", out))
-        y = at(f"blocks.{i}.mlp.in", norm(x, f"h.{i}.ln_2"))
-        pre = at(f"blocks.{i}.mlp.pre", y @ w[f"h.{i}.up.w"] + w[f"h.{i}.up.b"])
-        post = at(f"blocks.{i}.mlp.post", relu(pre))
-        out = at(f"blocks.{i}.mlp.out", post @ w[f"h.{i}.down.w"] + w[f"h.{i}.down.b"])
-        x = at(f"blocks.{i}.resid_post", x + out)
-    y = at("final_norm", norm(x, "ln_f"))
+
+        def at_layer(word: str, x: Any, i: int = i) -> Any:
+            return at(f"h.{i}.{word}" if word.startswith("ln_") else f"blocks.{i}.{word}", x)
+
+        x = layer(xp, lambda name, i=i: w[f"h.{i}.{name}"], x, keep, softmax, relu, at_layer)
+    y = at("final_norm", norm(xp, w.__getitem__, x, "ln_f", at))
     return at("logits", y @ w["head"])
 
 
@@ -137,6 +140,29 @@ def jax_decoder(params: Any, input_ids: Any, attention_mask: Any) -> Any:
     }
 
 
+def stacked() -> dict[str, Array]:
+    """The weights, those of all layers stacked."""
+    names = [name.removeprefix("h.0.") for name in WEIGHTS if name.startswith("h.0.")]
+    layers = {n: np.stack([WEIGHTS[f"h.{i}.{n}"] for i in range(LAYERS)]) for n in names}
+    return {n: w for n, w in WEIGHTS.items() if not n.startswith("h.")} | {"h": layers}
+
+
+def scanned_decoder(params: Any, input_ids: Any, attention_mask: Any) -> Any:
+    """The decoder, its layers scanned."""
+    place = jnp.arange(input_ids.shape[1])
+    causal = place[None, :] <= place[:, None]
+    keep = causal[None, None] & (attention_mask != 0)[:, None, None, :]
+
+    def step(x: Any, w: Any) -> Any:
+        after = layer(jnp, w.__getitem__, x, keep, jax.nn.softmax, jax.nn.relu, lambda _, x: x)
+        return after, None
+
+    x = params["wte"][input_ids] + params["wpe"][place]
+    x, _ = jax.lax.scan(step, x, params["h"])
+    y = norm(jnp, params.__getitem__, x, "ln_f", lambda _, x: x)
+    return {"logits": y @ params["head"]}
+
+
 AXES = {"input_ids": "batch seq", "attention_mask": "batch seq"}
 
 
@@ -150,6 +176,12 @@ def torch_graph() -> gw.Graph:
 def jax_graph() -> gw.Graph:
     with jax.enable_x64(True):
         return gw.from_jax(jax_decoder, IDS, ONES, params=WEIGHTS, axes=AXES)
+
+
+@cache
+def scanned_graph() -> gw.Graph:
+    with jax.enable_x64(True):
+        return gw.from_jax(scanned_decoder, IDS, ONES, params=stacked(), axes=AXES)
 
 
 both = pytest.mark.parametrize("graph", [torch_graph, jax_graph], ids=["torch", "jax"])
