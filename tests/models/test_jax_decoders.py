@@ -57,7 +57,8 @@ def test_sites_are_those_of_the_model_in_torch(name: str, library: str) -> None:
     verify(graph)
     assert not graph.sites.unrecognised
     assert roles(graph) == in_torch(name)
-    assert {"batch", "seq", "kv_seq", "heads", "head_dim", "embed", "mlp"} <= set(graph.axes)
+    words = {"batch", "seq", "kv_seq", "heads", "head_dim", "embed", "mlp", "vocab"}
+    assert words <= set(graph.axes)
 
 
 @each_decoder

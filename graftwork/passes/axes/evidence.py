@@ -82,8 +82,7 @@ def packed_slices(reader: Reader, words: Words) -> Iterator[Word]:
 
 def logits(reader: Reader, words: Words) -> Iterator[Word]:
     """The last axis of an output called logits: words of the vocabulary, or classes."""
-    tables = (node.inputs[0].axes for node in reader.named("embedding"))
-    sizes = {reader.graph.axes[axis] for axes in tables for axis in axes}
+    sizes = {reader.graph.axes[axis] for table, _, _ in reader.lookups() for axis in table.axes}
     for port in reader.graph.outputs:
         axis = port.layout[-1] if port.layout else None
         if port.name.rpartition(".")[2] == "logits" and axis is not None:
@@ -92,9 +91,7 @@ def logits(reader: Reader, words: Words) -> Iterator[Word]:
 
 def embeddings(reader: Reader, words: Words) -> Iterator[Word]:
     """Rows of tables: for words of the input, and for positions."""
-    for node in reader.named("embedding"):
-        table, ids = node.inputs
-        axis = node.attrs["axis"]
+    for table, axis, ids in reader.lookups():
         if reader.source(ids) in reader.inputs:
             yield axis, "vocab"
             yield from ((other, "embed") for other in table.axes if other != axis)
@@ -174,8 +171,8 @@ def inputs(reader: Reader, words: Words) -> Iterator[Word]:
         first = port.layout[0] if port.layout else None
         if first is not None and first not in bound and all(first in axes for axes in outputs):
             yield first, "batch"
-    for node in reader.named("embedding"):
-        ids = reader.source(node.inputs[1])
+    for _, _, numbers in reader.lookups():
+        ids = reader.source(numbers)
         if ids in reader.inputs and len(ids.axes) == 2:
             yield ids.axes[1], "seq"
 

@@ -46,6 +46,15 @@ class Reader:
                 if self.source(value) in self.weights:
                     yield node, value
 
+    def lookups(self) -> Iterator[tuple[Value, str, Value]]:
+        """A table, the axis of its rows, and the numbers that rows are taken by."""
+        for node in self.named("embedding"):
+            yield node.inputs[0], node.attrs["axis"], node.inputs[1]
+        for node in self.named("gather"):
+            table, axes = node.inputs[0], node.attrs["axes"]
+            if len(axes) == 1 and len(table.axes) == 2 and self.source(table) in self.weights:
+                yield table, axes[0], node.inputs[1]
+
     def attentions(self) -> Iterator[Attention]:
         """Attention, whole or written out."""
         return attentions(self.nodes, self.makers, self.readers.__getitem__)
