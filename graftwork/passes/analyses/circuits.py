@@ -20,10 +20,11 @@ from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.store import as_numpy
 from graftwork.ir.types import Typing
 from graftwork.passes.analyses.factored import FactoredMatrix
-from graftwork.passes.analyses.parts import Product, Split, parts_of
+from graftwork.passes.analyses.parts import Split, parts_of
 from graftwork.passes.analyses.readout import linear_readout
 from graftwork.passes.attention import PRODUCTS, Attention
 from graftwork.passes.sites.stream import Flow, sited_flow
+from graftwork.passes.sums import Product
 
 VIEWS = frozenset({"split", "merge", "slice", "index", "rename", "broadcast", "cast"})
 SOURCE, TARGET = "source", "target"

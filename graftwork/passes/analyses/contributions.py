@@ -174,7 +174,7 @@ def _sent(builder: Builder, graph: Graph, path: str) -> Term:
             f"{bent.origin})"
         )
     values = Term(flow.attentions[node].v, builder)
-    _, weight = part.product.factors(builder)
+    _, weight = part.product.factors(Term(part.product.operand, builder))
     made = ops.contract(values, weight, over=part.product.over)
     end = part.trail[-1].output if part.trail else part.value
     return replay(builder, part.trail, {part.value: made})[end]

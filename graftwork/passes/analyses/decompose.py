@@ -171,7 +171,7 @@ def _along(builder: Builder, read: Linear, part: Part, slope: Term) -> Term:
     features = read.roles["embed"]
     if part.product is None or part.trail:
         return _dot(part.term(builder), slope, features)
-    x, weight = part.product.factors(builder)
+    x, weight = part.product.factors(Term(part.product.operand, builder))
     seen = _dot(weight, slope, features)
     over = part.product.over
     return ops.contract(x.broadcast(*over), seen.broadcast(*over), over=over) if over else x * seen

@@ -12,43 +12,18 @@ from collections.abc import Iterable, Iterator
 
 from attrs import evolve, frozen
 
-from graftwork.ir import ops
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.replay import replay
 from graftwork.passes.sites.stream import NORMS, sited_flow
+from graftwork.passes.sums import Product, apart, other_factor
 
 START = ("embed", "pos_embed")
 FIRST = "blocks.0.resid_pre"
 SCALES = frozenset({"mul", "div"})
 VIEWS = frozenset({"cast", "rename", "stop_gradient", "neg", "broadcast"})
-
-
-@frozen(eq=False)
-class Product:
-    """A sum over heads or neurons: the product of what they hold with their weights.
-
-    Attributes:
-        operand: what they hold.
-        weight: the weights.
-        merged: axis of the product -> the axes that were merged into it.
-        over: the axes that the part of one is summed over.
-    """
-
-    operand: Value
-    weight: Value
-    merged: tuple[tuple[str, tuple[str, ...]], ...]
-    over: tuple[str, ...]
-
-    def factors(self, builder: Builder) -> tuple[Term, Term]:
-        """What they hold and their weights, with their own axis apart."""
-        both = Term(self.operand, builder), Term(self.weight, builder)
-        for whole, parts in self.merged:
-            sizes = {axis: builder.typing.size(axis) for axis in parts}
-            both = both[0].split(whole, **sizes), both[1].split(whole, **sizes)
-        return both
 
 
 @frozen(eq=False)
@@ -80,9 +55,7 @@ class Part:
         """What it adds to the stream."""
         made = Term(self.value, builder)
         if self.product is not None:
-            x, weight = self.product.factors(builder)
-            over = self.product.over
-            made = ops.contract(x, weight, over=over) if over else x * weight
+            made = self.product.results(Term(self.product.operand, builder))
         end = self.trail[-1].output if self.trail else self.value
         return replay(builder, self.trail, {self.value: made})[end]
 
@@ -192,34 +165,26 @@ class _Walk:
         held = [x for x in node.inputs[:2] if self.flow.depends(x, start)]
         if len(held) != 1:
             raise _bent(node, f"{branch} is a product of two of its own values")
-        operand, weight = held[0], next(x for x in node.inputs[:2] if x is not held[0])
         role = self._axis(branch)
         if role is None:
-            product = Product(operand, weight, (), over)
+            product = Product(held[0], other_factor(node, held[0]), None, (), over)
             yield Part(f"{branch}.out", node.output, here.trail, product=product)
         else:
-            yield self._each(here, node, operand, weight, role)
+            yield self._each(here, node, held[0], role)
         if len(node.inputs) > 2:
             yield Part(f"{branch}.bias", node.inputs[2], here.trail)
 
-    def _each(self, here: _Here, node: Node, operand: Value, weight: Value, role: str) -> Part:
+    def _each(self, here: _Here, node: Node, operand: Value, role: str) -> Part:
         """The part of each head or neuron."""
         word, name = ("z", "result") if role == "heads" else ("post", "neurons")
         site = self.graph.sites.table.get(f"{here.branch}.{word}")
         axis = None if site is None else site.roles.get(role)
-        over = tuple(node.attrs["over"])
-        merged = tuple(
-            (inner.attrs["into"], tuple(inner.attrs["axes"]))
-            for inner in ([] if site is None else self.flow.between(site.place.value, operand))
-            if inner.op.name == "merge" and inner.attrs["into"] in over
-        )
-        apart = [a for whole in over for a in dict(merged).get(whole, (whole,))]
         size = None if axis is None else self.graph.axes[axis]
-        if axis is None or axis not in apart or not isinstance(size, int):
+        held = operand if site is None else site.place.value
+        product = apart(self.flow, node, operand, held, axis)
+        if axis is None or product is None or not isinstance(size, int):
             raise _bent(node, f"{here.branch} is no sum over its {role}")
-        product = Product(operand, weight, merged, tuple(a for a in apart if a != axis))
-        path = f"{here.branch}.{name}"
-        return Part(path, node.output, here.trail, (axis, size), product)
+        return Part(f"{here.branch}.{name}", node.output, here.trail, (axis, size), product)
 
     def _axis(self, branch: str) -> str | None:
         """The role of the axis that a branch is taken apart along."""

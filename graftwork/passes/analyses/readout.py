@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from attrs import frozen
 
-from graftwork.ir.derive import linear_places
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.sites import Place
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.sites.stream import sited_flow
+from graftwork.passes.sums import first_bent
 
 
 @frozen(eq=False)
@@ -104,31 +104,10 @@ def linear_readout(graph: Graph, by: str) -> tuple[Graph, Linear]:
         if not reaching.isdisjoint(node.outputs):
             reaching.update(node.inputs)
     nodes = [node for node in nodes if not reaching.isdisjoint(node.outputs)]
-    if (bent := first_bent(nodes, {found.stream})) is not None:
+    if (bent := first_bent(nodes, {found.stream}, affine=True)) is not None:
         raise SelectionError(
             f"the logits are not linear in the last stream: {bent.op.name} stands between (from "
             f"{bent.origin})"
         )
     product = products[-1].output
     return graph, Linear(found.stream, found.roles, tuple(nodes), product, found.vocab)
-
-
-def first_bent(nodes: Iterable[Node], moving: set[Value]) -> Node | None:
-    """The first node that is not affine in the values that move, or reads two of them as factors.
-
-    A sum may have a term that does not move.
-    """
-    moving = set(moving)
-    for node in nodes:
-        active = _active(node.inputs, moving)
-        if not active:
-            continue
-        straight = active <= linear_places(node.op, len(node.inputs)) or node.op.name == "linear"
-        if not straight or (node.op.multilinear and len(active) > 1):
-            return node
-        moving.update(node.outputs)
-    return None
-
-
-def _active(values: Sequence[Value], moving: set[Value]) -> set[int]:
-    return {i for i, value in enumerate(values) if value in moving}

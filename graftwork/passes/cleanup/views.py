@@ -75,11 +75,17 @@ def split_of_merge(sight: Sight, node: Node) -> Value | None:
 
 
 def merge_of_split(sight: Sight, node: Node) -> Value | None:
-    """merge(split(x, a -> (b, c)), (b, c) -> d) = rename(x, {a: d})."""
+    """merge(split(x, a -> (b, c)), (b, c, d) -> e) = merge(x, (a, d) -> e)."""
     inner = sight.maker(node.inputs[0], "split")
-    if inner is None or inner.attrs["into"] != node.attrs["axes"]:
+    if inner is None:
         return None
-    return _renamed(sight, inner.inputs[0], {inner.attrs["axis"]: node.attrs["into"]})
+    parts, axes = inner.attrs["into"], node.attrs["axes"]
+    size = len(parts)
+    start = next((i for i in range(len(axes)) if axes[i : i + size] == parts), None)
+    if start is None:
+        return None
+    whole = (*axes[:start], inner.attrs["axis"], *axes[start + size :])
+    return sight.make("merge", inner.inputs[0], axes=whole, into=node.attrs["into"])
 
 
 def single_split(sight: Sight, node: Node) -> Value | None:

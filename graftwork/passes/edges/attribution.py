@@ -105,7 +105,7 @@ class _Table:
             self.axes[sender.path] = axis = builder.typing.fresh("part")
             builder.typing.table[axis] = len(sender.names)
             if sender.heads is not None:
-                change = change.rename(**{sender.heads.axis: axis})
+                change = change.rename(**{str(sender.heads.axis): axis})
             self.changes[sender.path] = change
 
     def built(self, slopes: dict[str, Term]) -> Term:

@@ -16,43 +16,16 @@ from functools import cached_property
 import numpy as np
 from attrs import define, frozen
 
-from graftwork.ir import ops
 from graftwork.ir.build import Term
-from graftwork.ir.derive import linear_places
 from graftwork.ir.errors import SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.sites.stream import Flow, sited_flow
+from graftwork.passes.sums import Product, apart, first_bent
 
 Edge = tuple[str, str]
 """A sender and a receiver, or globs over them."""
-
-
-@frozen(eq=False)
-class Heads:
-    """How an attention's output is a sum over heads.
-
-    Attributes:
-        axis: the axis of the heads.
-        parts: axis that the product sums over -> the axes that were merged into it.
-        over: the axes that one head's product sums over.
-        weight: the other operand of the product.
-    """
-
-    axis: str
-    parts: Mapping[str, tuple[str, ...]]
-    over: tuple[str, ...]
-    weight: Value
-
-    def results(self, x: Term) -> Term:
-        """What each head gives, from the operand of the product of all."""
-        builder = x.builder
-        weight = Term(self.weight, builder)
-        for whole, parts in self.parts.items():
-            sizes = {axis: builder.typing.size(axis) for axis in parts}
-            x, weight = (y.split(whole, **sizes) for y in (x, weight))
-        return ops.contract(x, weight, over=self.over)
 
 
 @frozen(eq=False)
@@ -70,7 +43,7 @@ class Sender:
     path: str
     reads: Value
     into: Value
-    heads: Heads | None = None
+    heads: Product | None = None
     count: int = 1
 
     @property
@@ -234,38 +207,28 @@ def _senders(flow: Flow) -> Iterator[Sender]:
         if found is None:
             yield Sender(f"{path}.out", end, end)
             continue
-        product, operand, heads, bias = found
-        size = flow.graph.axes[heads.axis]
+        product, heads, bias = found
+        size = flow.graph.axes[str(heads.axis)]
         assert isinstance(size, int)
-        yield Sender(f"{path}.result", operand, product.output, heads, size)
+        yield Sender(f"{path}.result", heads.operand, product.output, heads, size)
         if bias is not None:
             yield Sender(f"{path}.bias", bias, product.output)
 
 
 def _summed(
     flow: Flow, z: Value, axis: str | None, end: Value
-) -> tuple[Node, Value, Heads, Value | None] | None:
-    """The product that sums over heads, what it reads, how to tell them apart, and the bias."""
+) -> tuple[Node, Product, Value | None] | None:
+    """The product that sums over heads, how to tell them apart, and the bias."""
     nodes = flow.between(z, end)
     product = next((node for node in nodes if node.op.name in PRODUCTS), None)
     if product is None or axis is None or not isinstance(flow.graph.axes[axis], int):
         return None
     behind = [node for node in nodes if flow.place(node.outputs[0]) > flow.place(product.output)]
-    if _bent(behind, {product.output}) is not None:
+    if first_bent(behind, {product.output}) is not None:
         return None
     operand = next(x for x in product.inputs[:2] if flow.depends(x, z))
-    (weight,) = (x for x in product.inputs[:2] if x is not operand)
-    over = product.attrs["over"]
-    parts = {
-        node.attrs["into"]: node.attrs["axes"]
-        for node in nodes
-        if node.op.name == "merge" and node.attrs["into"] in over
-    }
-    apart = [a for whole in over for a in parts.get(whole, (whole,))]
-    if axis not in apart:
-        return None
-    heads = Heads(axis, parts, tuple(a for a in apart if a != axis), weight)
-    return product, operand, heads, _bias(product, behind)
+    heads = apart(flow, product, operand, z, axis)
+    return None if heads is None else (product, heads, _bias(product, behind))
 
 
 def _bias(product: Node, behind: Sequence[Node]) -> Value | None:
@@ -349,7 +312,7 @@ def _receiver(
             nodes.add(node)
             stack.extend(node.inputs)
     between = sorted(nodes, key=flow.index.position.__getitem__)
-    if (bent := _bent(between, heard)) is not None:
+    if (bent := first_bent(between, heard)) is not None:
         raise SelectionError(
             f"the stream that {path} reads is not a sum: {bent.op.name} stands in it (from "
             f"{bent.origin})"
@@ -358,17 +321,3 @@ def _receiver(
     assert isinstance(count, int)
     places = frozenset(i for i, sender in enumerate(senders) if sender.into in heard)
     return Receiver(path, stream, target, roles, axis, count, tuple(between), places)
-
-
-def _bent(nodes: Iterable[Node], moving: set[Value]) -> Node | None:
-    """The first node that is not linear in what moves."""
-    moving = set(moving)
-    for node in nodes:
-        active = {i for i, value in enumerate(node.inputs) if value in moving}
-        if not active:
-            continue
-        straight = active <= linear_places(node.op, len(node.inputs))
-        if not straight or (node.op.multilinear and len(active) > 1):
-            return node
-        moving.update(node.outputs)
-    return None

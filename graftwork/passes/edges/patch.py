@@ -192,7 +192,7 @@ def _share(
     by = None
     if heads is not None:
         by = read.builder.typing.fresh("from_heads")
-        change = change.rename(**{heads.axis: by})
+        change = change.rename(**{str(heads.axis): by})
     to = None if receiver.axis is None else receiver.axis[1]
     weight = weights(change, rows, columns, to, by)
     return change * weight if by is None else ops.contract(change, weight, over=by)
