@@ -82,12 +82,15 @@ from graftwork.passes.trainable import SoftPrompt as SoftPrompt
 from graftwork.passes.trainable import Train as Train
 from graftwork.passes.trainable import learned as learned
 from graftwork.passes.unroll import Unroll as Unroll
+from graftwork.passes.weights import Cast as Cast
+from graftwork.passes.weights import CastWeights as CastWeights
 from graftwork.passes.weights import CentreUnembed as CentreUnembed
 from graftwork.passes.weights import CentreWriting as CentreWriting
 from graftwork.passes.weights import FoldNorms as FoldNorms
 from graftwork.passes.weights import FoldParameters as FoldParameters
 from graftwork.passes.weights import FoldValueBiases as FoldValueBiases
 from graftwork.passes.weights import MergeLoRA as MergeLoRA
+from graftwork.passes.weights import PruneDead as PruneDead
 from graftwork.passes.weights import PruneHeads as PruneHeads
 from graftwork.passes.weights import PruneNeurons as PruneNeurons
 from graftwork.passes.weights import SplitQKV as SplitQKV

@@ -5,8 +5,11 @@ parameters of them.
 """
 
 from graftwork.passes.weights.biases import FoldValueBiases as FoldValueBiases
+from graftwork.passes.weights.cast import Cast as Cast
+from graftwork.passes.weights.cast import CastWeights as CastWeights
 from graftwork.passes.weights.centre import CentreUnembed as CentreUnembed
 from graftwork.passes.weights.centre import CentreWriting as CentreWriting
+from graftwork.passes.weights.dead import PruneDead as PruneDead
 from graftwork.passes.weights.fold import FoldParameters as FoldParameters
 from graftwork.passes.weights.merge import MergeLoRA as MergeLoRA
 from graftwork.passes.weights.norms import FoldNorms as FoldNorms

@@ -47,7 +47,7 @@ class PruneHeads(Pass):
     heads: Sequence[int]
 
     def __call__(self, graph: Graph) -> Graph:
-        return _pruned(graph, "PruneHeads", self.site, "heads", self.heads)
+        return pruned(graph, "PruneHeads", self.site, "heads", self.heads)
 
 
 @frozen
@@ -69,16 +69,20 @@ class PruneNeurons(Pass):
     neurons: Sequence[int]
 
     def __call__(self, graph: Graph) -> Graph:
-        return _pruned(graph, "PruneNeurons", self.site, "mlp", self.neurons)
+        return pruned(graph, "PruneNeurons", self.site, "mlp", self.neurons)
 
 
-def _pruned(graph: Graph, by: str, site: str, role: str, gone: Sequence[int]) -> Graph:
-    """The graph without some positions of an axis at one site."""
+def pruned(graph: Graph, by: str, site: str, role: str, gone: Sequence[int]) -> Graph:
+    """The graph without some positions of an axis at one site.
+
+    Raises:
+        SelectionError, RewriteError: as `PruneHeads` does.
+    """
     (place,) = require(graph, site).count(1)
     refuse_scanned([place.place])
     axis, value = place.axis(role), place.place.value
     keep = _left(graph, place, axis, gone)
-    merge, product = _reader(graph, by, place, axis)
+    merge, product = reader_of(graph, by, place, axis)
     rewriter = Rewriter(graph, by)
     into = rewriter.typing.fresh(axis)
     rewriter.typing.table[into] = len(keep)
@@ -115,7 +119,7 @@ def _left(graph: Graph, place: Found, axis: str, gone: Sequence[int]) -> list[in
     return keep
 
 
-def _reader(graph: Graph, by: str, place: Found, axis: str) -> tuple[Node | None, Node]:
+def reader_of(graph: Graph, by: str, place: Found, axis: str) -> tuple[Node | None, Node]:
     """The product that alone reads a site, and the merge before it."""
     value = place.place.value
     users = graph.index.users_of(value)
@@ -164,7 +168,7 @@ class _Taking:
             return self.positions(x)
         operands = [Term(v, x.builder) for v in node.inputs]
         if self.axis in node.op.named_axes(node.attrs):
-            return self._split(x, node)
+            return self._split(x, node) if node.op.name == "split" else self.positions(x)
         if node.regions or len(node.outputs) != 1 or not node.inputs:
             return self.positions(x)
         return node.op(*(self.narrow(v) for v in operands), **node.attrs.as_dict())
@@ -173,7 +177,7 @@ class _Taking:
         """Where a split makes the axis of what a linear gives, the weights are split."""
         inner = self.graph.index.producer.get(node.inputs[0])
         whole = node.attrs.as_dict().get("axis")
-        if node.op.name != "split" or inner is None or inner.op.name != "linear":
+        if inner is None or inner.op.name != "linear":
             return self.positions(x)
         source, *affine = [Term(v, x.builder) for v in inner.inputs]
         if whole in source.type.axis_set:
