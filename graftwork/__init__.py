@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from graftwork.lower import to_torch as to_torch
     from graftwork.passes.recipe import load_recipe as load_recipe
     from graftwork.passes.recipe import save_recipe as save_recipe
+    from graftwork.passes.sweeps.template import each as each
+    from graftwork.sweep import Sweep as Sweep
 
     define_op = define
 
@@ -54,8 +56,10 @@ _HOMES = {
     "NamedArray": "graftwork.ir.array",
     "Program": "graftwork.backends",
     "Selector": "graftwork.ir.select",
+    "Sweep": "graftwork.sweep",
     "compile": "graftwork.lower",
     "define_op": "graftwork.ir.op:define",
+    "each": "graftwork.passes.sweeps.template:each",
     "export_onnx": "graftwork.lower",
     "from_jax": "graftwork.convert",
     "from_pretrained": "graftwork.convert",

@@ -10,9 +10,11 @@ of the pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
@@ -26,6 +28,27 @@ from graftwork.ir.order import dependency_order
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Place, Sites, Span
 from graftwork.ir.types import Type, Typing
+
+
+@frozen(eq=False)
+class Only:
+    """A condition under which edits are made: `holds(*terms_of_reads)` is a mask."""
+
+    holds: Callable[..., Term]
+    reads: tuple[Value, ...]
+
+
+_ONLY: ContextVar[Only | None] = ContextVar("only", default=None)
+
+
+@contextmanager
+def only(condition: Only) -> Iterator[None]:
+    """Within it, what an edit interposes holds where a condition does, and nowhere else."""
+    token = _ONLY.set(condition)
+    try:
+        yield
+    finally:
+        _ONLY.reset(token)
 
 
 class Rewriter:
@@ -82,13 +105,19 @@ class Rewriter:
         producer = self.producer(value)
         builder = self.builder(producer.origin if producer else UNKNOWN)
         raw = Value(value.type, value.name and f"{value.name}_raw")
+        condition = _ONLY.get()
         with builder:
-            result = edit(Term(raw, builder), *(Term(read, builder) for read in reads))
+            x = Term(raw, builder)
+            result = edit(x, *(Term(read, builder) for read in reads))
+            if condition is not None:
+                holds = condition.holds(*(Term(read, builder) for read in condition.reads))
+                result = REGISTRY["select"](holds, result, x)
         if result.dtype is not value.type.dtype:
             raise RewriteError(
                 f"{self.by}: the edit makes {result.type!r} of {value!r}; cast it back"
             )
-        entry = Interposed(raw, self._signed(builder.nodes), result.value, tuple(reads))
+        outside = (*reads, *(() if condition is None else condition.reads))
+        entry = Interposed(raw, self._signed(builder.nodes), result.value, outside)
         self.edits.interposed.setdefault(value, []).append(entry)
         self._edited.append(value)
 
@@ -105,8 +134,14 @@ class Rewriter:
         """Let `make(*operand_terms)` define the outputs of `node`.
 
         Raises:
-            RewriteError: if it gives another number of outputs, or another dtype.
+            RewriteError: if it gives another number of outputs, or another dtype; or where edits
+                are made under a condition.
         """
+        if _ONLY.get() is not None:
+            raise RewriteError(
+                f"{self.by} replaces {node.op.name} for good, so it cannot be swept; only edits "
+                "of values can, which leave them as they are in other worlds"
+            )
         builder = self.builder(node.origin)
         with builder:
             made = make(*[Term(value, builder) for value in node.inputs])

@@ -8,7 +8,10 @@ from graftwork.ir.sites import Sites
 from graftwork.passes.axes import ShareGroups
 from graftwork.passes.cleanup import Cleanup, NarrowEarly
 
-LOWERING: tuple[AnyPass, ...] = (Cleanup(), ShareGroups(), NarrowEarly(), Cleanup())
+# An index moves past everything but another index: for those of two axes there are two narrowings.
+LOWERING: tuple[AnyPass, ...] = (
+    Cleanup(), ShareGroups(), NarrowEarly(), NarrowEarly(), Cleanup(),
+)  # fmt: skip
 
 
 def lowered(graph: Graph) -> Graph:

@@ -113,7 +113,18 @@ class Basis:
     vectors: Any = field(eq=SAME_ARRAY, hash=False, repr=summary)
 
 
-At: TypeAlias = int | slice | Sequence[int] | Positions | Tokens | LastReal | Mask | Basis
+@frozen
+class Swept:
+    """One position a world, from the front: what `each` stands for while a sweep is compiled.
+
+    Attributes:
+        name: of the input, an i64 array over `worlds`, which the graph has; -1 is no position.
+    """
+
+    name: str
+
+
+At: TypeAlias = int | slice | Sequence[int] | Positions | Tokens | LastReal | Mask | Basis | Swept
 Where: TypeAlias = Mapping[str, At]
 Inputs: TypeAlias = Callable[[str], Value | None]
 RECORDS = {cls.__name__: cls for cls in (Positions, Tokens, LastReal, Mask, Basis)}
@@ -122,7 +133,7 @@ RECORDS = {cls.__name__: cls for cls in (Positions, Tokens, LastReal, Mask, Basi
 def is_single(at: At) -> bool:
     """Whether this is one position (of each example), so that an array put there lacks the axis."""
     return (
-        isinstance(at, int | np.integer | LastReal)
+        isinstance(at, int | np.integer | LastReal | Swept)
         or (isinstance(at, Positions) and at.count is None)
         or (isinstance(at, Tokens) and at.nth is not None)
     )
@@ -160,7 +171,7 @@ def hits(found: Found, axis: str, at: At, x: Term, inputs: Inputs | None = None)
         given = _given(found, axis, at, x)
         hit = ops.eq(place, given)
         return hit if at.count is None else ops.any(hit, over=given.axes[-1])
-    if isinstance(at, LastReal):
+    if isinstance(at, LastReal | Swept):
         return ops.eq(place, picked(found, axis, at, x, inputs))
     positions = tuple(at) if isinstance(at, Sequence | np.ndarray) else (at,)
     if not positions:
@@ -183,6 +194,8 @@ def picked(found: Found, axis: str, at: At, x: Term, inputs: Inputs | None = Non
         return x.builder.constant(position, DType.i64) if isinstance(position, int) else position
     if isinstance(at, Positions):
         return _given(found, axis, at, x)
+    if isinstance(at, Swept):
+        return Term(next(p.value for p in editing(x).inputs if p.name == at.name), x.builder)
     if isinstance(at, LastReal):
         mask = ops.ne(_input(found, axis, at.mask, x, inputs), 0)
     else:

@@ -42,14 +42,18 @@ def compile(
         DeviceError: if there is no such device.
     """
     place = _device(device)
-    module: Any = GraphModule(graph, train=False).to(place)
-    run = torch.compile(module) if mode == "inductor" else module
+    module = GraphModule(graph, train=False).to(place)
+    # Not the module's own `forward`: all modules share that, and torch compiles one function anew
+    # only so often before it gives up on it without a word.
+    function: Any = torch.compile(module.function) if mode == "inductor" else module.function
+    parameters = module.held()
+    names = [port.name for port in graph.outputs]
 
     def execute(binding: Binding) -> dict[str, Any]:
-        inputs = {name: as_torch(array, place) for name, array in binding.arrays.items()}
+        inputs = [as_torch(binding.arrays[port.name], place) for port in graph.inputs]
         with torch.no_grad():
-            found: dict[str, Any] = run(inputs)
-        return found
+            found = function(*inputs, *parameters)
+        return dict(zip(names, found, strict=True))
 
     return Program(graph, "torch", execute, module)
 

@@ -55,8 +55,12 @@ class GraphModule(nn.Module):
         else:
             given = bind(self._signature, inputs).arrays
         arrays = [given[port.name] for port in self._signature.inputs]
-        found = self.function(*arrays, *(_follow(self, path) for path in self._paths))
+        found = self.function(*arrays, *self.held())
         return dict(zip(self._outputs, found, strict=True))
+
+    def held(self) -> tuple[torch.Tensor, ...]:
+        """The parameters, in the order in which the function takes them."""
+        return tuple(_follow(self, path) for path in self._paths)
 
 
 def _attach(root: nn.Module, parameter: Parameter, array: Any, train: bool) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Computing only what is looked at: an index or slice moves up before whatever it can.
 
 Ops map over the axes that they do not bind. So where all that anybody reads of a value is one
-position of such an axis (the last row of the logits, say), the op may compute that position alone
-from that position of its operands, and so on up to where all positions are needed.
+position of such an axis (the last row of the logits, say), or very few (the logits of two tokens),
+the op may compute these alone from the same positions of its operands, and so on up to where all
+positions are needed.
 """
 
 from __future__ import annotations
@@ -46,6 +47,22 @@ class _Part:
         return str(self.attrs["axis"])
 
 
+_Parts = tuple[_Part, ...]
+_FEW = 4
+"""So many indices of one axis are each computed apart, rather than all positions at once."""
+
+
+def _both(known: _Parts | None, more: _Parts | None) -> _Parts | None:
+    """What two readers want together: few indices of one axis, or one slice; else everything."""
+    if known is None or more is None:
+        return None
+    parts = tuple(dict.fromkeys((*known, *more)))
+    if len(parts) == 1:
+        return parts
+    same = len({part.axis for part in parts}) == 1 and len(parts) <= _FEW
+    return parts if same and all(part.op.name == "index" for part in parts) else None
+
+
 class _Narrowing:
     """One level: what is read of each value, and then the level that computes just that."""
 
@@ -56,25 +73,25 @@ class _Narrowing:
         self.narrow: dict[tuple[Value, _Part], Value] = {}
         self.nodes: list[Node] = []
 
-    def _demands(self, kept: frozenset[Value]) -> Mapping[Value, _Part]:
-        """The part of a value that all its readers want, of those values that can give it."""
-        wanted: dict[Value, _Part | None] = dict.fromkeys((*self.region.outputs, *kept))
-        moved: dict[Value, _Part] = {}
+    def _demands(self, kept: frozenset[Value]) -> Mapping[Value, _Parts]:
+        """The parts of a value that its readers want, of those values that can give them."""
+        wanted: dict[Value, _Parts | None] = dict.fromkeys((*self.region.outputs, *kept))
+        moved: dict[Value, _Parts] = {}
 
-        def want(value: Value, part: _Part | None) -> None:
-            wanted[value] = part if wanted.get(value, part) == part else None
+        def want(value: Value, parts: _Parts | None) -> None:
+            wanted[value] = _both(wanted.get(value, parts), parts)
 
         for node in reversed(self.region.nodes):
             if node.op.name in ("index", "slice"):
-                want(node.inputs[0], _Part(node.op, node.attrs))
+                want(node.inputs[0], (_Part(node.op, node.attrs),))
                 continue
-            part = wanted.get(node.outputs[0]) if len(node.outputs) == 1 else None
-            if part is not None and _maps_over(node, part):
-                moved[node.output] = part
+            parts = wanted.get(node.outputs[0]) if len(node.outputs) == 1 else None
+            if parts and all(_maps_over(node, part) for part in parts):
+                moved[node.output] = parts
             else:
-                part = None
+                parts = None
             for value in node.inputs:
-                want(value, part if part and part.axis in value.type.axis_set else None)
+                want(value, parts if parts and parts[0].axis in value.type.axis_set else None)
         return moved
 
     def run(self) -> tuple[Sequence[Node], Mapping[Value, Value]]:
@@ -86,9 +103,9 @@ class _Narrowing:
             if aliases:
                 inputs = tuple([aliases.get(value, value) for value in node.inputs])
                 node = evolve(node, inputs=inputs) if inputs != node.inputs else node
-            part = self.parts.get(node.outputs[0])
-            if part is not None:
-                self._compute(node, part)
+            if node.outputs[0] in self.parts:
+                for part in self.parts[node.outputs[0]]:
+                    self._compute(node, part)
             elif node.op.name in ("index", "slice") and node.inputs[0] in self.parts:
                 part = _Part(node.op, node.attrs)
                 aliases[node.output] = self._part_of(node.inputs[0], part, node.origin)

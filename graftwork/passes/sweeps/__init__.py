@@ -1,0 +1,1 @@
+"""One model run again and again with small edits, compiled as one graph."""

@@ -1,0 +1,150 @@
+"""Proving from its graph that a mask lets no position see a later one.
+
+Nothing is evaluated: a mask is causal if its nodes say so, whatever the sizes are and whatever
+else (padding, a sliding window) it forbids besides. What is added to scores forbids by a number as
+low as the dtype has, of which a softmax leaves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+
+import numpy as np
+from attrs import frozen
+
+from graftwork.ir.dtypes import DType
+from graftwork.ir.graph import Node, Value
+
+_MIRRORED = {"gt": "lt", "ge": "le"}
+
+
+@frozen(eq=False)
+class Order:
+    """Positions of one axis against those of another: which pairs a mask speaks of.
+
+    Attributes:
+        producer: value -> the node that makes it.
+        query, key: the axes.
+    """
+
+    producer: Mapping[Value, Node]
+    query: str
+    key: str
+
+    def forbids(self, mask: Value) -> bool:
+        """Whether a mask is false, or low, at every key position after the query's."""
+        node = self.producer.get(mask)
+        if node is None:
+            return False
+        match node.op.name:
+            case "le" | "lt" | "ge" | "gt":
+                return self._compared(node, later=False)
+            case "and":
+                return any(self.forbids(value) for value in node.inputs)
+            case "or" | "maximum":
+                return all(self.forbids(value) for value in node.inputs)
+            case "not":
+                return self.demands(node.inputs[0])
+            case "broadcast":
+                return self.forbids(node.inputs[0])
+            case "cast":
+                same = mask.type.dtype.is_float is node.inputs[0].type.dtype.is_float
+                return same and self.forbids(node.inputs[0])
+            case "add" | "minimum":  # whatever finite is added to what is so low, it stays low
+                return any(self.forbids(value) for value in node.inputs)
+            case "select":
+                return self._selects(node)
+        return False
+
+    def demands(self, mask: Value) -> bool:
+        """Whether a mask is true at every key position after the query's."""
+        node = self.producer.get(mask)
+        if node is None:
+            return False
+        match node.op.name:
+            case "le" | "lt" | "ge" | "gt":
+                return self._compared(node, later=True)
+            case "and":
+                return all(self.demands(value) for value in node.inputs)
+            case "or":
+                return any(self.demands(value) for value in node.inputs)
+            case "not":
+                return self.forbids(node.inputs[0])
+            case "broadcast":
+                return self.demands(node.inputs[0])
+            case "cast":  # what is low is not zero, so it is true
+                return mask.type.dtype is DType.boolean and self.forbids(node.inputs[0])
+        return False
+
+    def _selects(self, node: Node) -> bool:
+        condition, chosen, other = node.inputs
+        if self.forbids(condition):
+            return self._is_nothing(other)
+        if self.demands(condition):
+            return self._is_nothing(chosen)
+        return self._is_nothing(other, self) and self._is_nothing(chosen, self)
+
+    def _is_nothing(self, value: Value, order: Order | None = None) -> bool:
+        """Whether a branch is false, or low, everywhere; or where it matters."""
+        if order is not None and order.forbids(value):
+            return True
+        found = self._constant(value)
+        if isinstance(found, float):
+            return found <= float(np.finfo(value.type.dtype.numpy).min) / 2
+        return found is False
+
+    def _compared(self, node: Node, later: bool) -> bool:
+        """Whether a comparison never holds, or always does, where the key is after the query."""
+        word = node.op.name
+        left, right = (self._position(value) for value in node.inputs)
+        if word in _MIRRORED:
+            word, left, right = _MIRRORED[word], right, left
+        if left is None or right is None or {left[0], right[0]} != {self.query, self.key}:
+            return False
+        slack = right[1] - left[1] - (word == "lt")  # left + a <= right + slack
+        if later:
+            return left[0] == self.query and slack >= -1
+        return left[0] == self.key and slack <= 0
+
+    def _position(self, value: Value) -> tuple[str, int] | None:
+        """An axis and a shift, of a value that counts the positions along it."""
+        shift = 0
+        renamed: dict[str, str] = {}
+        while (node := self.producer.get(value)) is not None:
+            match node.op.name:
+                case "iota":
+                    axis = str(node.attrs["axis"])
+                    return renamed.get(axis, axis), shift
+                case "broadcast" | "cast":
+                    value = node.inputs[0]
+                case "rename":
+                    pairs: dict[str, str] = dict(node.attrs["axes"])
+                    renamed = renamed | {a: renamed.get(b, b) for a, b in pairs.items()}
+                    value = node.inputs[0]
+                case "add" | "sub":
+                    number = self._constant(node.inputs[1])
+                    if not isinstance(number, int):
+                        return None
+                    shift += number if node.op.name == "add" else -number
+                    value = node.inputs[0]
+                case _:
+                    return None
+        return None
+
+    def _constant(self, value: Value) -> bool | int | float | None:
+        """The number that a value is everywhere."""
+        while (node := self.producer.get(value)) is not None:
+            if node.op.name == "constant":
+                literal = node.attrs["value"]
+                return literal.item() if not literal.shape else None
+            if node.op.name not in ("broadcast", "cast"):
+                return None
+            value = node.inputs[0]
+        return None
+
+
+def orders(producer: Mapping[Value, Node], mask: Value) -> frozenset[tuple[str, str]]:
+    """The pairs of axes, query and key, of which a mask lets no query see a later key."""
+    pairs = permutations(mask.axes, 2)
+    return frozenset(pair for pair in pairs if Order(producer, *pair).forbids(mask))

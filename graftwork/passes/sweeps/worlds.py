@@ -1,0 +1,106 @@
+"""All runs of a sweep as one graph: the model along an axis of worlds, an edit in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from graftwork.ir import ops
+from graftwork.ir.dtypes import DType
+from graftwork.ir.errors import InputError
+from graftwork.ir.graph import Graph, Port
+from graftwork.ir.pipeline import AnyPass, apply
+from graftwork.ir.rewrite import Only, Rewriter, only
+from graftwork.ir.sites import Sites
+from graftwork.ir.sizes import symbol
+from graftwork.ir.types import Type
+from graftwork.passes.cleanup import Cleanup, NarrowEarly
+from graftwork.passes.edit import WORLDS
+from graftwork.passes.metric import Metric, build_metric
+from graftwork.passes.positions import Swept
+from graftwork.passes.sweeps.facts import ENTRY
+from graftwork.passes.sweeps.template import Template
+
+METRIC = "metric"
+
+
+def worlds_of(graph: Graph, template: Template, metric: Metric) -> Graph:
+    """The graph whose world w is the model with the edit `worlds.entry[w]`, and its metric alone.
+
+    `worlds.seq` and the like hold the positions of what is swept in `where=`. All values may
+    differ in every world: this is what a sweep means, and slow; `share` makes it fast.
+
+    Raises:
+        RewriteError: for a pass that does more than edit values.
+        UnreachableEditError: if no output depends on an edit.
+    """
+    swept = {word: Swept(f"worlds.{word}") for word in template.positions}
+    steps: list[AnyPass] = [_Enter([ENTRY, *(at.name for at in swept.values())])]
+    steps += [
+        _In(entry, template.filled(choice, swept)) for entry, choice in enumerate(template.choices)
+    ]
+    return apply(graph, [*steps, _Measure(metric)])[0]
+
+
+def narrowed(graph: Graph) -> Graph:
+    """The graph without what its outputs do not need, such as logits of other positions."""
+    return apply(graph.evolve(sites=Sites()), [Cleanup(), NarrowEarly(), NarrowEarly(), Cleanup()])[
+        0
+    ]
+
+
+def swept_axis(graph: Graph, word: str) -> str | None:
+    """The axis whose positions a word of a sweep's graph counts, if it is one axis."""
+    value = next(port.value for port in graph.inputs if port.name == f"worlds.{word}")
+    counted = set()
+    for node in graph.index.users_of(value):
+        others = [graph.index.producer.get(v) for v in node.inputs if v is not value]
+        counted |= {str(n.attrs["axis"]) for n in others if n is not None and n.op.name == "iota"}
+        if node.op.name == "gather":
+            counted |= set(node.attrs["axes"])
+    return counted.pop() if len(counted) == 1 else None
+
+
+@frozen
+class _Enter:
+    """Inputs that tell the worlds apart."""
+
+    names: Sequence[str]
+
+    def __call__(self, graph: Graph) -> Graph:
+        rewriter = Rewriter(graph, "Sweep")
+        if rewriter.typing.table.setdefault(WORLDS, symbol(WORLDS)) != symbol(WORLDS):
+            raise InputError("the graph has worlds already; sweep the one without")
+        for name in self.names:
+            rewriter.add_input(name, Type(DType.i64, (WORLDS,)), (WORLDS,))
+        return rewriter.finish()
+
+
+@frozen
+class _In:
+    """A pass whose edits hold in the worlds of one entry."""
+
+    entry: int
+    applied: AnyPass
+
+    def __call__(self, graph: Graph) -> Graph:
+        value = next(port.value for port in graph.inputs if port.name == ENTRY)
+        with only(Only(lambda given: ops.eq(given, self.entry), (value,))):
+            return self.applied(graph)
+
+
+@frozen
+class _Measure:
+    """The metric in the place of all outputs."""
+
+    metric: Metric = field(eq=False)
+
+    def __call__(self, graph: Graph) -> Graph:
+        rewriter = Rewriter(graph, "Sweep")
+        builder = rewriter.builder()
+        with builder:
+            term = build_metric(builder, graph, self.metric)
+        rewriter.append(builder.nodes)
+        rewriter.outputs = [Port(METRIC, term.value, term.axes)]
+        return rewriter.finish()
