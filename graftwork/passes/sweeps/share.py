@@ -355,29 +355,28 @@ class _Sharing:
             points = Grid(points.entries)
         if points not in self.axes:
             word = "rows" if isinstance(points, Rows) else "worlds"
-            name = f"{word}_{'_'.join(map(str, points.entries))}"
-            if len(points.entries) > 1 or isinstance(points, Rows):
-                name = f"{word}.{sum(isinstance(p, type(points)) for p in self.axes)}"
+            several = len(points.entries) > 1 or (isinstance(points, Rows) and points.singles[0])
+            number = sum(isinstance(known, type(points)) for known in self.axes)
+            name = f"{word}.{number}" if several else f"{word}_{points.entries[0]}"
             self.axes[points] = name
             self.builder.typing.table[name] = self._extent(points)
+            if isinstance(points, Rows):
+                self._count_rows(points)
         return self.axes[points]
 
     def _extent(self, points: Grid | Rows) -> Size:
         """The number of points, a sum over entries."""
-        total: Size = 0
         singles = points.singles if isinstance(points, Rows) else (True,) * len(points.entries)
+        total: Size = 0
         for entry, single in zip(points.entries, singles, strict=True):
-            if not single:
-                self._mark(entry)
             total = total + (self._count(entry) if single else symbol(f"rows_{entry}"))
         return total
 
-    def _mark(self, entry: int) -> None:
+    def _count_rows(self, rows: Rows) -> None:
         """The positions from each edit of an entry on are an input, which tells their number."""
-        axis = f"rows_{entry}"
-        self.builder.typing.table[axis] = symbol(axis)
-        self.axes.setdefault(Rows((entry,), (False,)), axis)
-        self._input(f"rows.{entry}", (axis,))
+        for entry, single in zip(rows.entries, rows.singles, strict=True):
+            if not single:
+                self._input(f"rows.{entry}", (self._axis(Rows((entry,), (False,))),))
 
     def _input(self, name: str, axes: Sequence[str]) -> Term:
         if name not in self.inputs:

@@ -82,17 +82,17 @@ def template(graph: Graph, applied: Pass) -> Template:
     """Read the open words of a pass.
 
     Raises:
-        SelectionError: if no site or module fits a path with open words.
+        SelectionError: if nothing in the model fits a path with open words.
         InputError: if nothing is open.
     """
     found = _Reading()
     _map(applied, found)
-    known = [*graph.sites, *modules(graph)]
+    known = _paths(graph)
     choices: list[dict[str, Any]] = [{}]
     for path in dict.fromkeys(found.paths):
         choices = list(_joined(choices, _matches(path, known)))
         if not choices:
-            raise SelectionError(f"no site or module fits {path!r}{nearest(path, known)}")
+            raise SelectionError(f"nothing fits {path!r}{nearest(path, known)}")
     for word, values in found.values.items():
         choices = [{**choice, word: value} for choice in choices for value in values]
     if not found.paths and not found.values and not found.positions:
@@ -101,6 +101,13 @@ def template(graph: Graph, applied: Pass) -> Template:
             "'blocks.{layer}.resid_pre', or where={'seq': gw.each}"
         )
     return Template(applied, tuple(choices), found.positions)
+
+
+def _paths(graph: Graph) -> list[str]:
+    """Whatever a pass may be given a path of: sites, spans, blocks, modules, parameters."""
+    blocks = (path.removesuffix(".resid_pre") for path in graph.sites if "resid_pre" in path)
+    parameters = (parameter.name for parameter in graph.parameters)
+    return [*graph.sites, *graph.sites.spans, *blocks, *modules(graph), *parameters]
 
 
 def _matches(path: str, known: Iterable[str]) -> Iterator[dict[str, Word]]:

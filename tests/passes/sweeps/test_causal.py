@@ -1,0 +1,94 @@
+"""A mask is proved causal from its nodes, whatever else it forbids; and never wrongly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import graftwork as gw
+from graftwork.ir import ops
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.graph import Graph, Port
+from graftwork.ir.sizes import symbol
+from graftwork.ir.types import Typing
+from graftwork.passes.sweeps.causal import orders
+from tests.models.zoo import axes, build, inputs
+
+LOW = float(np.finfo(np.float32).min)
+
+
+def positions() -> tuple[Builder, Term, Term]:
+    builder = Builder(Typing({"seq": symbol("seq"), "kv": symbol("seq")}))
+    with builder:
+        return builder, ops.iota(axis="seq"), ops.iota(axis="kv")
+
+
+def proved(builder: Builder, mask: Term) -> bool:
+    producer = {node.output: node for node in builder.nodes}
+    return ("seq", "kv") in orders(producer, mask.value)
+
+
+@st.composite
+def masks(draw: st.DrawFn, depth: int = 3) -> tuple[Builder, Term]:
+    """Masks of comparisons, combined at random."""
+    builder, query, key = positions()
+    with builder:
+        return builder, _mask(draw, query, key, depth)
+
+
+def _mask(draw: st.DrawFn, query: Term, key: Term, depth: int) -> Term:
+    kind = draw(st.sampled_from(["compare", "and", "or", "not", "select"])) if depth else "compare"
+    if kind == "compare":
+        op = draw(st.sampled_from([ops.le, ops.lt, ops.ge, ops.gt]))
+        sides = [query + draw(st.integers(-2, 2)), key + draw(st.integers(-2, 2))]
+        return op(*draw(st.permutations(sides)))
+    parts = [_mask(draw, query, key, depth - 1) for _ in range(3)]
+    if kind == "not":
+        return ~parts[0]
+    if kind == "select":
+        return ops.select(*parts)
+    return parts[0] & parts[1] if kind == "and" else parts[0] | parts[1]
+
+
+@given(masks())
+def test_what_is_proved_holds(drawn: tuple[Builder, Term]) -> None:
+    builder, mask = drawn
+    graph = Graph((), (), tuple(builder.nodes), (Port("mask", mask.value, ("seq", "kv")),),
+                  builder.typing.table)  # fmt: skip
+    sized = graph.evolve(axes={"seq": 7, "kv": 7})
+    found = np.asarray(gw.compile(sized, "numpy")()["mask"])
+    later = np.triu(np.ones((7, 7), bool), 1)
+    if proved(builder, mask):
+        assert not found[later].any()
+
+
+@pytest.mark.parametrize(
+    ("make", "holds"),
+    [
+        (lambda q, k: k <= q, True),
+        (lambda q, k: q >= k, True),
+        (lambda q, k: ~(k > q), True),
+        (lambda q, k: (k <= q) & (k > q - 4), True),
+        (lambda q, k: k < q + 1, True),
+        (lambda q, k: k < q + 2, False),
+        (lambda q, k: (k <= q) | (k < 3), False),
+        (lambda q, k: ops.select(k <= q, q.builder.constant(0.0, "f32"), LOW), True),
+        (lambda q, k: ops.select(k > q, q.builder.constant(LOW, "f32"), 0.0), True),
+        (lambda q, k: ops.select(k <= q, q.builder.constant(0.0, "f32"), -1.0), False),
+    ],
+)
+def test_masks_that_models_have(make: object, holds: bool) -> None:
+    builder, query, key = positions()
+    with builder:
+        mask = make(query, key)  # type: ignore[operator]
+    assert proved(builder, mask) is holds
+
+
+@pytest.mark.parametrize(("name", "holds"), [("gpt2", True), ("llama", True), ("bert", False)])
+def test_attention_of_models(name: str, holds: bool) -> None:
+    graph = gw.from_torch(build(name, "sdpa"), kwargs=inputs(name, (2, 6)), axes=axes(name))
+    masks = [n.inputs[3] for n in graph.nodes if n.op.name == "attention" and len(n.inputs) > 3]
+    assert bool(masks) or not holds
+    assert all(bool(orders(graph.index.producer, mask)) is holds for mask in masks)
