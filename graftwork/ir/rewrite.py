@@ -10,11 +10,9 @@ of the pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
@@ -23,32 +21,12 @@ from graftwork.ir.errors import RewriteError, UnreachableEditError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value, walk
 from graftwork.ir.infer import expand
 from graftwork.ir.nesting import Nested
+from graftwork.ir.only import condition
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.order import dependency_order
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Place, Sites, Span
 from graftwork.ir.types import Type, Typing
-
-
-@frozen(eq=False)
-class Only:
-    """A condition under which edits are made: `holds(*terms_of_reads)` is a mask."""
-
-    holds: Callable[..., Term]
-    reads: tuple[Value, ...]
-
-
-_ONLY: ContextVar[Only | None] = ContextVar("only", default=None)
-
-
-@contextmanager
-def only(condition: Only) -> Iterator[None]:
-    """Within it, what an edit interposes holds where a condition does, and nowhere else."""
-    token = _ONLY.set(condition)
-    try:
-        yield
-    finally:
-        _ONLY.reset(token)
 
 
 class Rewriter:
@@ -105,18 +83,17 @@ class Rewriter:
         producer = self.producer(value)
         builder = self.builder(producer.origin if producer else UNKNOWN)
         raw = Value(value.type, value.name and f"{value.name}_raw")
-        condition = _ONLY.get()
+        only = condition()
         with builder:
             x = Term(raw, builder)
             result = edit(x, *(Term(read, builder) for read in reads))
-            if condition is not None:
-                holds = condition.holds(*(Term(read, builder) for read in condition.reads))
-                result = REGISTRY["select"](holds, result, x)
+            if only is not None:
+                result = only.choose(result, x)
         if result.dtype is not value.type.dtype:
             raise RewriteError(
                 f"{self.by}: the edit makes {result.type!r} of {value!r}; cast it back"
             )
-        outside = (*reads, *(() if condition is None else condition.reads))
+        outside = (*reads, *(() if only is None else only.reads))
         entry = Interposed(raw, self._signed(builder.nodes), result.value, outside)
         self.edits.interposed.setdefault(value, []).append(entry)
         self._edited.append(value)
@@ -137,7 +114,7 @@ class Rewriter:
             RewriteError: if it gives another number of outputs, or another dtype; or where edits
                 are made under a condition.
         """
-        if _ONLY.get() is not None:
+        if condition() is not None:
             raise RewriteError(
                 f"{self.by} replaces {node.op.name} for good, so it cannot be swept; only edits "
                 "of values can, which leave them as they are in other worlds"

@@ -14,9 +14,10 @@ from typing import Any
 import attrs
 from attrs import evolve, frozen
 
+from graftwork.ir.calls import modules
 from graftwork.ir.errors import InputError, SelectionError, nearest
 from graftwork.ir.graph import Graph
-from graftwork.ir.select import Selector, modules
+from graftwork.ir.select import Selector
 from graftwork.passes.base import Pass
 
 Word = str | int

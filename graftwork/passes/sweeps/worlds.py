@@ -10,8 +10,9 @@ from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import InputError
 from graftwork.ir.graph import Graph, Port
+from graftwork.ir.only import Only, only
 from graftwork.ir.pipeline import AnyPass, apply
-from graftwork.ir.rewrite import Only, Rewriter, only
+from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.sites import Sites
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Type
