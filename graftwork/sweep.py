@@ -30,6 +30,7 @@ from graftwork.ir.size_values import evaluate
 from graftwork.lower import compile
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import WORLDS
+from graftwork.passes.interventions import Keep, Measure
 from graftwork.passes.lowering import lowered
 from graftwork.passes.metric import Metric
 from graftwork.passes.sweeps import saved
@@ -109,12 +110,10 @@ class Sweep:
         job = self._job(inputs)
         parts = list(chunks(everything(job.entries, job.cells), job.cells, self._chunk_size(job)))
         count = job.entries * len(job.cells)
-        first = dict(zip(job.cells.words, job.cells.positions[0].tolist(), strict=True))
-        edited = self.graph.apply(self.template.filled(self.template.choices[0], first))
-        one = {**job.sizes, WORLDS: 1}
+        measured = self.graph.apply(Measure(self.metric, METRIC), Keep(METRIC))
         steps = {
-            "one run for every edit": cost(lowered(edited), job.sizes).times(count),
-            "only what the metric reads": cost(lowered(self.worlds), one).times(count),
+            "one run for every edit": cost(lowered(self.graph), job.sizes).times(count),
+            "only what the metric reads": cost(lowered(measured), job.sizes).times(count),
         }
         ways = {"worlds enter where they differ": self.shared}
         if self.along is not None:

@@ -50,9 +50,11 @@ from graftwork.passes.interventions import Collect as Collect
 from graftwork.passes.interventions import Freeze as Freeze
 from graftwork.passes.interventions import FreezeNorms as FreezeNorms
 from graftwork.passes.interventions import In as In
+from graftwork.passes.interventions import Keep as Keep
 from graftwork.passes.interventions import KnockOutEdges as KnockOutEdges
 from graftwork.passes.interventions import KnockOutHeads as KnockOutHeads
 from graftwork.passes.interventions import Map as Map
+from graftwork.passes.interventions import Measure as Measure
 from graftwork.passes.interventions import Noise as Noise
 from graftwork.passes.interventions import Patch as Patch
 from graftwork.passes.interventions import RankOne as RankOne

@@ -11,6 +11,8 @@ from graftwork.passes.interventions.autoencoder import Splice as Splice
 from graftwork.passes.interventions.collect import Collect as Collect
 from graftwork.passes.interventions.freeze import Freeze as Freeze
 from graftwork.passes.interventions.freeze import FreezeNorms as FreezeNorms
+from graftwork.passes.interventions.outputs import Keep as Keep
+from graftwork.passes.interventions.outputs import Measure as Measure
 from graftwork.passes.interventions.parameters import RankOne as RankOne
 from graftwork.passes.interventions.patch import Patch as Patch
 from graftwork.passes.interventions.runs import In as In

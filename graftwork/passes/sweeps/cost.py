@@ -52,7 +52,7 @@ class Plan:
 
     def __str__(self) -> str:
         most = next(iter(self.steps.values())).flops
-        lines = [f"{self.worlds} worlds in {self.chunks} chunks"]
+        lines = [f"worlds: {self.worlds}, chunks: {self.chunks}"]
         lines += [
             f"  {word:<34} {found.flops / 1e9:>12,.3f} GFLOP  {found.traffic / 1e9:>10,.3f} GB"
             f"  {most / max(found.flops, 1):>6.1f} x"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import field, frozen
+from attrs import frozen
 
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import InputError
-from graftwork.ir.graph import Graph, Port
+from graftwork.ir.graph import Graph
 from graftwork.ir.only import Only, only
 from graftwork.ir.pipeline import AnyPass, apply
 from graftwork.ir.rewrite import Rewriter
@@ -18,7 +18,8 @@ from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Type
 from graftwork.passes.cleanup import Cleanup, NarrowEarly
 from graftwork.passes.edit import WORLDS
-from graftwork.passes.metric import Metric, build_metric
+from graftwork.passes.interventions import Keep, Measure
+from graftwork.passes.metric import Metric
 from graftwork.passes.positions import Swept
 from graftwork.passes.sweeps.facts import ENTRY
 from graftwork.passes.sweeps.template import Template
@@ -41,14 +42,13 @@ def worlds_of(graph: Graph, template: Template, metric: Metric) -> Graph:
     steps += [
         _In(entry, template.filled(choice, swept)) for entry, choice in enumerate(template.choices)
     ]
-    return apply(graph, [*steps, _Measure(metric)])[0]
+    return apply(graph, [*steps, Measure(metric, METRIC), Keep(METRIC)])[0]
 
 
 def narrowed(graph: Graph) -> Graph:
     """The graph without what its outputs do not need, such as logits of other positions."""
-    return apply(graph.evolve(sites=Sites()), [Cleanup(), NarrowEarly(), NarrowEarly(), Cleanup()])[
-        0
-    ]
+    cleaned = apply(graph.evolve(sites=Sites()), [Cleanup(), NarrowEarly()])[0]
+    return apply(cleaned, [NarrowEarly(), Cleanup()])[0]
 
 
 def swept_axis(graph: Graph, word: str) -> str | None:
@@ -89,19 +89,3 @@ class _In:
         value = next(port.value for port in graph.inputs if port.name == ENTRY)
         with only(Only(lambda given: ops.eq(given, self.entry), (value,))):
             return self.applied(graph)
-
-
-@frozen
-class _Measure:
-    """The metric in the place of all outputs."""
-
-    metric: Metric = field(eq=False)
-
-    def __call__(self, graph: Graph) -> Graph:
-        rewriter = Rewriter(graph, "Sweep")
-        builder = rewriter.builder()
-        with builder:
-            term = build_metric(builder, graph, self.metric)
-        rewriter.append(builder.nodes)
-        rewriter.outputs = [Port(METRIC, term.value, term.axes)]
-        return rewriter.finish()
