@@ -52,12 +52,16 @@ class Literal:
 Attr = None | bool | int | float | str | SizeExpr | DType | Literal | tuple["Attr", ...]
 
 
+_PLAIN = {str}
+
+
 def _key(value: object) -> object:
     """A hashable stand-in for `value` whose equality is typed and bit-exact."""
-    if isinstance(value, (str, SizeExpr)) or value is None:
+    if type(value) is str or isinstance(value, SizeExpr) or value is None:
         return value
     if isinstance(value, tuple):
-        return tuple([_key(part) for part in cast("tuple[object, ...]", value)])
+        parts = cast("tuple[object, ...]", value)
+        return value if {*map(type, parts)} <= _PLAIN else tuple(map(_key, parts))
     if isinstance(value, float):
         return ("f", b"nan" if value != value else struct.pack("<d", value))
     if isinstance(value, Literal):

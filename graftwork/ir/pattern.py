@@ -36,9 +36,10 @@ _ANY: Mapping[DType, Callable[[DType], bool]] = {
 
 _REACH = 4  # how far before a node its surroundings are compared
 
-Near = tuple[frozenset[Op], ...]
+Near = tuple[int, ...]
+"""Sets of ops, one for each distance: a number whose bits are ops."""
 
-_NO_OPS: frozenset[Op] = frozenset()
+_BITS: dict[Op, int] = {}
 
 
 class Variables:
@@ -154,7 +155,7 @@ class Pattern:
 
     def plausible(self, near: Near) -> bool:
         """Whether a node with these ops near it has all that are near the root."""
-        return all(map(frozenset.issubset, self.near, near))
+        return all(a & b == a for a, b in zip(self.near, near, strict=True))
 
 
 def ops_near(nodes: Iterable[Node], makers: Mapping[Value, Node]) -> Mapping[Node, Near]:
@@ -164,11 +165,16 @@ def ops_near(nodes: Iterable[Node], makers: Mapping[Value, Node]) -> Mapping[Nod
     need not be tried at most nodes.
     """
     sources = {node: [makers[v] for v in node.inputs if v in makers] for node in nodes}
-    levels = [{node: frozenset((node.op,)) for node in sources}]
+    levels = [{node: _BITS.setdefault(node.op, 1 << len(_BITS)) for node in sources}]
     for _ in range(_REACH):
-        last = levels[-1]
-        levels.append({n: _NO_OPS.union(*[last[m] for m in made]) for n, made in sources.items()})
-    return {node: tuple([level[node] for level in levels]) for node in sources}
+        last, level = levels[-1], {}
+        for node, made in sources.items():
+            found = 0
+            for maker in made:
+                found |= last[maker]
+            level[node] = found
+        levels.append(level)
+    return dict(zip(sources, zip(*[level.values() for level in levels], strict=True), strict=True))
 
 
 @define

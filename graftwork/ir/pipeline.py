@@ -81,6 +81,27 @@ def running() -> bool:
     return _CURRENT.get() is not None
 
 
+def apply_together(graph: Graph, passes: Sequence[AnyPass]) -> Graph:
+    """The graph that passes make of one another's, verified in full at the end.
+
+    For a fixed sequence whose steps nobody sees. Where it fails, the steps are taken again one by
+    one, each verified, to say which of them it was.
+
+    Raises:
+        PassError: as `apply`.
+    """
+    after = graph
+    try:
+        with collection_paused():
+            for applied in passes:
+                after = applied(after)
+            verify(after)
+    except GraftworkError:
+        verify(graph)
+        return apply(graph, passes)[0]
+    return after
+
+
 def apply(
     graph: Graph, passes: Sequence[AnyPass], runs: Mapping[str, Run] | None = None
 ) -> tuple[Graph, tuple[Step, ...]]:

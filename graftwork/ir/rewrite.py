@@ -57,6 +57,7 @@ class Rewriter:
         self._producers: dict[Value, Node] | None = None
         self._nested = Nested(graph.insides)
         self._steps: dict[str, Value] = {}
+        self._replacing = self.builder()
 
     # --- what can be edited -----------------------------------------------------------------
 
@@ -119,7 +120,8 @@ class Rewriter:
                 f"{self.by} replaces {node.op.name} for good, so it cannot be swept; only edits "
                 "of values can, which leave them as they are in other worlds"
             )
-        builder = self.builder(node.origin)
+        builder = self._replacing
+        builder.nodes, builder.origin = [], node.origin.through(self.by)
         with builder:
             made = make(*[Term(value, builder) for value in node.inputs])
         results = (made.value,) if isinstance(made, Term) else tuple([term.value for term in made])

@@ -6,8 +6,7 @@ Every step keeps the outputs as they are, so a converted model gives what its so
 from __future__ import annotations
 
 from graftwork.ir.graph import Graph
-from graftwork.ir.pipeline import AnyPass, apply, collection_paused
-from graftwork.ir.verify import verify
+from graftwork.ir.pipeline import AnyPass, apply_together
 from graftwork.passes.axes import Name, Unify, Unmerge
 from graftwork.passes.cleanup import Cleanup
 from graftwork.passes.composites import Recover, WholeHeads
@@ -29,6 +28,4 @@ IMPORTING: tuple[AnyPass, ...] = (
 
 def imported(raw: Graph) -> Graph:
     """The graph of a frontend with axes unified and named, composites and sites recovered."""
-    with collection_paused():
-        verify(raw)
-        return apply(raw, IMPORTING)[0]
+    return apply_together(raw, IMPORTING)

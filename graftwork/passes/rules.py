@@ -20,7 +20,7 @@ from graftwork.ir.pattern import Match, Near, Pattern, Variables, ops_near
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 from graftwork.passes.base import Pass
-from graftwork.passes.cleanup.dead import DropDead
+from graftwork.passes.cleanup.dead import DropDead, without_dead_nodes
 from graftwork.passes.cleanup.sweep import sited, sweep
 
 
@@ -113,9 +113,9 @@ def rewrite(
         new, found = _round(graph, by_root)
         if not found:
             break
-        graph = DropDead()(new)
+        graph = without_dead_nodes(new)
         fired += found
-    return graph, tuple(fired)
+    return DropDead()(graph) if fired else graph, tuple(fired)
 
 
 def _round(graph: Graph, rules: Mapping[str, Sequence[Rule]]) -> tuple[Graph, Sequence[Firing]]:

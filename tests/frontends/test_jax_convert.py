@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -195,6 +196,23 @@ def test_origins_say_module_line_and_primitive() -> None:
     assert node.origin.op == "sin"
     line = helper.__wrapped__.__code__.co_firstlineno + 2
     assert node.origin.source == f"{__file__}:{line}"
+
+
+def test_what_layers_ask_for_again_is_translated_once() -> None:
+    def layer(x: Any) -> Any:
+        mask = jnp.tril(jnp.ones((x.shape[0], x.shape[0]), bool))
+        return jnp.where(mask @ x > 0, x * 2.0, -0.0)
+
+    graph = from_jax(lambda x: layer(layer(layer(x))), X)
+    counts = Counter(node.op.name for node in graph.nodes)
+    assert counts["ge"] == 1  # the mask
+    assert counts["select"] == 4  # one makes the mask
+    assert counts["constant"] == len({n.attrs for n in graph.nodes if n.op.name == "constant"})
+    check(lambda x: layer(layer(layer(x))), normal(*X.shape))
+
+
+def test_equations_that_differ_in_a_bit_are_two() -> None:
+    check(lambda x: jnp.stack([x * 0.0, x * -0.0, 1 / (x * 0.0), 1 / (x * -0.0)]), normal(3))
 
 
 @jax.tree_util.register_pytree_node_class

@@ -14,6 +14,7 @@ from graftwork.ir.errors import VerificationError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.origin import Origin
+from graftwork.ir.pipeline import apply_together
 from graftwork.ir.sites import Place, Site, Sites, Span
 from graftwork.ir.sizes import symbol
 from graftwork.ir.store import EMPTY_STORE, Store
@@ -274,3 +275,23 @@ def test_parameters_are_values_of_the_graph() -> None:
     graph = example()
     assert all(isinstance(p, Parameter) for p in graph.parameters)
     verify(with_site(graph, Place(graph.parameters[0].value), rows="vocab"))
+
+
+def test_passes_applied_together_are_verified_and_the_one_that_fails_is_named() -> None:
+    graph = example()
+
+    def harmless(graph: Graph) -> Graph:
+        return graph.evolve(guards=())
+
+    def breaking(graph: Graph) -> Graph:
+        return replaced(graph, 0, outputs=())
+
+    def mending(_: Graph) -> Graph:
+        return graph
+
+    assert apply_together(graph, [harmless]).nodes == graph.nodes
+    with pytest.raises(VerificationError, match=r"in pass .*breaking, after .*harmless"):
+        apply_together(graph, [harmless, breaking])
+    assert apply_together(graph, [breaking, mending]) is graph
+    with pytest.raises(VerificationError, match="invariant"):
+        apply_together(breaking(graph), [harmless])

@@ -155,6 +155,21 @@ def test_sites_stay_apart_until_a_graph_is_lowered():
         np.testing.assert_array_equal(bits(after), bits(graph))
 
 
+def test_parts_of_a_split_that_are_merged_with_more_are_merged_whole():
+    def build(x):
+        wide = x.broadcast("c") * ops.iota(axis="c").cast("f32")
+        parts = wide.split("a", b=4, d=2)
+        return parts.merge("c", "b", "d", into="e")
+
+    graph = graph_of(build)
+    after = Cleanup()(graph)
+    verify(after)
+    np.testing.assert_array_equal(bits(after), bits(graph))
+    assert "split" not in words(after)
+    (merge,) = (node for node in after.nodes if node.op.name == "merge")
+    assert merge.attrs["axes"] == ("c", "a")
+
+
 def test_what_is_dead_goes_with_its_axes():
     graph = graph_of(lambda x: (x.broadcast("b"), x)[1])
     after = DropDead()(graph)

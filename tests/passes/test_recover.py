@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
+from graftwork.ir.build import Builder
 from graftwork.ir.dtypes import DType
 from graftwork.ir.evaluate import run
+from graftwork.ir.graph import Graph, Port
+from graftwork.ir.sizes import symbol
+from graftwork.ir.types import Typing
 from graftwork.ir.verify import verify
 from graftwork.passes.composites import RULES, Recover
 from graftwork.passes.rules import rewrite
@@ -45,6 +50,21 @@ def test_a_rule_fires_on_its_own_example_and_keeps_the_numbers(rule):
         np.testing.assert_allclose(
             result(after, seed), result(graph, seed), rtol=tolerance, atol=tolerance
         )
+
+
+@pytest.mark.parametrize("first", ["x", "weight"])
+def test_an_affine_map_is_found_with_its_weight_on_either_side(first):
+    axes = {"batch": symbol("batch"), "embed": 8, "out": 5}
+    with Builder(Typing(axes)) as builder:
+        x, weight = builder.input("f64", "batch embed", "x"), builder.input("f64", "out embed", "w")
+        pair = (x, weight) if first == "x" else (weight, x)
+        y = ops.contract(*pair, over="embed") + builder.input("f64", "out", "b")
+    graph = Graph((), (), tuple(builder.nodes), (Port("y", y.value, y.axes),), axes)
+    (node,) = Recover()(graph).nodes
+    assert node.op.name == "linear"
+    assert [set(value.axes) for value in node.inputs] == [
+        {"batch", "embed"}, {"out", "embed"}, {"out"},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", NUMBERED)

@@ -121,9 +121,8 @@ class Frame:
     line: int
 
 
-def frames(equation: JaxprEqn) -> Iterator[Frame]:
+def frames(traceback: Any) -> Iterator[Frame]:
     """The lines that made an equation, innermost first, without those of JAX."""
-    traceback = equation.source_info.traceback
     for frame in source_info_util.user_frames(traceback):
         yield Frame(frame.file_name, frame.start_line)
 

@@ -74,4 +74,4 @@ class SizeReader:
 
     def shape(self, sizes: Sequence[Any]) -> tuple[Size, ...]:
         """All sizes of a shape."""
-        return tuple(map(self, sizes))
+        return tuple([size if type(size) is int else self(size) for size in sizes])

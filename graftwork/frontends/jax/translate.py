@@ -7,10 +7,12 @@ become nodes only where an array computation needs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 from attrs import frozen
 
 from graftwork.frontends.jax import _jax
@@ -54,6 +56,8 @@ class Translator:
         path: the names of modules and functions around the jaxpr.
         source: the line of the user's code that calls it, for equations that have none.
         owners: variable of a parameter -> the module that has it, for equations without scopes.
+        seen: equations with their operands -> what they gave. Layers ask for the same masks and
+            angles again and again; translators that build in one place share them.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Translator:
         path: tuple[str, ...] = (),
         source: str = "",
         owners: Mapping[Var, str] | None = None,
+        seen: dict[Hashable, Sequence[Positional]] | None = None,
     ) -> None:
         self.builder = builder
         self.size = size
@@ -71,6 +76,7 @@ class Translator:
         self.path = path
         self.source = source
         self.owners = dict(owners or {})
+        self.seen = {} if seen is None else seen
         self._here = path
         self._arrays: dict[Var, Positional] = {}
         self._exact: dict[Var, Exact] = {}
@@ -82,7 +88,10 @@ class Translator:
     def read(self, atom: Atom) -> Positional:
         """The array of a variable or literal."""
         if isinstance(atom, Literal):
-            return Positional(self.constant(atom.val, _dtype(atom)))
+            literal = Constant.of(atom.val, _dtype(atom))
+            if literal not in self.seen:
+                self.seen[literal] = [Positional(self.builder.constant(literal))]
+            return self.seen[literal][0]
         if atom not in self._arrays:
             number = self.number(self._exact[atom], _dtype(atom))
             self._arrays[atom] = Positional(number, (None,) * len(_jax.aval(atom).shape))
@@ -158,7 +167,8 @@ class Translator:
 
     def _inside(self, builder: Builder, name: str = "") -> Translator:
         path = (*self._here, *_segments([name]))
-        return Translator(builder, self.size, self.key, path, builder.origin.source)
+        seen = self.seen if builder is self.builder else None
+        return Translator(builder, self.size, self.key, path, builder.origin.source, seen=seen)
 
     def _bind_constants(self, jaxpr: ClosedJaxpr | Jaxpr) -> None:
         if isinstance(jaxpr, ClosedJaxpr):
@@ -178,6 +188,10 @@ class Translator:
         if known is not None:
             self._exact[equation.outvars[0]] = known
             return
+        key = self._key(equation)
+        if key is not None and key in self.seen:
+            self._arrays |= zip(equation.outvars, self.seen[key], strict=True)
+            return
         self._here = (*self.path, *_segments(_jax.scopes(equation)))
         outer, self.builder.origin = self.builder.origin, self._origin(equation)
         try:
@@ -192,19 +206,34 @@ class Translator:
         for variable, result in zip(equation.outvars, results, strict=True):
             self._check(equation, variable, result)
             self._arrays[variable] = result
+        if key is not None:
+            self.seen[key] = results
+
+    def _key(self, equation: JaxprEqn) -> Hashable:
+        """What equations that give the same have in common; None where that is not known."""
+        operands = [
+            (_dtype(atom), np.asarray(atom.val).tobytes())
+            if isinstance(atom, Literal)
+            else self._arrays.get(atom, self._exact.get(atom))
+            for atom in equation.invars
+        ]
+        key = (equation.primitive, *equation.params.items(), "of", *operands)
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return None if equation.effects else key
 
     def _apply(self, equation: JaxprEqn) -> Sequence[Positional]:
-        from graftwork.frontends.jax.rules import DEFINITIONS, REFUSED, RULES, STRUCTURAL
-
-        name = equation.primitive.name
-        if name in REFUSED:
-            raise UnsupportedOpError(f"{name} {REFUSED[name]} (from {self.builder.origin})")
-        if name in STRUCTURAL:
-            results = STRUCTURAL[name](self, equation)
-        elif name in RULES:
-            results = RULES[name](self, equation, *map(self.read, equation.invars))
+        tables, name = _tables(), equation.primitive.name
+        if name in tables.REFUSED:
+            raise UnsupportedOpError(f"{name} {tables.REFUSED[name]} (from {self.builder.origin})")
+        if name in tables.STRUCTURAL:
+            results = tables.STRUCTURAL[name](self, equation)
+        elif name in tables.RULES:
+            results = tables.RULES[name](self, equation, *map(self.read, equation.invars))
         else:
-            definition = DEFINITIONS.get(name) or _jax.definition(equation.primitive)
+            definition = tables.DEFINITIONS.get(name) or _jax.definition(equation.primitive)
             if definition is None:
                 raise UnsupportedOpError(
                     f"JAX's primitive {name!r} has no translation (from {self.builder.origin}); "
@@ -241,8 +270,16 @@ class Translator:
     def _origin(self, equation: JaxprEqn) -> Origin:
         owners = filter(None, map(self._owner, equation.invars))
         owner = next(owners, "") if self._here == self.path else ""
-        source = _source(equation) or self.source
+        source = _source(equation.source_info.traceback) or self.source
         return Origin(owner or ".".join(self._here), source, equation.primitive.name)
+
+
+@cache
+def _tables() -> Any:
+    """The rules, which are written in terms of this module."""
+    from graftwork.frontends.jax import rules
+
+    return rules
 
 
 def _dtype(variable: Atom) -> DType:
@@ -259,10 +296,11 @@ def _segments(names: Sequence[str]) -> list[str]:
     return [part for name in names for part in name.split("/") if part and "." not in part]
 
 
-def _source(equation: JaxprEqn) -> str:
+@lru_cache(maxsize=4096)  # layers come from the same lines
+def _source(traceback: Any) -> str:
     """The innermost line of the user's own code, or else of the library that they call."""
     library = ""
-    for frame in _jax.frames(equation):
+    for frame in _jax.frames(traceback):
         if frame.file.startswith(_PACKAGE):
             break
         if "site-packages" not in frame.file:

@@ -29,7 +29,7 @@ class DropDead(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         kept = sited(graph)
-        new = sweep(graph, lambda region: _live(region, kept))
+        new = without_dead_nodes(graph)
         read = {value for node in new.nodes for value in node.inputs}
         read |= kept | {port.value for port in new.outputs}
         trained = not self.parameters
@@ -37,6 +37,12 @@ class DropDead(Pass):
         new = new if len(used) == len(new.parameters) else new.evolve(parameters=used)
         axes = used_axes(new)
         return new if len(axes) == len(new.axes) else new.evolve(axes=axes)
+
+
+def without_dead_nodes(graph: Graph) -> Graph:
+    """The graph without nodes that reach no output and no site; parameters and axes stay."""
+    kept = sited(graph)
+    return sweep(graph, lambda region: _live(region, kept))
 
 
 def _live(region: Region, kept: frozenset[Value]) -> tuple[Sequence[Node], Mapping[Value, Value]]:

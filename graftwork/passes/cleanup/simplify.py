@@ -67,7 +67,8 @@ class Sight:
         found = REGISTRY[op]
         legal = found.attributes(attrs)
         types = infer(self.typing, found, legal, [value.type for value in operands])
-        node = Node(found, operands, (Value(types[0]),), legal, (), self._origin)
+        origin = self._origin.through(self._by)
+        node = Node(found, operands, (Value(types[0]),), legal, (), origin)
         return self._simplified(node) or self._append(node).output
 
     def walk(self, region: Region) -> tuple[Sequence[Node], Mapping[Value, Value]]:
@@ -101,7 +102,7 @@ class Sight:
 
     def _replaced(self, node: Node) -> bool:
         """Let another value stand for the output of a node, if a rule knows one."""
-        self._origin = node.origin.through(self._by)
+        self._origin = node.origin
         before = len(self._nodes)
         new = self._simplified(node)
         if new is None:
