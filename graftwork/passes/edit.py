@@ -21,13 +21,13 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, Selector, require
 from graftwork.ir.vocabulary import roles_of
 from graftwork.passes.positions import SAME_ARRAY as SAME_ARRAY
+from graftwork.passes.positions import WORLDS as WORLDS
 from graftwork.passes.positions import At as At
-from graftwork.passes.positions import Basis, editing, fixed, hits, is_single
+from graftwork.passes.positions import Basis, editing, fixed, hits, is_single, named_axes
 from graftwork.passes.positions import Where as Where
 from graftwork.passes.positions import summary as summary
 
 Site: TypeAlias = str | Selector
-WORLDS = "worlds"
 """The axis along which runs of one graph differ."""
 
 
@@ -129,10 +129,7 @@ def given_array(
 
 def _axes_of(rewriter: Rewriter, found: Found, array: Any, where: Where | None) -> tuple[str, ...]:
     if isinstance(array, NamedArray):
-        sizes = array.squeeze().sizes
-        if WORLDS in sizes:
-            rewriter.typing.make(WORLDS, sizes[WORLDS])
-        return tuple(axis if axis == WORLDS else found.axis(axis) for axis in sizes)
+        return named_axes(rewriter, found, array)
     free = free_axes(found, where)
     rank = np.ndim(array)
     if rank > len(free):

@@ -25,6 +25,9 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found
 from graftwork.ir.types import Type
 
+WORLDS = "worlds"
+"""The axis along which runs of one graph lie side by side."""
+
 
 def _same_array(a: Any, b: Any) -> bool:
     if a is None or b is None:
@@ -93,8 +96,9 @@ class Mask:
     """Where a boolean array holds: given now, or with each run.
 
     Attributes:
-        holds: an array along the axis; a NamedArray, which may have more axes of the site; or the
-            name of an input, a new one over `batch` and the axis if the graph has none.
+        holds: an array along the axis; a NamedArray, which may have more axes of the site, and
+            `worlds`, which the site then gains; or the name of an input, a new one over `batch`
+            and the axis if the graph has none.
     """
 
     holds: Any = field(eq=SAME_ARRAY, hash=False, repr=summary)
@@ -343,12 +347,19 @@ def _constant_mask(found: Found, axis: str, holds: Any, x: Term) -> Term:
         raise SelectionError(f"{found.name}: a mask is of booleans, and true somewhere")
     axes: tuple[str, ...] = (axis,)
     if isinstance(holds, NamedArray):
-        squeezed = holds.squeeze()
-        data, axes = np.asarray(squeezed), tuple(found.axis(str(a)) for a in squeezed.axes)
+        data, axes = np.asarray(holds.squeeze()), named_axes(editing(x), found, holds)
     if axis not in axes:
         raise SelectionError(f"{found.name}: the mask of {axis!r} lies along {list(axes)}")
     value = fixed(editing(x), found, f"mask.{found.name}", data, axes)
     return Term(value, x.builder)
+
+
+def named_axes(rewriter: Rewriter, found: Found, array: NamedArray) -> tuple[str, ...]:
+    """The axes of a user's array at a site, by role or name; `worlds` may be new there."""
+    sizes = array.squeeze().sizes
+    if WORLDS in sizes:
+        rewriter.typing.make(WORLDS, sizes[WORLDS])
+    return tuple(axis if axis == WORLDS else found.axis(axis) for axis in sizes)
 
 
 def fixed(rewriter: Rewriter, found: Found, name: str, data: Any, axes: tuple[str, ...]) -> Value:

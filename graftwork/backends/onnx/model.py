@@ -62,9 +62,11 @@ def _form(graph: Graph, port: Port | Parameter) -> tuple[Any, list[int | str]]:
 
 
 def _initializer(emit: Emitter, graph: Graph, parameter: Parameter, tensor: Tensor) -> onnx.Value:
+    """A parameter's array; along a dynamic axis it has the extent that the graph guards."""
     array = as_numpy(graph.store[parameter.name])
     dtype, dims = _form(graph, parameter)
-    if list(array.shape) != dims or array.dtype != dtype.numpy:
+    fits = [d if isinstance(d, int) else n for d, n in zip(dims, array.shape, strict=False)]
+    if len(dims) != array.ndim or list(array.shape) != fits or array.dtype != dtype.numpy:
         raise InputError(
             f"parameter {parameter.name!r} is {array.dtype}{array.shape}, not {dtype.value}{dims}"
         )

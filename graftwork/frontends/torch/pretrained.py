@@ -34,7 +34,9 @@ def load_pretrained(path: str | Path, **options: Any) -> Graph:
 
     config = transformers.AutoConfig.from_pretrained(str(path), **_config_options(options))
     names = getattr(config, "architectures", None) or []
-    cls = next((getattr(transformers, n) for n in names if hasattr(transformers, n)), None)
+    cls: Any = next((getattr(transformers, n) for n in names if hasattr(transformers, n)), None)
+    if cls is None and "gguf_file" in options:  # which does not say; all of them write text
+        cls = transformers.AutoModelForCausalLM
     if cls is None:
         raise ConversionError(
             f"transformers has no class for {names or config.model_type!r} of {str(path)!r}; load "

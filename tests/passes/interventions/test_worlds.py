@@ -53,6 +53,21 @@ def test_paths_between_worlds_are_rewired(graph: Any) -> None:
         close(found[world], hooked(ids, None, {SITE: lambda _, m=mixed: m})["logits"])
 
 
+@pytest.mark.parametrize("backend", ["numpy", "onnx", "jax", "torch"])
+def test_a_mask_with_worlds_makes_them(backend: str) -> None:
+    length = IDS.shape[1]
+    mask = gw.NamedArray(np.eye(length, dtype=bool), ("worlds", "seq"))
+    patch = p.Patch(SITE, source="other", where={"seq": p.Mask(mask)})
+    given = {"attention_mask": ONES, "other": {"input_ids": OTHER, "attention_mask": ONES}}
+    found = gw.compile(torch_graph().apply(patch), backend)(input_ids=IDS, **given)["logits"]
+    base = hooked(OTHER)[SITE]
+    for world in range(length):
+        mixed = hooked(IDS)[SITE].copy()
+        mixed[:, world] = base[:, world]
+        wanted = hooked(IDS, None, {SITE: lambda _, m=mixed: m})["logits"]
+        close(np.asarray(found[{"worlds": world}]), wanted)
+
+
 def test_weights_may_differ_along_axes_of_the_site_and_hold_at_positions() -> None:
     weights = np.random.default_rng(0).standard_normal((3, 3, 2))
     named = gw.NamedArray(weights, ("worlds", "sources", "heads"))
