@@ -30,10 +30,10 @@ def from_torch(
         args, kwargs: sample inputs, as the model takes them; an ExportedProgram needs none.
         axes: input name or position -> names of its dimensions, `{"input_ids": "batch seq"}`.
             A named axis is dynamic; `"batch=1 seq"` fixes one. Other dimensions are static.
-        training: convert in training mode; the model itself is never changed. What dropout keeps
-            is then drawn from a random key.
-        key: the name of the input for that key, two u32 as `jax.random.key_data` gives them; equal
-            keys give equal numbers on every backend. Where nothing is drawn there is none.
+        training: convert in training mode; the model itself is never changed.
+        key: the name of the input that random numbers are drawn from (what dropout keeps, what
+            `torch.randn` gives): a key of two u32, as `jax.random.key_data` gives it. Equal keys
+            give equal numbers on every backend. Where nothing is drawn there is no such input.
 
     Raises:
         ConversionError: if the model cannot be exported; says which line of it prevents that.

@@ -184,6 +184,39 @@ def test_a_broadcast_moves_behind_what_maps_over_it():
     np.testing.assert_array_equal(bits(after), bits(graph))
 
 
+def test_what_is_merged_and_split_otherwise_is_split_in_stretches():
+    def heads(x):
+        pairs = ops.cumsum(x.split("a", d=2, e=4), axis="e")
+        return pairs.merge("d", "e", into="f").split("f", d=2, h=2, i=2)
+
+    graph = graph_of(heads)
+    after = DropDead()(CancelViews()(graph))
+    verify(after)
+    assert words(after) == ["split", "cumsum", "split"]
+    np.testing.assert_array_equal(bits(after), bits(graph))
+    whole = graph_of(
+        lambda x: x.split("a", d=2, e=4).merge("e", "d", into="f").split("f", h=2, g=4)
+    )
+    assert words(CancelViews()(whole)) == ["split", "merge", "split"]
+
+
+def test_operands_that_meet_under_another_name_go_on_under_their_own():
+    def meeting(x):
+        return ops.cumsum(x.rename(a="z"), axis="z") + ops.tanh(x).rename(a="z")
+
+    graph = graph_of(lambda x: x + meeting(x).rename(z="a"))
+    after = DropDead()(CancelViews()(graph))
+    verify(after)
+    assert (words(graph).count("rename"), words(after).count("rename")) == (3, 2)
+    np.testing.assert_array_equal(bits(after), bits(graph))
+
+    def read_twice(x):
+        met = meeting(x)
+        return x + met.rename(z="a") + met.sum("z")
+
+    assert words(CancelViews()(graph_of(read_twice))) == words(graph_of(read_twice))
+
+
 def test_constants_are_folded_before_they_are_broadcast():
     graph = graph_of(lambda x: x + (x.builder.constant(1.0, "f32") + 2.0).broadcast("b"))
     assert words(Cleanup()(graph)) == ["constant", "add", "broadcast"]

@@ -337,15 +337,14 @@ class Algebra(nn.Module):
 class Variational(nn.Module):
     """An autoencoder that draws its code from a normal distribution in training alone."""
 
-    def __init__(self, always: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.always = always
         self.encode, self.decode = nn.Linear(8, 12), nn.Linear(6, 8)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         mean, log_variance = self.encode(x).chunk(2, dim=-1)
         code = mean
-        if self.training or self.always:
+        if self.training:
             code = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         return self.decode(code), mean, log_variance
 
@@ -405,10 +404,7 @@ NETWORKS: Mapping[str, Family] = {
     "computed-weights": Family(Normed, {"x": numbers("batch features=8")}, blocks=0),
     "while-loop": Family(Doubling, {"x": numbers("batch features=8")}, blocks=0),
     "algebra": Family(Algebra, {"x": numbers("batch rows=5 columns=6")}, blocks=0),
-    "vae": Family(partial(Variational, False), {"x": numbers("batch features=8")}, blocks=0),
-    "vae-sampling": Family(
-        partial(Variational, True), {"x": numbers("batch features=8")}, refused="hidden generator"
-    ),
+    "vae": Family(Variational, {"x": numbers("batch features=8")}, blocks=0),
     "rotary-complex": Family(Rotated, TIME, blocks=0),
     "embedding-bag": Family(Bag, {"x": ids("batch words=5", 50)}, blocks=0),
     "cond": Family(Choice, {"x": numbers("batch features=8")}, blocks=0),

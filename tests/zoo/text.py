@@ -331,7 +331,7 @@ RECURRENT: Mapping[str, Family] = {
     "bamba": family("BambaForCausalLM", {**GROUPED, **_SCAN, "attn_layer_indices": [1]},
         multiples=_CHUNKS),
     "falcon_h1": family("FalconH1ForCausalLM", {**GROUPED, **_SCAN, "mamba_d_ssm": 64},
-        multiples=_CHUNKS, unrecognised=2),
+        multiples=_CHUNKS),
     "granitemoehybrid": family("GraniteMoeHybridForCausalLM", {**EXPERTS, **_SCAN,
         "shared_intermediate_size": 24, "layer_types": ["mamba", "attention"]},
         multiples=_CHUNKS),

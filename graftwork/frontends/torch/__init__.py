@@ -38,8 +38,9 @@ def convert(
         kwargs: sample inputs by name.
         axes: argument name, position or dotted path -> its axes, `"batch seq"`. A named axis is
             dynamic unless its size is fixed (`"batch=1 seq"`); all others keep the sample's size.
-        training: convert as in training mode. What dropout keeps is then drawn from a random key.
-        key: the name of the input for that key, two u32; there is none where nothing is drawn.
+        training: convert as in training mode.
+        key: the name of the input that random numbers are drawn from, a key of two u32; there is
+            none where nothing is drawn.
 
     Raises:
         InputError: if the samples do not fit the model, or `axes` names an unknown argument.

@@ -51,7 +51,7 @@ class Translation:
         builder: what has been built.
         parts: the axis of the real and imaginary parts of complex numbers; it rides along unseen
             by position.
-        keys: the random keys that dropout draws from.
+        keys: the random keys that dropout and other rules draw from.
         known: node of the program -> `Positional`, or a tuple of them.
         rolled: the loops that become scans.
         calls: the paths of the calls of modules.
@@ -120,7 +120,7 @@ class Translation:
         if any(port.name == self.exported.key for port in others if ports):
             raise InputError(
                 f"the model has an input {self.exported.key!r}, which is the name of the random "
-                "key of its dropout; give the key another name: key="
+                "key that it draws by; give the key another name: key="
             )
         return ports
 

@@ -13,6 +13,7 @@ from graftwork.ir.ops import (
     axes,
     composites,
     control,
+    dtypes,
     elementwise,
     indexing,
     joining,
@@ -20,7 +21,17 @@ from graftwork.ir.ops import (
     reduce,
 )
 
-_MODULES = (elementwise, axes, joining, reduce, indexing, control, *composites.MODULES, random)
+_MODULES = (
+    elementwise,
+    dtypes,
+    axes,
+    joining,
+    reduce,
+    indexing,
+    control,
+    *composites.MODULES,
+    random,
+)
 
 if TYPE_CHECKING:
 

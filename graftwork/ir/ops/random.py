@@ -21,8 +21,8 @@ from graftwork.ir.draw import FLOATS, INTS, Call, Draw
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import DTypeError
 from graftwork.ir.op import REGISTRY, define
+from graftwork.ir.ops.dtypes import bitcast
 from graftwork.ir.ops.elementwise import (
-    bitcast,
     erf_inv,
     maximum,
     shift_left,

@@ -6,6 +6,7 @@ output always equals, or None. What it makes on the way is simplified in turn.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -53,11 +54,16 @@ class Sight:
         self._makers: dict[Value, Node] = {}
         self._aliases: dict[Value, Value] = {}
         self._origin: Origin = UNKNOWN
+        self._reads: Counter[Value] = Counter()
 
     def maker(self, value: Value, op: str | None = None) -> Node | None:
         """The node that defines a value at this level, if it is of this op."""
         node = self._makers.get(value)
         return None if node is None or (op is not None and node.op.name != op) else node
+
+    def alone(self, value: Value) -> bool:
+        """Whether one node alone reads a value of the level that is simplified, and no site is."""
+        return self._reads[value] == 1 and value not in self._kept
 
     def size(self, axis: str) -> Size:
         return self.typing.size(axis)
@@ -74,6 +80,8 @@ class Sight:
     def walk(self, region: Region) -> tuple[Sequence[Node], Mapping[Value, Value]]:
         """The level simplified."""
         aliases, rules = self._aliases, self._rules
+        self._reads.update(value for node in region.nodes for value in node.inputs)
+        self._reads.update(region.outputs)
         for node in region.nodes:
             if aliases:
                 inputs = tuple([aliases.get(value, value) for value in node.inputs])

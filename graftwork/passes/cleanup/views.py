@@ -7,13 +7,16 @@ that no other operand makes up for moves behind the op, which then computes less
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from operator import mul
 from typing import Any, ClassVar
 
 from attrs import frozen
 
 from graftwork.ir.attributes import Attrs
 from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.sizes import Size
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup.simplify import ANY, Rules, Sight, simplify
 
@@ -46,6 +49,31 @@ def rename_of_rename(sight: Sight, node: Node) -> Value | None:
     return _renamed(sight, x, {axis: outer.get(now, now) for axis, now in names})
 
 
+def rename_of_meeting(sight: Sight, node: Node) -> Value | None:
+    """rename(op(x, rename(y, {a: b})), {b: a}) = op(rename(x, {b: a}), y).
+
+    So two operands that meet in b go on in a, where the op is elementwise and has no other reader.
+    """
+    inner = sight.maker(node.inputs[0])
+    if inner is None or "elementwise" not in inner.op.traits or not sight.alone(inner.output):
+        return None
+    names: dict[str, str] = dict(node.attrs["axes"])
+    touched = [x for x in inner.inputs if not x.type.axis_set.isdisjoint(names)]
+    undone = [x for x in touched if _undoes(sight.maker(x, "rename"), names)]
+    if not undone or len(touched) > 2 * len(undone):
+        return None
+    operands = (
+        _renamed(sight, x, {old: new for old, new in names.items() if old in x.type.axis_set})
+        for x in inner.inputs
+    )
+    return sight.make(inner.op.name, *operands, **inner.attrs.as_dict())
+
+
+def _undoes(rename: Node | None, names: Mapping[str, str]) -> bool:
+    """Whether a rename is undone by renaming again."""
+    return rename is not None and all(names.get(new) == old for old, new in rename.attrs["axes"])
+
+
 def rename_of_creation(sight: Sight, node: Node) -> Value | None:
     """What is made out of nothing is made under its new names."""
     inner = sight.maker(node.inputs[0])
@@ -64,14 +92,45 @@ def _sizes(sight: Sight, axes: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def split_of_merge(sight: Sight, node: Node) -> Value | None:
-    """split(merge(x, (a, b) -> c), c -> (d, e)) = rename(x, {a: d, b: e}) of equal sizes."""
+    """split(merge(x, (a, b) -> c), c -> (d, e)) = rename(x, {a: d, b: e}) of equal sizes.
+
+    Where products of sizes are equal, as of (a, b) and (d, e, f) where b is e f, each stretch is
+    split or merged by itself.
+    """
     inner = sight.maker(node.inputs[0], "merge")
     if inner is None or inner.attrs["into"] != node.attrs["axis"]:
         return None
-    old, new = inner.attrs["axes"], node.attrs["into"]
-    if _sizes(sight, old) != node.attrs["sizes"]:
+    (x,) = inner.inputs
+    old, new, sizes = inner.attrs["axes"], node.attrs["into"], node.attrs["sizes"]
+    if _sizes(sight, old) == sizes:
+        return _renamed(sight, x, dict(zip(old, new, strict=True)))
+    stretches = list(_stretches(_sizes(sight, old), sizes))
+    pairs = [(old[a], new[b]) for a, b in stretches]
+    taken = x.type.axis_set - {axes[0] for axes, parts in pairs if axes == parts}
+    apart = len(pairs) > 1 and all(1 in (len(axes), len(parts)) for axes, parts in pairs)
+    if not apart or not taken.isdisjoint(new):
         return None
-    return _renamed(sight, inner.inputs[0], dict(zip(old, new, strict=True)))
+    for (axes, parts), (_, place) in zip(pairs, stretches, strict=True):
+        if len(parts) > 1:
+            x = sight.make("split", x, axis=axes[0], into=parts, sizes=sizes[place])
+        elif len(axes) > 1:
+            x = sight.make("merge", x, axes=axes, into=parts[0])
+        else:
+            x = _renamed(sight, x, {axes[0]: parts[0]})
+    return x
+
+
+def _stretches(old: Sequence[Size], new: Sequence[Size]) -> Iterator[tuple[slice, slice]]:
+    """Where stretches of sizes lie that have the same product, as short as they can be."""
+    ends: dict[Size, int] = {}
+    for end, product in enumerate(accumulate(old, mul), start=1):
+        ends.setdefault(product, end)
+    a = b = 0
+    for place, product in enumerate(accumulate(new, mul), start=1):
+        end = len(old) if place == len(new) else ends.get(product, 0)
+        if end > a:
+            yield slice(a, end), slice(b, place)
+            a, b = end, place
 
 
 def merge_of_split(sight: Sight, node: Node) -> Value | None:
@@ -200,7 +259,13 @@ def view_of_broadcast(sight: Sight, node: Node) -> Value | None:
 
 RENAMES: Rules = {"rename": (plain_rename,)}
 VIEWS: Rules = {
-    "rename": (plain_rename, rename_of_rename, rename_of_creation, view_of_broadcast),
+    "rename": (
+        plain_rename,
+        rename_of_rename,
+        rename_of_creation,
+        view_of_broadcast,
+        rename_of_meeting,
+    ),
     "split": (single_split, split_of_merge, split_of_split, view_of_broadcast),
     "merge": (single_merge, merge_of_split, merge_of_merge, view_of_broadcast),
     "slice": (view_of_broadcast,),

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from attrs import frozen
 
-from graftwork.passes.sites.branches import Branch, Mixer
+from graftwork.passes.sites.branches import Attention, Branch, Mixer
 from graftwork.passes.sites.stream import Step
 
 
@@ -28,6 +28,12 @@ class Layer:
     def attends(self) -> bool:
         """Whether the stream attends to itself in it."""
         return any(branch.attends for branch in self.branches)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether the stream attends to another one in it."""
+        kinds = (kind for branch in self.branches for kind in branch.kinds)
+        return any(isinstance(kind, Attention) and kind.cross for kind in kinds)
 
     @property
     def mixes(self) -> bool:
@@ -53,12 +59,15 @@ def cut(layers: Sequence[Layer]) -> tuple[Block, ...]:
 
 
 def _grouped(layers: Sequence[Layer], level: int) -> tuple[Block, ...]:
-    """Runs of layers with one path; those without are in no block. Empty if one of them attends."""
+    """Runs of layers with one path, and those without that attend to other streams.
+
+    Empty if a run without a path attends to its own.
+    """
     paths = groupby(layers, key=lambda layer: _path(layer.step.module, level))
     runs = [(path, tuple(run)) for path, run in paths]
     if any(layer.attends for path, run in runs if not path for layer in run):
         return ()
-    return tuple(run for path, run in runs if path)
+    return tuple(run for path, run in runs if path or any(layer.crosses for layer in run))
 
 
 def element(module: str) -> str:
@@ -79,11 +88,15 @@ def _path(module: str, level: int) -> str:
 
 
 def _by_attention(layers: Sequence[Layer]) -> tuple[Block, ...]:
-    """Each block begins where the stream attends to itself, or else mixes."""
+    """Each block begins where the stream attends to itself, or else mixes.
+
+    What attends to another stream before all that is a block of its own.
+    """
     attending = any(layer.attends for layer in layers)
     blocks: list[list[Layer]] = []
     for layer in layers:
-        if layer.attends or (not attending and layer.mixes):
+        first = layer.crosses and not blocks
+        if layer.attends or first or (not attending and layer.mixes):
             blocks.append([])
         if blocks:
             blocks[-1].append(layer)

@@ -141,7 +141,7 @@ def _roots(flow: Flow, stream: Value) -> dict[str, str]:
     bound = {
         axis
         for node in flow.users(stream)
-        if node.op.name in NORMS | PRODUCTS
+        if node.op.name in NORMS | PRODUCTS | {"conv"}
         for axis in node.attrs["over"]
     }
     return {axis: FEATURE if axis in bound else axis for axis in stream.axes}
@@ -166,7 +166,8 @@ def _attention(
     width = width or [a for a in found.z.axes if a == found.over]
     if len(width) > 1:
         return f"its output has {len(width)} axes that could be the dimension of a head"
-    batch = [a for a in common if a not in (*heads, *sequence)]
+    bound = (*heads, *sequence, *width, found.over)
+    batch = [a for a in common if a not in bound] or [a for a in found.z.axes if a not in bound]
     along = tuple(dict.fromkeys(axes[a] for a in sequence if axes.get(a) in stream.axes))
     if len(along) not in (1, 2):
         return f"its queries lie along {len(along)} axes of the stream"

@@ -8,7 +8,7 @@ branches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -27,27 +27,44 @@ class Step:
 
     Attributes:
         module: where the sum is written, in the source model.
-        before: the stream that the branches read.
-        branches: what is added to it.
+        reads: the stream that the branches read.
+        before: what they are added to: the same, or at a transition a projection of it.
+        branches: what is added.
         total: the sum.
         after: the stream that the next step reads: the sum, or its norm in a post-norm model.
+        places: axis of what is read -> the axis that it is in the sum.
     """
 
     module: str
+    reads: Value
     before: Value
     branches: tuple[Value, ...]
     total: Value
     after: Value
+    places: Mapping[str, str]
 
 
 class Flow:
-    """A graph, asked about dependence between values that lie close together."""
+    """A graph, asked about dependence between values that lie close together.
+
+    Attributes:
+        attentions: the node that ends an attention -> the attention.
+        fixed: the values that are the same for all inputs.
+        weights: those of them that are parameters, or made of parameters.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.index = graph.index
         found = attentions(graph.nodes, self.index.producer, self.index.users_of)
         self.attentions = {self.index.producer[each.z]: each for each in found}
+        self.weights = {parameter.value for parameter in graph.parameters}
+        self.fixed = set(self.weights)
+        for node in graph.nodes:
+            if self.fixed.issuperset(node.inputs):
+                self.fixed.update(node.outputs)
+                if not self.weights.isdisjoint(node.inputs):
+                    self.weights.update(node.outputs)
 
     def producer(self, value: Value) -> Node | None:
         return self.index.producer.get(value)
@@ -151,10 +168,13 @@ def step_at(flow: Flow, node: Node) -> Step | None:
         return None
     if not all(flow.depends(branch, before) for branch in branches):
         return None
-    return Step(module_of(node.origin.module), before, branches, total, _after(flow, total))
+    return Step(
+        module_of(node.origin.module), before, before, branches, total, after(flow, total),
+        {axis: axis for axis in before.axes},
+    )  # fmt: skip
 
 
-def _after(flow: Flow, total: Value) -> Value:
+def after(flow: Flow, total: Value, *, norms: bool = True) -> Value:
     """The stream behind a factor, and in a post-norm model behind the norm that alone reads it."""
     value = total
     while value not in flow.index.outputs:
@@ -162,7 +182,7 @@ def _after(flow: Flow, total: Value) -> Value:
         if len(users) != 1:
             break
         (user,) = users
-        normed = user.op.name in NORMS and sum(1 for _ in flow.users(user.output)) > 1
+        normed = norms and user.op.name in NORMS and sum(1 for _ in flow.users(user.output)) > 1
         if not normed and not _scales(flow, user, value):
             break
         value = user.output
@@ -180,13 +200,12 @@ def _scales(flow: Flow, node: Node, value: Value) -> bool:
     return len(others) == 1 and not others[0].axes and not divides
 
 
-def streams(flow: Flow, adds: Iterable[Node]) -> list[list[Step]]:
+def streams(flow: Flow, steps: Sequence[Step]) -> list[list[Step]]:
     """Chains of steps, each going on from where the one before ended.
 
     A branch may read the end of a step and be added to its beginning; it goes on from the end.
     What is added to a stream on its way into a branch, such as positions, begins no chain.
     """
-    steps = [step for node in adds if (step := step_at(flow, node)) is not None]
     held = {value for step in steps for value in (step.before, step.after)}
     chains: list[list[Step]] = []
     ends: dict[Value, list[Step]] = {}
@@ -195,7 +214,7 @@ def streams(flow: Flow, adds: Iterable[Node]) -> list[list[Step]]:
         chain = ends.pop(step.before, None)
         around = begun.get(step.before)
         if chain is None and around is not None and _goes_on(flow, step, around[-1]):
-            step = evolve(step, before=around[-1].after)
+            step = evolve(step, reads=around[-1].after, before=around[-1].after)
             chain = ends.pop(step.before, None)
         if chain is None:
             if not held.isdisjoint(map(flow.through, step.branches)):
@@ -204,7 +223,16 @@ def streams(flow: Flow, adds: Iterable[Node]) -> list[list[Step]]:
             chains.append(chain)
         chain.append(step)
         begun[step.before] = ends[step.after] = chain
-    return chains
+    return [_ended(flow, chain) for chain in chains]
+
+
+def _ended(flow: Flow, chain: list[Step]) -> list[Step]:
+    """A chain whose end is normed only if it was normed before, so that a final norm is no step."""
+    *others, last = chain
+    makers = [flow.producer(step.after) for step in others]
+    if not others or any(maker is not None and maker.op.name in NORMS for maker in makers):
+        return chain
+    return [*others, evolve(last, after=after(flow, last.total, norms=False))]
 
 
 def _goes_on(flow: Flow, step: Step, last: Step) -> bool:

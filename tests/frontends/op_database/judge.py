@@ -128,6 +128,8 @@ def _converted(case: Case, backends: Sequence[str]) -> _Converted | Verdict | No
             return None
         graph = gw.from_torch(program)
         names = [port.name for port in graph.inputs]
+        if seeded and len(names) > len(case.tensors):
+            return None  # it draws by a key, though of nothing that shows
         inputs = {n: as_numpy(x.detach()) for n, x in zip(names, case.tensors, strict=True)}
         after = {n: as_numpy(x.detach()) for n, x in zip(names, given, strict=True)}
         left = iter(results)

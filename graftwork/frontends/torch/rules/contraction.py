@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_lowercase
 
 from graftwork.frontends.torch.dtypes import Operand, lifted
 from graftwork.frontends.torch.rules.elementwise import operation, pointwise, scaled
@@ -138,6 +139,28 @@ def einsum(
         x, current = contracted((x, current), (y, theirs), kept), kept
     x, current = _summed(x, current, set(out))
     return Positional(x.term, tuple(x.dims[current.index(label)] for label in out))
+
+
+@rule("aten._trilinear")
+def trilinear(
+    call: Call,
+    i1: Positional,
+    i2: Positional,
+    i3: Positional,
+    expand1: Sequence[int],
+    expand2: Sequence[int],
+    expand3: Sequence[int],
+    sumdim: Sequence[int],
+    unroll_dim: int = 1,
+) -> Positional:
+    """The product of three tensors with dimensions put in, summed over some."""
+    words = ascii_lowercase[: i1.rank + len(expand1)]
+
+    def without(places: Sequence[int]) -> str:
+        return "".join(word for place, word in enumerate(words) if place not in places)
+
+    terms = ",".join(map(without, (expand1, expand2, expand3)))
+    return einsum(call, f"{terms}->{without(sumdim)}", (i1, i2, i3))
 
 
 def _summed(x: Positional, labels: list[Label], kept: set[Label]) -> tuple[Positional, list[Label]]:

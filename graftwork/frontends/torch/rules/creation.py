@@ -155,16 +155,3 @@ def triangle(call: Call, self: Positional, diagonal: Size = 0) -> Positional:
     bound = lifted(call.builder, diagonal, DType.i64)
     zero = lifted(call.builder, 0, self.dtype)
     return Positional(ops.select(keep(distance, bound.term), self.term, zero.term), self.dims)
-
-
-@rule("aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint",
-      "aten.randperm", "aten.bernoulli", "aten.multinomial", "aten.normal",
-      "aten.normal_functional", "aten.uniform", "aten.exponential", "aten.geometric",
-      "aten.cauchy", "aten.log_normal", "aten.poisson",
-      "aten.rrelu_with_noise_functional")  # fmt: skip
-def random(call: Call, *_: object, **__: object) -> Positional:
-    """Refused: torch's generator is hidden state."""
-    raise call.refuse(
-        "torch's hidden generator makes it random; pass the numbers that it draws as an input, or "
-        "convert the model in inference mode"
-    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graftwork.frontends.torch.dtypes import lifted, lowest
+from graftwork.frontends.torch.rules.parts import greatest, means
 from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.rules.reshaping import reshaped
 from graftwork.frontends.torch.rules.windows import each
@@ -160,15 +161,16 @@ def _counts(x: Term, borders: Sequence[int], attrs: Mapping[str, Any]) -> Term:
 
 @rule("aten.adaptive_avg_pool1d", "aten._adaptive_avg_pool2d", "aten._adaptive_avg_pool3d")
 def adaptive_avg_pool(call: Call, self: Positional, output_size: Sequence[int]) -> Positional:
-    """The means of as many equal parts of each dimension as the output has."""
+    """The means of as many parts of each dimension as the output has."""
     first = self.rank - len(output_size)
+    for place, parts in enumerate(output_size, start=first):
+        if exact_div(self.size(place), parts) is None:
+            self = means(call, self, place, parts)
     extents = [extent_of(self, place) for place in range(first)]
     over: list[int] = []
     for place, parts in enumerate(output_size, start=first):
         size = self.size(place)
         whole = exact_div(size, parts)
-        if whole is None:
-            raise call.refuse(f"{size} positions in {parts} parts, which are not of equal size")
         extents += [None if parts == 1 else parts, None if whole == 1 else whole]
         over.append(len(extents) - 1)
     x = reshaped(self, tuple(extents))
@@ -178,21 +180,18 @@ def adaptive_avg_pool(call: Call, self: Positional, output_size: Sequence[int]) 
     return Positional(term, tuple(a for place, a in enumerate(x.dims) if place not in over))
 
 
-@rule("aten.adaptive_max_pool2d")
+@rule("aten.adaptive_max_pool2d", "aten.adaptive_max_pool3d")
 def adaptive_max_pool(
     call: Call, self: Positional, output_size: Sequence[int]
 ) -> tuple[Positional, Positional]:
-    """The greatest of as many equal parts of each dimension as the output has, and where it is."""
-    kernel = [_part(call, self.size(p - len(output_size)), n) for p, n in enumerate(output_size)]
+    """The greatest of as many parts of each dimension as the output has, and where it is."""
+    sizes = [self.size(place - len(output_size)) for place in range(len(output_size))]
+    extents = (exact_div(size, parts) for size, parts in zip(sizes, output_size, strict=True))
+    kernel = [extent for extent in extents if isinstance(extent, int)]
+    if len(kernel) < len(sizes):
+        return greatest(call, self, output_size)
     windows = (kernel, kernel, 0, 1, False, len(kernel))
     return (
         _pooled(call, self, ops.max_pool, *windows),
         _pooled(call, self, _position_of_greatest, *windows),
     )
-
-
-def _part(call: Call, size: Size, parts: int) -> int:
-    whole = exact_div(size, parts)
-    if not isinstance(whole, int):
-        raise call.refuse(f"{size} positions in {parts} parts, which are not of equal, fixed size")
-    return whole
