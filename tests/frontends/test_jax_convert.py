@@ -285,6 +285,12 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
         AxisError,
         "size",
     ),
+    "parameters of 64 bits": (
+        lambda p, x: x @ p["w"],
+        {"params": {"w": np.ones((2, 2))}},
+        ConversionError,
+        "'w' is float64.*float32.*jax_enable_x64",
+    ),
     "parameters twice": (Affine(X.T, X[:, 0]), {"params": {}}, ConversionError, "params"),
 }
 

@@ -71,7 +71,7 @@ def trace(
 
     Raises:
         ConversionError: if the program's Python code decides on values, rests on the sizes of the
-            samples, or does not run at all.
+            samples, or does not run at all; if a parameter has 64 bits, and JAX has not.
     """
     extents = _dynamic_extents(arguments, words)
     names = {axis: _variable(axis, i) for i, axis in enumerate(extents)}
@@ -79,6 +79,7 @@ def trace(
     assumed: list[Assumption] = []
     wide = any(_is_wide(leaf.value) for leaf in (*parameters, *arguments))
     with _jax.wide_types(wide):
+        _require_dtypes(parameters)
         while True:
             dims = _dimensions(names, assumed)
             size = SizeReader({variable: axis for axis, variable in names.items()})
@@ -101,6 +102,17 @@ def trace(
 
 def _variable(axis: str, number: int) -> str:
     return axis if _PLAIN.fullmatch(axis) else f"d{number}_"
+
+
+def _require_dtypes(parameters: Sequence[Leaf]) -> None:
+    """JAX takes parameters as they are."""
+    for leaf in parameters:
+        given = leaf.value.dtype
+        if not _jax.is_key(given) and (taken := jax.dtypes.canonicalize_dtype(given)) != given:
+            raise ConversionError(
+                f"parameter {leaf.name!r} is {given}, which JAX would take as {taken}; give it as "
+                "that, or let JAX have 64 bits: jax.config.update('jax_enable_x64', True)"
+            )
 
 
 def _is_wide(array: Any) -> bool:
