@@ -87,7 +87,7 @@ class Sweep:
         """
         job = self._job(inputs)
         kept = self._that_differ(job)
-        parts = list(chunks(kept, job.cells, self._chunk_size(job)))
+        parts = list(chunks(kept, job.cells, self._chunk_size(job, self.program)))
         table = plain = np.zeros(())
         for worlds, found in zip(parts, self._results(job, parts, resume, progress), strict=True):
             if worlds is parts[0]:
@@ -108,7 +108,8 @@ class Sweep:
         Edits that change nothing are not left out: which they are is seen when it runs.
         """
         job = self._job(inputs)
-        parts = list(chunks(everything(job.entries, job.cells), job.cells, self._chunk_size(job)))
+        size = self._chunk_size(job, self.program)
+        parts = list(chunks(everything(job.entries, job.cells), job.cells, size))
         count = job.entries * len(job.cells)
         measured = self.graph.apply(Measure(self.metric, METRIC), Keep(METRIC))
         steps = {
@@ -187,9 +188,13 @@ class Sweep:
     def _that_differ(self, job: _Job) -> Worlds:
         """The worlds whose edits change anything."""
         worlds = everything(job.entries, job.cells)
-        out = self.probe(**job.inputs, **feed(self.shared, job.cells, worlds, job.sizes))
-        found = {int(name.rpartition(".")[2]): np.asarray(x) for name, x in out.items()}
-        return {e: cells[found[e]] if e in found else cells for e, cells in worlds.items()}
+        found: dict[int, list[Array]] = {entry: [] for entry in worlds}
+        for part in chunks(worlds, job.cells, self._chunk_size(job, self.probe)):
+            out = self.probe(**job.inputs, **feed(self.shared, job.cells, part, job.sizes))
+            for entry, cells in part.items():
+                differ = out.get(f"{DIFFERS}.{entry}")
+                found[entry].append(cells if differ is None else cells[np.asarray(differ)])
+        return {entry: np.concatenate(cells) for entry, cells in found.items()}
 
     def _results(
         self, job: _Job, parts: Sequence[Worlds], resume: Folder | None, progress: bool
@@ -210,12 +215,12 @@ class Sweep:
                     saved.keep(folder, number, found)
             yield found
 
-    def _chunk_size(self, job: _Job) -> int:
+    def _chunk_size(self, job: _Job, program: Program) -> int:
         """How many worlds of each entry fit the memory."""
         size, worlds = len(job.cells), everything(job.entries, job.cells)
         while size > 1:
             first = next(chunks(worlds, job.cells, size))
-            if self._cost(self.shared, self.program.graph, job, first).peak <= self.memory:
+            if self._cost(self.shared, program.graph, job, first).peak <= self.memory:
                 break
             size = (size + 1) // 2
         return size

@@ -179,7 +179,7 @@ class _Sharing:
             return
         points: Grid | Rows = Grid(active)
         if self._maps_over_rows(node):
-            points = self._points(node.output, active)
+            points = self._points(node.outputs[0], active)
         operands = [self._take(value, points) for value in node.inputs]
         made = self.builder.emit(node.op, operands, node.attrs.as_dict(), node.regions)
         for value, term in zip(node.outputs, made, strict=True):
@@ -267,7 +267,7 @@ class _Sharing:
         if held is None:
             plain = self._plainly(value)
             if along and isinstance(points, Rows):
-                return ops.gather(plain, self._columns(points), axes=(axis,), mode="clip")
+                return ops.gather(plain, self._columns(points), axes=(axis,), mode="promise")
             return plain
         if isinstance(held.points, Rows):
             return self._looked_up(self._table(value, held), held.points, points)
@@ -296,7 +296,7 @@ class _Sharing:
             self.lookups[source, target] = known
         axes = (self._axis(target), *([str(self.facts.axis)] if isinstance(target, Grid) else ()))
         index = self._input(known.name, axes)
-        return ops.gather(table[0], index, axes=(table[1],), mode="clip")
+        return ops.gather(table[0], index, axes=(table[1],), mode="promise")
 
     def _regrouped(self, value: Value, held: _Held, entries: Sequence[int]) -> Term:
         """A value at all positions, in the worlds of other entries than it is held for."""
