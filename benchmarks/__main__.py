@@ -13,13 +13,22 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks import conversion, imports, latency, report, rewriting, workloads
+from benchmarks import (
+    conversion,
+    imports,
+    interventions,
+    latency,
+    report,
+    rewriting,
+    workloads,
+)
 
 WORKLOADS: dict[str, Callable[[], Sequence[report.Figure]]] = {
     "imports": imports.figures,
     "rewriting": rewriting.figures,
     "conversion": conversion.figures,
     "latency": latency.figures,
+    "interventions": interventions.figures,
     "workloads": workloads.figures,
 }
 RESULTS = Path(__file__).with_name("results.md")

@@ -75,3 +75,7 @@ def nearest(word: str, known: Iterable[str], limit: int = 3) -> str:
     candidates = sorted(set(known))
     close = difflib.get_close_matches(word, candidates, n=limit, cutoff=0.5) or candidates[:limit]
     return f"; did you mean {', '.join(map(repr, close))}?" if close else ""
+
+
+class RecompilationWarning(UserWarning):
+    """A program is compiled again and again, because its inputs take many shapes."""

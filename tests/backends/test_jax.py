@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import jax
@@ -14,13 +15,20 @@ import pytest
 import torch
 from jax import lax
 
+import graftwork as gw
 from graftwork.backends import Laid, compile, register_lowering
 from graftwork.backends.jax import compile as compile_jax
 from graftwork.backends.jax import to_jax
 from graftwork.backends.jax.table import TABLE
 from graftwork.ir import ops
 from graftwork.ir.build import Term
-from graftwork.ir.errors import AxisError, DeviceError, InputError, UnsupportedOpError
+from graftwork.ir.errors import (
+    AxisError,
+    DeviceError,
+    InputError,
+    RecompilationWarning,
+    UnsupportedOpError,
+)
 from graftwork.ir.graph import Graph
 from graftwork.ir.op import REGISTRY, Op
 from tests.backends.build import Sample, graph_of, normal, sample, whole
@@ -273,3 +281,15 @@ def test_unknown_ops_are_refused_by_name_until_they_are_registered() -> None:
         "jax", cube, lambda target, node, xs: Laid(lax.integer_pow(xs[0].array, 3), xs[0].axes)
     )
     assert_same(compile(case.graph, "jax")(**case.inputs), reference(case), case)
+
+
+def test_a_program_says_when_it_is_compiled_for_many_shapes() -> None:
+    module = torch.nn.Linear(3, 2)
+    graph = gw.from_torch(module, torch.zeros(2, 3), axes={0: "batch features=3"})
+    run = gw.compile(graph, backend="jax")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for batch in (1, 2, 3, 4, 5, 6, 7, 3, 2):
+            run(input=torch.zeros(batch, 3))
+    with pytest.warns(RecompilationWarning, match="for 8 shapes .batch was 1, 2, 3, 4, 5, 6, 7, 8"):
+        run(input=torch.zeros(8, 3))

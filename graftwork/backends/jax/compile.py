@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,9 +16,11 @@ from graftwork.backends.jax.table import TABLE
 from graftwork.backends.jax.target import JaxTarget
 from graftwork.backends.program import Program
 from graftwork.ir.binding import Binding, bind
+from graftwork.ir.errors import RecompilationWarning
 from graftwork.ir.graph import Graph, Parameter, Port
 
 Arrays = dict[str, Any]
+_MANY = 8
 
 
 def to_jax(graph: Graph) -> tuple[Callable[..., Arrays], Arrays]:
@@ -43,7 +46,7 @@ def compile(
     shard: Mapping[str, str] | None = None,
     mesh: jax.sharding.Mesh | None = None,
 ) -> Program:
-    """A program jitted by XLA, once for each new shape of its inputs.
+    """A program jitted by XLA, once for each new shape of its inputs; see `RecompilationWarning`.
 
     Args:
         graph: what to compile.
@@ -62,8 +65,12 @@ def compile(
     def put(port: Port | Parameter, array: Any) -> Any:
         return as_jax(array, where.of(port.layout, array.shape))
 
+    sizes: list[Mapping[str, int]] = []
+
     @jax.jit
     def program(params: Arrays, inputs: Arrays) -> Arrays:
+        sizes.append(bind(graph, inputs).symbols)
+        _report(sizes)
         return _trace(graph, where, params, inputs)
 
     def execute(binding: Binding) -> Arrays:
@@ -74,6 +81,22 @@ def compile(
     with jax.enable_x64(True):
         params = {p.name: put(p, graph.store[p.name]) for p in graph.parameters}
     return Program(graph, "jax", execute, program)
+
+
+def _report(sizes: Sequence[Mapping[str, int]]) -> None:
+    """Say so when a program is compiled for the 8th, 16th, 32nd shape, and which axes vary."""
+    count = len(sizes)
+    if count < _MANY or count & (count - 1):
+        return
+    taken = {axis: sorted({found[axis] for found in sizes}) for axis in sizes[0]}
+    varying = {axis: values for axis, values in taken.items() if len(values) > 1}
+    told = "; ".join(f"{axis} was {', '.join(map(str, v))}" for axis, v in varying.items())
+    warnings.warn(
+        f"XLA has compiled this program for {count} shapes ({told}); pad inputs to few sizes, or "
+        "compile it for torch or onnx, which take any",
+        RecompilationWarning,
+        stacklevel=2,
+    )
 
 
 def _trace(
