@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,37 @@ from graftwork.ir.graph import Graph
 
 
 def compile(
-    graph: Graph, backend: str = "jax", device: str | None = None, **options: Any
+    graph: Graph,
+    backend: str = "jax",
+    device: str | None = None,
+    *,
+    buckets: Mapping[str, Sequence[int]] | None = None,
+    **options: Any,
 ) -> Program:
     """Compile a graph: `run = gw.compile(graph, backend="onnx"); out = run(input_ids=ids)`.
 
     Args:
         backend: "numpy" (the reference), "jax", "torch" (TorchInductor) or "onnx".
         device: "cpu", "cuda", "tpu"; None takes the best that is present.
+        buckets: dynamic size -> sizes that inputs are padded to at their end, `{"seq": (64, 128)}`,
+            so that a backend that compiles for each shape, as JAX does, compiles for these alone.
+            Results are cut to the true sizes, and come as numpy arrays.
         options: of the backend, such as `shard={"heads": "model"}` for JAX.
 
     Raises:
         UnsupportedOpError: for an unknown backend, or an op that it cannot lower; names the op,
             where it came from and what to do.
+        RewriteError: with `buckets`, if padding could reach a result; names the op that sees it.
     """
     from graftwork import backends
     from graftwork.passes.lowering import lowered
 
+    if buckets is not None:
+        from graftwork.buckets import bucketed
+        from graftwork.passes.padding import padded
+
+        program = backends.compile(lowered(padded(graph, buckets)), backend, device, **options)
+        return bucketed(graph, program, buckets)
     return backends.compile(lowered(graph), backend, device, **options)
 
 

@@ -19,7 +19,7 @@ from attrs import field, frozen
 
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.passes.edit import WORLDS
-from graftwork.passes.sweeps.causal import orders
+from graftwork.passes.masks import orders
 
 ENTRY = "worlds.entry"
 """The input that tells which edit is made in a world."""

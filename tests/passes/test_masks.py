@@ -13,7 +13,7 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
-from graftwork.passes.sweeps.causal import orders
+from graftwork.passes.masks import orders
 from tests.models.zoo import axes, build, inputs
 
 LOW = float(np.finfo(np.float32).min)

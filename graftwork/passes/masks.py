@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
+from typing import cast
 
 import numpy as np
 from attrs import frozen
@@ -80,19 +81,10 @@ class Order:
     def _selects(self, node: Node) -> bool:
         condition, chosen, other = node.inputs
         if self.forbids(condition):
-            return self._is_nothing(other)
+            return is_nothing(self.producer, other)
         if self.demands(condition):
-            return self._is_nothing(chosen)
-        return self._is_nothing(other, self) and self._is_nothing(chosen, self)
-
-    def _is_nothing(self, value: Value, order: Order | None = None) -> bool:
-        """Whether a branch is false, or low, everywhere; or where it matters."""
-        if order is not None and order.forbids(value):
-            return True
-        found = self._constant(value)
-        if isinstance(found, float):
-            return found <= float(np.finfo(value.type.dtype.numpy).min) / 2
-        return found is False
+            return is_nothing(self.producer, chosen)
+        return all(self.forbids(x) or is_nothing(self.producer, x) for x in (chosen, other))
 
     def _compared(self, node: Node, later: bool) -> bool:
         """Whether a comparison never holds, or always does, where the key is after the query."""
@@ -123,25 +115,34 @@ class Order:
                     renamed = renamed | {a: renamed.get(b, b) for a, b in pairs.items()}
                     value = node.inputs[0]
                 case "add" | "sub":
-                    number = self._constant(node.inputs[1])
-                    if not isinstance(number, int):
+                    step = number(self.producer, node.inputs[1])
+                    if not isinstance(step, int):
                         return None
-                    shift += number if node.op.name == "add" else -number
+                    shift += step if node.op.name == "add" else -step
                     value = node.inputs[0]
                 case _:
                     return None
         return None
 
-    def _constant(self, value: Value) -> bool | int | float | None:
-        """The number that a value is everywhere."""
-        while (node := self.producer.get(value)) is not None:
-            if node.op.name == "constant":
-                literal = node.attrs["value"]
-                return literal.item() if not literal.shape else None
-            if node.op.name not in ("broadcast", "cast"):
-                return None
-            value = node.inputs[0]
-        return None
+
+def number(producer: Mapping[Value, Node], value: Value) -> bool | int | float | None:
+    """The number that a value is everywhere, if it is one."""
+    while (node := producer.get(value)) is not None:
+        if node.op.name == "constant":
+            literal = node.attrs["value"]
+            return None if literal.shape else cast("bool | int | float", literal.item())
+        if node.op.name not in ("broadcast", "cast"):
+            return None
+        value = node.inputs[0]
+    return None
+
+
+def is_nothing(producer: Mapping[Value, Node], value: Value) -> bool:
+    """Whether a value is false, or so low that a softmax leaves nothing of it, everywhere."""
+    found = number(producer, value)
+    if isinstance(found, float):
+        return found <= float(np.finfo(value.type.dtype.numpy).min) / 2
+    return found is False
 
 
 def orders(producer: Mapping[Value, Node], mask: Value) -> frozenset[tuple[str, str]]:
