@@ -34,23 +34,24 @@ _OPERATIONS: dict[str, Callable[..., Size]] = {
 class SizeReader:
     """Reads JAX's sizes.
 
-    It remembers what it has read, so all symbolic dimensions are of one scope.
+    It remembers what it has read by identity, since comparing two symbolic dimensions takes JAX
+    longer than reading one.
 
     Attributes:
         axes: JAX's name of a dimension variable -> the axis that it is the size of.
     """
 
     axes: Mapping[str, str]
-    _known: dict[DimExpr, Size] = field(factory=dict, init=False, eq=False, repr=False)
+    _known: dict[int, tuple[DimExpr, Size]] = field(factory=dict, init=False, eq=False, repr=False)
 
     def __call__(self, value: Any) -> Size:
         """The size that an int or a symbolic dimension is."""
         if not isinstance(value, DimExpr):
             return int(value)
-        known = self._known.get(value)
+        known = self._known.get(id(value))
         if known is None:
-            known = self._known[value] = self._sum(value)
-        return known
+            known = self._known[id(value)] = value, self._sum(value)
+        return known[1]
 
     def _sum(self, value: DimExpr) -> Size:
         total: Size = 0
