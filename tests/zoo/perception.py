@@ -180,7 +180,7 @@ AUDIO: Mapping[str, Family] = {
         "num_attention_heads": 2, "ffn_dim": 48, "flow_size": 32, "spectrogram_bins": 17,
         "upsample_initial_channel": 16, "prior_encoder_num_flows": 1,
         "prior_encoder_num_wavenet_layers": 1, "posterior_encoder_num_wavenet_layers": 1}, TEXT,
-        refused="hidden generator"),
+        refused="size depends on data"),
 }  # fmt: skip
 
 CLIP: dict[str, Any] = {"text_config": {**SMALL, "projection_dim": 16},
