@@ -20,6 +20,7 @@ from benchmarks import (
     latency,
     report,
     rewriting,
+    training,
     workloads,
 )
 
@@ -29,6 +30,7 @@ WORKLOADS: dict[str, Callable[[], Sequence[report.Figure]]] = {
     "conversion": conversion.figures,
     "latency": latency.figures,
     "interventions": interventions.figures,
+    "training": training.figures,
     "workloads": workloads.figures,
 }
 RESULTS = Path(__file__).with_name("results.md")
