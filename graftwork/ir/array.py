@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from attrs import frozen
@@ -90,6 +91,72 @@ class NamedArray:
         key = tuple(0 if axis is None else slice(None) for axis in self.axes)
         return NamedArray(self.array[key], tuple(a for a in self.axes if a is not None))
 
+    def __add__(self, other: Operand) -> NamedArray:
+        return zipped(operator.add, self, other)
+
+    def __radd__(self, other: Operand) -> NamedArray:
+        return zipped(operator.add, other, self)
+
+    def __sub__(self, other: Operand) -> NamedArray:
+        return zipped(operator.sub, self, other)
+
+    def __rsub__(self, other: Operand) -> NamedArray:
+        return zipped(operator.sub, other, self)
+
+    def __mul__(self, other: Operand) -> NamedArray:
+        return zipped(operator.mul, self, other)
+
+    def __rmul__(self, other: Operand) -> NamedArray:
+        return zipped(operator.mul, other, self)
+
+    def __truediv__(self, other: Operand) -> NamedArray:
+        return zipped(operator.truediv, self, other)
+
+    def __rtruediv__(self, other: Operand) -> NamedArray:
+        return zipped(operator.truediv, other, self)
+
+    def __lt__(self, other: Operand) -> NamedArray:
+        return zipped(operator.lt, self, other)
+
+    def __le__(self, other: Operand) -> NamedArray:
+        return zipped(operator.le, self, other)
+
+    def __gt__(self, other: Operand) -> NamedArray:
+        return zipped(operator.gt, self, other)
+
+    def __ge__(self, other: Operand) -> NamedArray:
+        return zipped(operator.ge, self, other)
+
+    def __neg__(self) -> NamedArray:
+        return NamedArray(-self.array, self.axes)
+
+    def __abs__(self) -> NamedArray:
+        return NamedArray(abs(self.array), self.axes)
+
+    def __float__(self) -> float:
+        """The number, if there is one element."""
+        return float(np.asarray(self).item())
+
+    def sum(self, *axes: str) -> NamedArray:
+        return self._reduced("sum", axes)
+
+    def mean(self, *axes: str) -> NamedArray:
+        return self._reduced("mean", axes)
+
+    def max(self, *axes: str) -> NamedArray:
+        return self._reduced("amax" if hasattr(self.array, "amax") else "max", axes)
+
+    def min(self, *axes: str) -> NamedArray:
+        return self._reduced("amin" if hasattr(self.array, "amin") else "min", axes)
+
+    def _reduced(self, method: str, axes: tuple[str, ...]) -> NamedArray:
+        """One number for all positions of some axes; as in a graph, no axes means none."""
+        if not axes:
+            return self
+        places = tuple(self.position(axis) for axis in axes)
+        kept = tuple(a for i, a in enumerate(self.axes) if i not in places)
+        return NamedArray(getattr(self.array, method)(places), kept)
+
     def numpy(self) -> NamedArray:
         """The same array held by numpy."""
         return NamedArray(np.asarray(self), self.axes)
@@ -98,6 +165,36 @@ class NamedArray:
         """Positions of the largest elements along an axis."""
         found = np.asarray(self).argmax(self.position(axis))
         return NamedArray(found, tuple(a for a in self.axes if a != axis))
+
+
+Operand: TypeAlias = NamedArray | bool | int | float
+
+
+def zipped(function: Callable[..., Any], *operands: Operand) -> NamedArray:
+    """A function of elements, on arrays whose axes are zipped by name, and numbers.
+
+    An array is repeated along the axes that it lacks. Arrays stay in their framework.
+
+    Raises:
+        AxisError: if an axis has two sizes; names it and both.
+        TypeError: for an array whose dimensions have no names.
+    """
+    arrays = [x.squeeze() for x in operands if isinstance(x, NamedArray)]
+    sizes: dict[str, int] = {}
+    for array in arrays:
+        for axis, extent in array.sizes.items():
+            if sizes.setdefault(axis, extent) != extent:
+                raise AxisError(f"axis {axis!r} has size {sizes[axis]} here and {extent} there")
+    axes = union(*arrays)
+    parts = []
+    for x in operands:
+        if isinstance(x, NamedArray):
+            parts.append(_align(x.squeeze(), axes))
+        elif np.ndim(x):
+            raise TypeError(f"an array of shape {np.shape(x)} has no names; NamedArray gives them")
+        else:
+            parts.append(x)
+    return NamedArray(function(*parts), axes)
 
 
 def aligned(axes: Iterable[str], *arrays: NamedArray) -> tuple[np.ndarray[Any, Any], ...]:
@@ -109,15 +206,13 @@ def aligned(axes: Iterable[str], *arrays: NamedArray) -> tuple[np.ndarray[Any, A
     return tuple(_align(array, order) for array in arrays)
 
 
-def _align(x: NamedArray, order: tuple[str, ...]) -> np.ndarray[Any, Any]:
-    array: np.ndarray[Any, Any] = x.array
+def _align(x: NamedArray, order: tuple[str, ...]) -> Any:
+    array = x.array
     if x.axes == order:
         return array
-    present = [a for a in order if a in x.axes]
-    array = array.transpose([x.axes.index(a) for a in present])
-    if len(present) == len(order):
-        return array
-    return array.reshape([array.shape[present.index(a)] if a in present else 1 for a in order])
+    present = [x.axes.index(a) for a in order if a in x.axes]
+    array = array.permute(present) if hasattr(array, "permute") else array.transpose(present)
+    return array[tuple(slice(None) if a in x.axes else None for a in order)]
 
 
 def union(*arrays: NamedArray) -> tuple[str, ...]:

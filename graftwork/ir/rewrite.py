@@ -265,7 +265,13 @@ class Rewriter:
         return value
 
     def add_output(self, name: str, value: Value, first: Sequence[str] = ()) -> None:
-        """A new output of the graph, with the axes of `first` that it has before the others."""
+        """A new output of the graph, with the axes of `first` that it has before the others.
+
+        Raises:
+            RewriteError: if an output of that name exists.
+        """
+        if any(port.name == name for port in self.outputs):
+            raise RewriteError(f"{self.by}: there is an output {name!r} already")
         order = dict.fromkeys((*first, *value.axes))
         layout = tuple(axis for axis in order if axis in value.type.axis_set)
         self.outputs.append(Port(name, value, layout))

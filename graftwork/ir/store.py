@@ -30,10 +30,14 @@ class Store(Mapping[str, Any]):
     layers: tuple[Mapping[str, Any], ...] = ()
 
     def __getitem__(self, name: str) -> Any:
+        found = self.held(name)
+        return found.make() if isinstance(found, Lazy) else found
+
+    def held(self, name: str) -> Any:
+        """The array, or what makes it: what tells whether two stores hold the same."""
         for layer in self.layers:
             if name in layer:
-                found = layer[name]
-                return found.make() if isinstance(found, Lazy) else found
+                return layer[name]
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:

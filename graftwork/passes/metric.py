@@ -168,5 +168,8 @@ def _named(graph: Graph, name: str) -> tuple[Value, Mapping[str, str]]:
         raise SelectionError(f"no output, site or input {name!r}{nearest(name, known)}")
     if name in places and ports.get(name, places[name].place.value) is places[name].place.value:
         return places[name].place.value, places[name].roles
+    if name in places:  # an output made of what is at the site: its cast, its part
+        roles = places[name].roles
+        return ports[name], {r: a for r, a in roles.items() if a in ports[name].axes}
     same = [site.roles for site in places.values() if site.place.value is ports[name]]
     return ports[name], same[0] if same else {}

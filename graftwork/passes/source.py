@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve
 
-from graftwork.ir.errors import RewriteError
+from graftwork.ir.errors import RewriteError, SelectionError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.nesting import fresh, insides
@@ -34,7 +34,7 @@ class Sources:
         self.graph = graph
         self.application = current(graph)
         self.inputs = {port.name: port.value for port in graph.inputs}
-        self.parameters = {p.name: p.value for p in graph.parameters}
+        self.parameters = {p.name: p for p in graph.parameters}
 
     def run(self, source: str) -> Run:
         """What a source run is a run of."""
@@ -58,6 +58,12 @@ class Sources:
         """The clones of places of a source run's graph; in loops, stacked over their steps."""
         self.application.read.add(source)
         base = self.run(source).graph
+        known = base.index.producer.keys() | {*base.region.inputs} | base.insides.keys()
+        if any(place.value not in known for place in places):
+            raise SelectionError(
+                f"{self.rewriter.by}: the run {source!r} does not have what is read of it, which "
+                f"a pass since has made; apply {self.rewriter.by} before that pass"
+            )
         wanted = [value for place in places for value in self._needed(base, place)]
         clones = self._clones(source, wanted)
         return [
@@ -78,7 +84,8 @@ class Sources:
         run = self.run(source)
         base = run.graph
         known = self._alive(source)
-        known |= {p.value: self.parameters[p.name] for p in base.parameters if self._is_shared(p)}
+        shared = [p for p in base.parameters if self._is_shared(base, p)]
+        known |= {p.value: self.parameters[p.name].value for p in shared}
         runs = _runs(base)
         wanted = _ancestors(base, values, known)
         entering = [port for port in base.inputs if port.value in wanted]
@@ -97,9 +104,14 @@ class Sources:
             self.application.clones[source, old] = known[old]
         return known
 
-    def _is_shared(self, parameter: Parameter) -> bool:
-        """Whether a parameter of a run is one of the model, not of the run's edits."""
-        return any(p is parameter for p in self.application.base.parameters)
+    def _is_shared(self, base: Graph, parameter: Parameter) -> bool:
+        """Whether a parameter of a run is one of the graph: not of the run's edits, nor one that
+        a pass since has put other weights in the place of. Trained weights are the graph's."""
+        name, now = parameter.name, self.parameters.get(parameter.name)
+        if now is None or not any(p is parameter for p in self.application.base.parameters):
+            return False
+        same = base.store.held(name) is self.graph.store.held(name)
+        return now.value is parameter.value or (same and now.value.type == parameter.value.type)
 
     def _alive(self, source: str) -> dict[Value, Value]:
         """Clones that earlier passes of this application made and that are still there."""
@@ -117,7 +129,7 @@ class Sources:
         return self.inputs[name]
 
     def _parameter(self, source: str, base: Graph, parameter: Parameter) -> Value:
-        name, array = f"{source}.{parameter.name}", base.store[parameter.name]
+        name, array = f"{source}.{parameter.name}", base.store.held(parameter.name)
         return self.rewriter.add_parameter(
             name, array, parameter.value.type, trainable=parameter.trainable
         )

@@ -14,6 +14,7 @@ from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
+from graftwork.ir.size_values import decide
 from graftwork.passes.edit import Site, chosen, interpose
 from graftwork.passes.positions import At, Where, is_single, picked
 from graftwork.passes.source import Sources
@@ -39,10 +40,19 @@ class Read:
         """The activation in the axes of `place`, its positions `source_where` moved to `where`.
 
         Raises:
-            SelectionError: if it has axes that the place lacks, or the positions do not pair.
+            SelectionError: if it has axes that the place lacks or that are longer or shorter
+                there, or the positions do not pair.
         """
         names = {self.found.roles[r]: a for r, a in place.roles.items() if r in self.found.roles}
-        y = y.rename(**{a: b for a, b in names.items() if a != b and a in y.axes})
+        names = {old: new for old, new in names.items() if old != new and old in y.axes}
+        for old, new in names.items():
+            if decide(y.size(old), y.size(new)) is False:
+                raise SelectionError(
+                    f"{self.found.name} of {self.source!r} has {y.size(old)} along {old!r}, but "
+                    f"{place.name} has {y.size(new)} here; apply the pass that changed it before, "
+                    "in an apply of its own"
+                )
+        y = y.rename(**names).cast(place.dtype)
         own = {names.get(a, a) for a in (self.found.roles.values() or self.found.axes)}
         extra = [a for a in y.axes if a in own and a not in place.axes]
         if extra:

@@ -20,7 +20,7 @@ from graftwork.passes.base import Pass
 from graftwork.passes.edit import Site
 from graftwork.passes.sites.stream import NORMS
 from graftwork.passes.weights.fold import folded
-from graftwork.passes.weights.readers import Reader, parameter_views, readers, weight_of
+from graftwork.passes.weights.readers import Reader, is_output, parameter_views, readers, weight_of
 from graftwork.passes.weights.ties import require_own
 
 
@@ -98,15 +98,13 @@ def _obstacle(graph: Graph, norm: Node, weights: Mapping[Value, Value]) -> str |
     over = frozenset(norm.attrs["over"])
     if any(v not in weights or not v.type.axis_set <= over for v in gains):
         return "its gain or bias is computed"
-    if norm.output in graph.index.outputs:
+    if is_output(graph, norm.output, norm.attrs["over"]):
         return "it is an output of the graph"
     found = list(readers(graph, norm.output, norm.attrs["over"]))
     for reader in found:
         if weight_of(reader, weights) is None:
             where = reader.node.origin.module or "the graph"
             return f"{reader.node.op.name} of {where} reads it, which is no linear map of weights"
-    if any(reader.value in graph.index.outputs for reader in found):
-        return "it is an output of the graph"
     return None if found else "nothing reads it"
 
 

@@ -29,20 +29,42 @@ class Reader:
 def readers(graph: Graph, value: Value, axes: Iterable[str]) -> Iterator[Reader]:
     """The nodes that read a value, through views that leave its `axes` whole.
 
-    An output of the graph is read by nobody here; ask `is_output` of what is found.
+    An output of the graph is read by nobody here; see `is_output`.
     """
-    stack = [(value, {axis: axis for axis in axes})]
+    for here, names in _views(graph, value, axes):
+        yield from (
+            Reader(node, here, names)
+            for node in graph.index.users_of(here)
+            if _renamed(node, names) is None
+        )
+
+
+def is_output(graph: Graph, value: Value, axes: Iterable[str]) -> bool:
+    """Whether a value, or such a view of it, is an output of the graph."""
+    return any(here in graph.index.outputs for here, _ in _views(graph, value, axes))
+
+
+def _views(
+    graph: Graph, value: Value, axes: Iterable[str]
+) -> Iterator[tuple[Value, Mapping[str, str]]]:
+    """A value and its views, and what the axes are called there."""
+    stack: list[tuple[Value, Mapping[str, str]]] = [(value, {axis: axis for axis in axes})]
     while stack:
         here, names = stack.pop()
+        yield here, names
         for node in graph.index.users_of(here):
-            bound = frozenset(node.op.named_axes(node.attrs))
-            if node.op.name == "rename":
-                to = dict(node.attrs["axes"])
-                stack.append((node.output, {old: to.get(a, a) for old, a in names.items()}))
-            elif node.op.name in VIEWS and bound.isdisjoint(names.values()):
-                stack.append((node.output, names))
-            else:
-                yield Reader(node, here, names)
+            to = _renamed(node, names)
+            if to is not None:
+                stack.append((node.output, to))
+
+
+def _renamed(node: Node, names: Mapping[str, str]) -> Mapping[str, str] | None:
+    """What axes are called in a view; None if a node is none, or does not leave them whole."""
+    if node.op.name == "rename":
+        to = dict(node.attrs["axes"])
+        return {old: to.get(a, a) for old, a in names.items()}
+    bound = frozenset(node.op.named_axes(node.attrs))
+    return names if node.op.name in VIEWS and bound.isdisjoint(names.values()) else None
 
 
 def weight_of(reader: Reader, parameters: Mapping[Value, Value]) -> Value | None:
