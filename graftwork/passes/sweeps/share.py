@@ -75,7 +75,7 @@ class _Sharing:
     """One walk along a sweep's graph.
 
     Attributes:
-        plain: value -> what it is in the unedited run; None if it only means something in worlds.
+        plain: value -> what it is in the unedited run.
         held: value -> what it is in the worlds in which it differs.
     """
 
@@ -85,7 +85,7 @@ class _Sharing:
     positions: str
     builder: Builder = field(init=False)
     inputs: dict[str, Port] = field(factory=dict)
-    plain: dict[Value, Term | None] = field(factory=dict)
+    plain: dict[Value, Term] = field(factory=dict)
     held: dict[Value, _Held] = field(factory=dict)
     taken: dict[tuple[Value, Points], Term] = field(factory=dict)
     lookups: dict[tuple[Rows | Grid | None, Points], Lookup] = field(factory=dict)
@@ -118,16 +118,21 @@ class _Sharing:
     # --- the walk -------------------------------------------------------------------------------
 
     def _enter(self, port: Port) -> None:
-        """An input of worlds becomes one for each entry; elsewhere it is -1, which is nowhere."""
+        """An input of worlds becomes one for each entry; elsewhere it is -1, which is nowhere.
+
+        The entries themselves are known, and only read by edits inside loops.
+        """
         if WORLDS not in port.value.axes:
             self.inputs[port.name] = port
             return
-        if port.name == ENTRY:
-            self.plain[port.value] = None
-            return
         self.plain[port.value] = self.builder.constant(-1, DType.i64)
         grids = [Grid((entry,)) for entry in range(self.entries)]
-        parts = [self._input(f"{port.name}.{g.entries[0]}", (self._axis(g),)) for g in grids]
+        if port.name == ENTRY:
+            numbers = [self.builder.constant(entry, DType.i64) for entry in range(self.entries)]
+            axes = map(self._axis, grids)
+            parts = [number.broadcast(a) for number, a in zip(numbers, axes, strict=True)]
+        else:
+            parts = [self._input(f"{port.name}.{g.entries[0]}", (self._axis(g),)) for g in grids]
         self.taken.update(((port.value, g), part) for g, part in zip(grids, parts, strict=True))
         whole = Grid(tuple(range(self.entries)))
         self.held[port.value] = _Held(whole, self._joined(parts, grids, whole))
@@ -149,11 +154,7 @@ class _Sharing:
     def _compute_plain(self, node: Node) -> None:
         """The node in the unedited run; what nobody reads of it is dropped in the end."""
         operands = [self._plain(value) for value in node.inputs]
-        known = [term for term in operands if term is not None]
-        if len(known) < len(operands):
-            self.plain.update(dict.fromkeys(node.outputs))
-            return
-        made = self.builder.emit(node.op, known, node.attrs.as_dict(), node.regions)
+        made = self.builder.emit(node.op, operands, node.attrs.as_dict(), node.regions)
         self.plain.update(zip(node.outputs, made, strict=True))
 
     def _gate(self, node: Node, active: tuple[int, ...]) -> None:
@@ -218,7 +219,7 @@ class _Sharing:
         worlds = self._axis(everywhere)
         term = self._take(port.value, everywhere).broadcast(worlds)
         rest = tuple(axis for axis in port.layout if axis != WORLDS)
-        plain = self._plainly(port.value)
+        plain = self._plain(port.value)
         return (
             Port(port.name, term.value, (worlds, *rest)),
             Port(PLAIN, plain.value, rest),
@@ -237,19 +238,9 @@ class _Sharing:
 
     # --- values at points -----------------------------------------------------------------------
 
-    def _plain(self, value: Value) -> Term | None:
+    def _plain(self, value: Value) -> Term:
+        """What a value is in the unedited run."""
         return self.plain[value] if value in self.plain else Term(value, self.builder)
-
-    def _plainly(self, value: Value) -> Term:
-        """What a value is in the unedited run.
-
-        Raises:
-            RewriteError: if it means nothing there.
-        """
-        term = self._plain(value)
-        if term is None:
-            raise RewriteError(f"{value!r} depends on which edit is made, but is not one")
-        return term
 
     def _take(self, value: Value, points: Points) -> Term:
         """A value at some points; without their axis where it is the same at all of them."""
@@ -265,7 +256,7 @@ class _Sharing:
             return held.term
         along = axis is not None and axis in value.type.axis_set
         if held is None:
-            plain = self._plainly(value)
+            plain = self._plain(value)
             if along and isinstance(points, Rows):
                 return ops.gather(plain, self._columns(points), axes=(axis,), mode="promise")
             return plain
@@ -282,7 +273,7 @@ class _Sharing:
 
     def _table(self, value: Value, held: _Held) -> tuple[Term, str]:
         """The positions of the unedited run, then the rows; and the axis of both."""
-        plain, axis = self._plainly(value), str(self.facts.axis)
+        plain, axis = self._plain(value), str(self.facts.axis)
         into = f"{self._axis(held.points)}_table"
         table = ops.concat(plain, held.term, axes=(axis, self._axis(held.points)), into=into)
         return table, into
@@ -321,7 +312,7 @@ class _Sharing:
                                    into=self._axis(place))
                 )  # fmt: skip
             else:
-                parts.append(self._plainly(value).broadcast(self._axis(place)))
+                parts.append(self._plain(value).broadcast(self._axis(place)))
             places.append(place)
         return self._joined(parts, places, Grid(tuple(entries)))
 

@@ -23,7 +23,6 @@ from graftwork.passes.metric import Metric
 from graftwork.passes.positions import Swept
 from graftwork.passes.sweeps.facts import ENTRY
 from graftwork.passes.sweeps.template import Template
-from graftwork.passes.unroll import refuse_scanned
 
 METRIC = "metric"
 
@@ -36,10 +35,8 @@ def worlds_of(graph: Graph, template: Template, metric: Metric) -> Graph:
 
     Raises:
         RewriteError: for a pass that does more than edit values.
-        SelectionError: if the layers of the model are scanned.
         UnreachableEditError: if no output depends on an edit.
     """
-    refuse_scanned(site.place for site in graph.sites.values())
     swept = {word: Swept(f"worlds.{word}") for word in template.positions}
     steps: list[AnyPass] = [_Enter([ENTRY, *(at.name for at in swept.values())])]
     steps += [
