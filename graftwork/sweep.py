@@ -35,7 +35,7 @@ from graftwork.passes.lowering import lowered
 from graftwork.passes.metric import Metric
 from graftwork.passes.sweeps import saved
 from graftwork.passes.sweeps.chunks import Cells, Worlds, chunks, everything, feed, sizes_of
-from graftwork.passes.sweeps.cost import Cost, Plan, cost
+from graftwork.passes.sweeps.cost import Cost, Plan, cost, peak
 from graftwork.passes.sweeps.effect import Effect, effect_of
 from graftwork.passes.sweeps.facts import reaches
 from graftwork.passes.sweeps.share import DIFFERS, PLAIN, Shared, share
@@ -220,7 +220,8 @@ class Sweep:
         size, worlds = len(job.cells), everything(job.entries, job.cells)
         while size > 1:
             first = next(chunks(worlds, job.cells, size))
-            if self._cost(self.shared, program.graph, job, first).peak <= self.memory:
+            sizes = sizes_of(self.shared, job.cells, first, job.sizes)
+            if peak(program.graph, sizes) <= self.memory:
                 break
             size = (size + 1) // 2
         return size

@@ -68,6 +68,11 @@ def cost(graph: Graph, symbols: Mapping[str, int]) -> Cost:
     return Cost(total.flops, total.traffic, counter.peak(graph))
 
 
+def peak(graph: Graph, symbols: Mapping[str, int]) -> int:
+    """The bytes that the values of a run take at once, parameters not counted."""
+    return _Counter(Typing(graph.axes), symbols).peak(graph)
+
+
 class _Counter:
     def __init__(self, typing: Typing, symbols: Mapping[str, int]) -> None:
         self.typing = typing

@@ -252,6 +252,8 @@ class _Sharing:
 
     def _made(self, value: Value, points: Points) -> Term:
         held, axis = self.held.get(value), self.facts.axis
+        if held is not None and not {*points.entries} & {*held.points.entries}:
+            held = None  # in these worlds it is as in the unedited run
         if held is not None and held.points == points:
             return held.term
         along = axis is not None and axis in value.type.axis_set
