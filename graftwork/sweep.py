@@ -186,8 +186,15 @@ class Sweep:
         return _Job(inputs, sizes, cells, len(self.template.choices))
 
     def _that_differ(self, job: _Job) -> Worlds:
-        """The worlds whose edits change anything."""
+        """The worlds whose edits change anything.
+
+        Sources agree at some positions of their inputs, but hardly ever at whole heads or neurons:
+        for these it is not worth a look.
+        """
         worlds = everything(job.entries, job.cells)
+        axes = (swept_axis(self.worlds, word) for word in job.cells.words)
+        if all(axis is None or isinstance(self.worlds.axes[axis], int) for axis in axes):
+            return worlds
         found: dict[int, list[Array]] = {entry: [] for entry in worlds}
         for part in chunks(worlds, job.cells, self._chunk_size(job, self.probe)):
             out = self.probe(**job.inputs, **feed(self.shared, job.cells, part, job.sizes))
