@@ -117,12 +117,16 @@ def _affine() -> list[Sample]:
 
 
 def _rotaries() -> list[Sample]:
-    x, angle = normal(2, 5, 4), normal(5, 4)
-    return [
-        sample(f"rotary-{style}", lambda x, c, s, k=style: ops.rotary(x, c, s, axis="d", style=k),
-               x=("b s d", x), c=("s d", np.cos(angle)), s=("s d", np.sin(angle)))
-        for style in ("half", "interleaved")
-    ]  # fmt: skip
+    made = []
+    for width in (4, 0):
+        x, angle = normal(2, 5, width), normal(5, width)
+        made += [
+            sample(f"rotary-{style}-{width}",
+                   lambda x, c, s, k=style: ops.rotary(x, c, s, axis="d", style=k),
+                   x=("b s d", x), c=("s d", np.cos(angle)), s=("s d", np.sin(angle)))
+            for style in ("half", "interleaved")
+        ]  # fmt: skip
+    return made
 
 
 def _norms() -> list[Sample]:

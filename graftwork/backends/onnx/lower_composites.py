@@ -132,7 +132,8 @@ def _rotary(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     (x, cos, sin), emit = operands, target.emit
     axis = node.attrs["axis"]
     size = target.typing.size(axis)
-    if node.attrs["style"] != "half" or not isinstance(size, int) or axis not in x.axes:
+    split = isinstance(size, int) and size > 0  # the runtime refuses to split nothing
+    if node.attrs["style"] != "half" or not split or axis not in x.axes:
         return target.open_body(node, operands)
     place = x.axes.index(axis)
     first, second = emit.ops("Split", x.array, dtypes=(None, None), axis=place, num_outputs=2)
