@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from graftwork.ir.attributes import Attrs
-from graftwork.ir.graph import Graph, Region, Value
+from graftwork.ir.graph import Graph, Region, Value, walk
 from graftwork.ir.op import Op
 from graftwork.ir.types import AxisTable, Type
 
@@ -64,3 +64,15 @@ def levels_of(graph: Graph, values: Iterable[Value]) -> Mapping[Value, Path]:
             if value in wanted:
                 found.setdefault(value, path)
     return found
+
+
+def reaching(graph: Graph) -> set[Value]:
+    """Every value that some output depends on; whole regions count with their owner."""
+    live = {port.value for port in graph.outputs}
+    for node in reversed(graph.nodes):
+        if any(value in live for value in node.outputs):
+            live.update(node.inputs)
+            for region in node.regions:
+                live.update(region.inputs)
+                live.update(v for inner in walk(region.nodes) for v in inner.outputs)
+    return live

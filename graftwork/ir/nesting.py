@@ -15,7 +15,6 @@ from attrs import evolve, frozen
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Node, Region, Value
 from graftwork.ir.levels import defined
-from graftwork.ir.origin import Origin
 from graftwork.ir.types import Type
 
 
@@ -50,34 +49,42 @@ def insides(nodes: Iterable[Node], around: tuple[Node, ...] = ()) -> Iterator[tu
             yield from insides(region.nodes, within)
 
 
-def fresh(
-    region: Region, known: dict[Value, Value], signed: Callable[[Origin], Origin] = lambda o: o
-) -> Region:
-    """A region again with values of its own, so that edits can tell the two apart.
+def copied(
+    nodes: Iterable[Node],
+    known: dict[Value, Value],
+    changed: Callable[[Node], Node] = lambda node: node,
+) -> tuple[Node, ...]:
+    """Nodes again, with values of their own, so that edits can tell the two apart.
 
     Args:
-        known: grows by its values, old -> new.
-        signed: what the origins of its nodes become.
+        known: what they read -> what the copies read; grows by what they define.
+        changed: what is copied instead of a node, with other attributes or another origin.
     """
+    made = []
+    for node in map(changed, nodes):
+        inputs = tuple([known[v] for v in node.inputs])
+        regions = tuple([copied_body(region, known, changed) for region in node.regions])
+        outputs = _twins(node.outputs, known)
+        made.append(Node(node.op, inputs, outputs, node.attrs, regions, node.origin))
+    return tuple(made)
 
-    def copied(values: Sequence[Value]) -> tuple[Value, ...]:
-        copies = tuple(Value(value.type, value.name) for value in values)
-        known.update(zip(values, copies, strict=True))
-        return copies
 
-    inputs = copied(region.inputs)
-    nodes = [
-        Node(
-            node.op,
-            tuple(known[v] for v in node.inputs),
-            copied(node.outputs),
-            node.attrs,
-            tuple(fresh(inner, known, signed) for inner in node.regions),
-            signed(node.origin),
-        )
-        for node in region.nodes
-    ]
-    return Region(inputs, tuple(nodes), tuple(known[v] for v in region.outputs))
+def copied_body(
+    region: Region,
+    known: dict[Value, Value],
+    changed: Callable[[Node], Node] = lambda node: node,
+) -> Region:
+    """A region again, with values of its own; as `copied`."""
+    inputs = _twins(region.inputs, known)
+    nodes = copied(region.nodes, known, changed)
+    return Region(inputs, nodes, tuple([known[v] for v in region.outputs]))
+
+
+def _twins(values: Sequence[Value], known: dict[Value, Value]) -> tuple[Value, ...]:
+    """New values like old ones."""
+    twins = tuple([Value(value.type, value.name) for value in values])
+    known.update(zip(values, twins, strict=True))
+    return twins
 
 
 class Nested:

@@ -14,7 +14,7 @@ from graftwork.ir.attributes import Attrs
 from graftwork.ir.errors import AxisError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value
 from graftwork.ir.op import Op
-from graftwork.ir.sites import Place, Sites, Span
+from graftwork.ir.sites import Place, Sites
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import AxisTable, Type
 
@@ -61,17 +61,12 @@ def moved_sites(
         new = value(old.value)
         return None if new is None else evolve(old, value=new)
 
+    moved = sites.moved(place)
     table = {
-        path: evolve(site, place=new, roles={r: axis(a) for r, a in site.roles.items()})
-        for path, site in sites.table.items()
-        if (new := place(site.place)) is not None
+        path: evolve(site, roles={r: axis(a) for r, a in site.roles.items()})
+        for path, site in moved.table.items()
     }
-    spans = {
-        path: Span(start, end)
-        for path, span in sites.spans.items()
-        if (start := place(span.start)) is not None and (end := place(span.end)) is not None
-    }
-    return evolve(sites, table=table, spans=spans)
+    return evolve(moved, table=table)
 
 
 def _renamed_table(table: AxisTable, names: Mapping[str, str]) -> AxisTable:

@@ -18,14 +18,15 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.edits import Edits, Interposed, Level
 from graftwork.ir.errors import RewriteError, UnreachableEditError
-from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value, walk
+from graftwork.ir.graph import Graph, Node, Parameter, Port, Value, walk
 from graftwork.ir.infer import expand
-from graftwork.ir.nesting import Nested
+from graftwork.ir.levels import reaching
+from graftwork.ir.nesting import Nested, copied
 from graftwork.ir.only import condition
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.order import dependency_order
 from graftwork.ir.origin import UNKNOWN, Origin
-from graftwork.ir.sites import Place, Sites, Span
+from graftwork.ir.sites import Place, Sites
 from graftwork.ir.types import Type, Typing
 
 
@@ -175,8 +176,8 @@ class Rewriter:
         for axis, size in expansion.typing.table.items():
             self.typing.table.setdefault(axis, size)
         fresh = dict(zip(expansion.region.inputs, node.inputs, strict=True))
-        fresh |= _outputs_of(expansion.region)
-        copies = [_copied(inner, fresh, node.origin) for inner in expansion.region.nodes]
+        body = expansion.region.nodes
+        copies = copied(body, fresh, lambda inner: evolve(inner, origin=node.origin))
         results = tuple(fresh[value] for value in expansion.region.outputs)
         self._define(node, copies, results)
         found = {
@@ -388,29 +389,7 @@ class Rewriter:
             value = level.mapped(value)
             return Place(value, inner, place.steps) if value in alive else None
 
-        table = {
-            path: evolve(site, place=place)
-            for path, site in old.items()
-            if (place := moved(site.place)) is not None
-        }
-        spans = {
-            path: Span(start, end)
-            for path, span in old.spans.items()
-            if (start := moved(span.start)) is not None and (end := moved(span.end)) is not None
-        }
-        return evolve(old, table=table, spans=spans)
-
-
-def reaching(graph: Graph) -> set[Value]:
-    """Every value that some output depends on; whole regions count with their owner."""
-    live = {port.value for port in graph.outputs}
-    for node in reversed(graph.nodes):
-        if any(value in live for value in node.outputs):
-            live.update(node.inputs)
-            for region in node.regions:
-                live.update(region.inputs)
-                live.update(v for inner in walk(region.nodes) for v in inner.outputs)
-    return live
+        return old.moved(moved)
 
 
 def _same(values: Sequence[Value], others: Sequence[Value]) -> bool:
@@ -424,17 +403,3 @@ def _with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
     inputs = tuple([mapping.get(v, v) for v in node.inputs])
     outputs = tuple([mapping.get(v, v) for v in node.outputs])
     return Node(node.op, inputs, outputs, node.attrs, node.regions, node.origin)
-
-
-def _outputs_of(region: Region) -> dict[Value, Value]:
-    """Fresh values for everything that a body defines."""
-    return {v: Value(v.type, v.name) for inner in region.nodes for v in inner.outputs}
-
-
-def _copied(node: Node, fresh: Mapping[Value, Value], origin: Origin) -> Node:
-    return evolve(
-        node,
-        inputs=tuple(fresh[v] for v in node.inputs),
-        outputs=tuple(fresh[v] for v in node.outputs),
-        origin=origin,
-    )

@@ -6,10 +6,10 @@ Which places those are is recovered from structure by a pass; this is only the t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from graftwork.ir.errors import SelectionError, nearest
 
@@ -75,6 +75,20 @@ class Sites(Mapping[str, Site]):
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def moved(self, place: Callable[[Place], Place | None]) -> Sites:
+        """The sites and spans where their places went; what has none any more (None) goes too."""
+        table = {
+            path: evolve(site, place=new)
+            for path, site in self.table.items()
+            if (new := place(site.place)) is not None
+        }
+        spans = {
+            path: Span(start, end)
+            for path, span in self.spans.items()
+            if (start := place(span.start)) is not None and (end := place(span.end)) is not None
+        }
+        return evolve(self, table=table, spans=spans)
 
     def __repr__(self) -> str:
         """An indented tree; each line a path segment, a site's axes behind it."""

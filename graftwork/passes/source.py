@@ -15,8 +15,7 @@ from attrs import evolve
 from graftwork.ir.errors import RewriteError, SelectionError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.infer import expand
-from graftwork.ir.nesting import fresh, insides
-from graftwork.ir.origin import Origin
+from graftwork.ir.nesting import copied_body, insides
 from graftwork.ir.pipeline import Run, current
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Selection, Selector, require
@@ -185,13 +184,13 @@ def _ancestors(graph: Graph, values: Iterable[Value], known: Mapping[Value, Valu
 def _clone(node: Node, known: dict[Value, Value], source: str, by: str) -> Node:
     """A copy of a node that reads clones, under the path of its run."""
 
-    def signed(origin: Origin) -> Origin:
-        own = "/" in origin.module
-        path = origin.module if own else f"{source}/{origin.module}"
-        return evolve(origin, module=path).through(by)
+    def signed(node: Node) -> Node:
+        module = node.origin.module
+        path = module if "/" in module else f"{source}/{module}"
+        return evolve(node, origin=evolve(node.origin, module=path).through(by))
 
     outputs = tuple(Value(v.type, v.name and f"{source}.{v.name}") for v in node.outputs)
     inputs = tuple(known[v] for v in node.inputs)
-    regions = tuple(fresh(region, known, signed) for region in node.regions)
+    regions = tuple(copied_body(region, known, signed) for region in node.regions)
     known |= dict(zip(node.outputs, outputs, strict=True))
-    return Node(node.op, inputs, outputs, node.attrs, regions, signed(node.origin))
+    return Node(node.op, inputs, outputs, node.attrs, regions, signed(node).origin)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from graftwork.ir import ops
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Node, Value
-from graftwork.ir.nesting import fresh
+from graftwork.ir.nesting import copied_body
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.sites import Place, Sites, Span
+from graftwork.ir.sites import Place, Sites
 from graftwork.passes.base import Pass
 
 Copies = dict[tuple[Value, int], Value]
@@ -129,7 +129,7 @@ def _copied(
 ) -> dict[Value, Term]:
     """A node of the body again, with values of its own inside its regions."""
     known: dict[Value, Value] = {}
-    regions = tuple(fresh(region, known) for region in node.regions)
+    regions = tuple(copied_body(region, known) for region in node.regions)
     copies |= {(value, step): copy for value, copy in known.items()}
     builder.origin = node.origin
     made = builder.emit(node.op, [env[v] for v in node.inputs], node.attrs.as_dict(), regions)
@@ -145,14 +145,4 @@ def _sites(sites: Sites, alive: Container[Value], copies: Copies) -> Sites:
             return Place(copy, place.inner, place.steps[1:])
         return place if place.value in alive else None
 
-    table = {
-        path: evolve(site, place=place)
-        for path, site in sites.table.items()
-        if (place := moved(site.place)) is not None
-    }
-    spans = {
-        path: Span(start, end)
-        for path, span in sites.spans.items()
-        if (start := moved(span.start)) is not None and (end := moved(span.end)) is not None
-    }
-    return evolve(sites, table=table, spans=spans)
+    return sites.moved(moved)

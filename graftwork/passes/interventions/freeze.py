@@ -7,7 +7,8 @@ from attrs import evolve, frozen
 from graftwork.ir.build import Term
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
-from graftwork.ir.rewrite import Rewriter, reaching
+from graftwork.ir.levels import reaching
+from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import Site, Where, chosen, interpose

@@ -197,13 +197,7 @@ def _resited(graph: Graph, narrowed: Mapping[Value, Value], axis: str, into: str
     def resited(site: Site) -> Site:
         if site.place.value not in narrowed:
             return site
-        roles = {role: into if a == axis else a for role, a in site.roles.items()}
-        return Site(moved(site.place), roles)
+        return evolve(site, roles={r: into if a == axis else a for r, a in site.roles.items()})
 
-    sites = graph.sites
-    spans = {
-        path: evolve(span, start=moved(span.start), end=moved(span.end))
-        for path, span in sites.spans.items()
-    }
-    table = {path: resited(site) for path, site in sites.items()}
-    return graph.evolve(sites=evolve(sites, table=table, spans=spans))
+    sites = evolve(graph.sites, table={path: resited(site) for path, site in graph.sites.items()})
+    return graph.evolve(sites=sites.moved(moved))
