@@ -18,6 +18,7 @@ from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node, Value
 
 _MIRRORED = {"gt": "lt", "ge": "le"}
+_COUNTING = frozenset({DType.i32, DType.i64})  # others may round a position, or wrap it around
 
 
 @frozen(eq=False)
@@ -104,6 +105,8 @@ class Order:
         shift = 0
         renamed: dict[str, str] = {}
         while (node := self.producer.get(value)) is not None:
+            if value.type.dtype not in _COUNTING:
+                return None
             match node.op.name:
                 case "iota":
                     axis = str(node.attrs["axis"])
@@ -127,14 +130,16 @@ class Order:
 
 def number(producer: Mapping[Value, Node], value: Value) -> bool | int | float | None:
     """The number that a value is everywhere, if it is one."""
-    while (node := producer.get(value)) is not None:
-        if node.op.name == "constant":
-            literal = node.attrs["value"]
-            return None if literal.shape else cast("bool | int | float", literal.item())
-        if node.op.name not in ("broadcast", "cast"):
-            return None
-        value = node.inputs[0]
-    return None
+    dtypes = []
+    while (node := producer.get(value)) is not None and node.op.name in ("broadcast", "cast"):
+        dtypes.append(value.type.dtype)
+        (value,) = node.inputs
+    if node is None or node.op.name != "constant" or value.axes:
+        return None
+    array = node.attrs["value"].array
+    for dtype in reversed(dtypes):
+        array = array.astype(dtype.numpy)
+    return cast("bool | int | float", array.item())
 
 
 def is_nothing(producer: Mapping[Value, Node], value: Value) -> bool:

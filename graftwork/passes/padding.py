@@ -3,7 +3,8 @@
 A program that is compiled for few sizes takes others padded at the end. That is right if every op
 either maps over the padded axis, or looks only back along it (behind a mask that is proved causal),
 or does not look where inputs are padded with zeros (behind a mask made of such an input), or asks
-for sizes, which become an input. Anything else is refused by name.
+for sizes, which become an input. Anything else is refused by name. What is computed beyond the true
+length must be finite, since zero times infinity would not be zero.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graftwork.ir import ops
-from graftwork.ir.build import Builder, Term
+from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import InputError, RewriteError, nearest
 from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.op import CURRENT
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.size_values import fold
 from graftwork.ir.sizes import Size, SizeExpr, symbol, symbols
@@ -23,7 +25,7 @@ from graftwork.ir.types import Type
 from graftwork.passes.masks import is_nothing, number, orders
 
 LENGTH = "length"
-_ANYWHERE = frozenset({"rename", "iota", "broadcast", "gather", "embedding"})
+_ANYWHERE = frozenset({"rename", "iota", "broadcast", "embedding"})
 _BACKWARD = frozenset({"cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"})
 
 
@@ -104,8 +106,10 @@ class _Padding:
                 return bound <= self.patterns[node.output]
             case "contract":
                 return any(bound <= self.patterns.get(v, frozenset()) for v in node.inputs)
-            case "index":
-                return True
+            case "gather":  # clipped or filled it would ask where the axis ends
+                return bool(attrs["mode"] == "promise")
+            case "index":  # the first position is always there
+                return bool(attrs["at"] == 0)
             case "slice":
                 return attrs["axis"] not in self.axes and not self._mentions(attrs["start"])
         return name in _BACKWARD and not attrs["reverse"]
@@ -150,7 +154,8 @@ class _Padding:
 
     def _term(self, size: Size) -> Term:
         """A size of the true inputs, as a scalar."""
-        builder = _current()
+        builder = CURRENT.get()
+        assert builder is not None
 
         def leaf(name: str) -> Term:
             if name in self.lengths:
@@ -160,8 +165,3 @@ class _Padding:
         words = {"//": ops.floor_div, "%": ops.mod, "min": ops.minimum, "max": ops.maximum}
         found: Term = fold(size, leaf, words)
         return found
-
-
-def _current() -> Builder:
-    """The builder that an edit is being built in."""
-    return ops.size(value=0).builder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
-from graftwork.passes.masks import orders
+from graftwork.passes.masks import number, orders
 from tests.models.zoo import axes, build, inputs
 
 LOW = float(np.finfo(np.float32).min)
@@ -79,10 +81,10 @@ def test_what_is_proved_holds(drawn: tuple[Builder, Term]) -> None:
         (lambda q, k: ops.select(k <= q, q.builder.constant(0.0, "f32"), -1.0), False),
     ],
 )
-def test_masks_that_models_have(make: object, holds: bool) -> None:
+def test_masks_that_models_have(make: Callable[[Term, Term], Term], holds: bool) -> None:
     builder, query, key = positions()
     with builder:
-        mask = make(query, key)  # type: ignore[operator]
+        mask = make(query, key)
     assert proved(builder, mask) is holds
 
 
@@ -92,3 +94,21 @@ def test_attention_of_models(name: str, holds: bool) -> None:
     masks = [n.inputs[3] for n in graph.nodes if n.op.name == "attention" and len(n.inputs) > 3]
     assert bool(masks) or not holds
     assert all(bool(orders(graph.index.producer, mask)) is holds for mask in masks)
+
+
+def test_positions_that_are_rounded_prove_nothing() -> None:
+    """In bf16 257 is 256, so a query would see the key after it."""
+    builder, query, key = positions()
+    with builder:
+        mask = key.cast("bf16") <= query.cast("bf16")
+    assert not proved(builder, mask)
+
+
+def test_a_constant_is_what_its_casts_make_of_it() -> None:
+    """A low number as a boolean is true, and hides nothing."""
+    builder, query, key = positions()
+    with builder:
+        true = builder.constant(LOW, "f32").cast("bool")
+        hidden = ops.select(key <= query, true, true)
+    assert number({node.output: node for node in builder.nodes}, true.value) is True
+    assert not proved(builder, hidden)

@@ -15,6 +15,7 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup import DropDead
 from graftwork.passes.linears import weight_at
+from graftwork.passes.masks import number
 from graftwork.passes.weights.fold import folded
 from graftwork.passes.weights.ties import require_own
 
@@ -127,7 +128,7 @@ def _unscaled(graph: Graph, value: Value) -> tuple[Value, float]:
     """A value behind casts and constant factors, and their product."""
     scale = 1.0
     while (node := graph.index.producer.get(value)) is not None:
-        factors = [_number(graph, v) for v in node.inputs]
+        factors = [number(graph.index.producer, v) for v in node.inputs]
         if node.op.name == "cast":
             (value,) = node.inputs
         elif node.op.name == "mul" and factors.count(None) == 1:
@@ -136,13 +137,6 @@ def _unscaled(graph: Graph, value: Value) -> tuple[Value, float]:
         else:
             break
     return value, scale
-
-
-def _number(graph: Graph, value: Value) -> float | None:
-    node = graph.index.producer.get(value)
-    if node is None or node.op.name != "constant" or value.axes:
-        return None
-    return float(node.attrs["value"].item())
 
 
 def _behind(graph: Graph, value: Value, dropped: bool) -> list[Value]:
