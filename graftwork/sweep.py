@@ -118,7 +118,7 @@ class Sweep:
         }
         ways = {"worlds enter where they differ": self.shared}
         if self.along is not None:
-            apart = share(narrowed(self.worlds), job.entries)
+            apart = share(self.narrowed, job.entries)
             ways = {
                 **dict.fromkeys(ways, apart),
                 f"only from the edit's {self.along} on": self.shared,
@@ -141,17 +141,21 @@ class Sweep:
         return worlds_of(self.graph, self.template, self.metric)
 
     @cached_property
+    def narrowed(self) -> Graph:
+        """All runs side by side, without what the metric does not read."""
+        return narrowed(self.worlds)
+
+    @cached_property
     def along(self) -> str | None:
         """The swept word whose positions bound, in a causal model, what an edit can change."""
-        graph, entries = narrowed(self.worlds), len(self.template.choices)
-        words = self.template.positions
-        return next((w for w in words if reaches(graph, entries, f"worlds.{w}")), None)
+        entries, words = len(self.template.choices), self.template.positions
+        return next((w for w in words if reaches(self.narrowed, entries, f"worlds.{w}")), None)
 
     @cached_property
     def shared(self) -> Shared:
         """All runs in one, nothing computed twice."""
         positions = None if self.along is None else f"worlds.{self.along}"
-        return share(narrowed(self.worlds), len(self.template.choices), positions)
+        return share(self.narrowed, len(self.template.choices), positions)
 
     @cached_property
     def program(self) -> Program:

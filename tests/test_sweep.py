@@ -215,6 +215,32 @@ def test_what_cannot_be_swept(model: Model, applied: p.Pass, message: str) -> No
         Sweep(graph, applied, metric=metric, backend="numpy").run(**given)
 
 
+@pytest.mark.parametrize(
+    "applied",
+    [
+        p.PruneHeads("blocks.{layer}.attn.z", (1,)),
+        p.CastWeights("f16", "**.h.{layer}.mlp.c_fc.weight"),
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt2"], indirect=True)
+def test_what_changes_every_run_is_refused(model: Model, applied: p.Pass) -> None:
+    """Worlds would see one another's edits."""
+    with pytest.raises(gw.GraftworkError, match="cannot be swept"):
+        Sweep(model.graph, applied, metric=metric, backend="numpy").run(**model.given)
+
+
+@pytest.mark.parametrize("model", ["gpt2"], indirect=True)
+def test_open_words_stand_beside_globs(model: Model) -> None:
+    """Both outputs of a layer are scaled in one world."""
+    edit = p.Scale("blocks.{layer}.{attn,mlp}.out", 0.5)
+    effect = Sweep(model.graph, edit, metric=metric, backend="numpy").run(**model.given)
+    assert effect.labels == {"layer": (0, 1)}
+    model.same(effect, one_by_one(model.graph, effect, model.given))
+    starred = p.Scale("blocks.{layer}.*.out", 0.5)
+    again = Sweep(model.graph, starred, metric=metric, backend="numpy").run(**model.given)
+    model.same(again, np.asarray(effect))
+
+
 def test_cells_are_asked_for_by_their_labels(
     model: Model,
 ) -> None:

@@ -8,19 +8,27 @@ from functools import cache
 
 
 @cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The regular expression that a glob means; `{a,b}` are alternatives."""
-    out = ""
+def compiled(pattern: str, words: frozenset[str] = frozenset()) -> re.Pattern[str]:
+    """The regular expression that a glob means; `{a,b}` are alternatives.
+
+    Args:
+        words: `{word}` stands for any segment or part of one, the same everywhere: a group.
+    """
+    out, seen = "", set[str]()
     for segment in pattern.split("."):
         if segment == "**":
             out += r"(?:[^.]+(?:\.|$))*"
             continue
         body = r"(?=[^.])"  # no segment is empty
         for token in re.split(r"(\*|\{[^}]*\})", segment):
+            word = token[1:-1]
             if token == "*":
                 body += "[^.]*"
+            elif token.startswith("{") and word in words:
+                body += f"(?P={word})" if word in seen else f"(?P<{word}>[^.]+)"
+                seen.add(word)
             elif token.startswith("{"):
-                body += "(?:" + "|".join(map(re.escape, token[1:-1].split(","))) + ")"
+                body += "(?:" + "|".join(map(re.escape, word.split(","))) + ")"
             else:
                 body += re.escape(token)
         out += body + r"(?:\.|$)"

@@ -17,7 +17,7 @@ from attrs import evolve
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
 from graftwork.ir.edits import Edits, Interposed, Level
-from graftwork.ir.errors import RewriteError, UnreachableEditError
+from graftwork.ir.errors import InputError, RewriteError, UnreachableEditError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value, walk
 from graftwork.ir.infer import expand
 from graftwork.ir.levels import reaching
@@ -100,6 +100,14 @@ class Rewriter:
         self.edits.interposed.setdefault(value, []).append(entry)
         self._edited.append(value)
 
+    def _refuse_condition(self) -> None:
+        """What is replaced is replaced for good, not where a condition holds."""
+        if condition() is not None:
+            raise RewriteError(
+                f"{self.by} replaces nodes for every run, so it cannot be swept; only edits of "
+                "values can, which leave them as they are in other worlds"
+            )
+
     def _refuse_tied(self, value: Value) -> None:
         for parameter in self.parameters:
             if parameter.value is value and parameter.aliases:
@@ -116,11 +124,7 @@ class Rewriter:
             RewriteError: if it gives another number of outputs, or another dtype; or where edits
                 are made under a condition.
         """
-        if condition() is not None:
-            raise RewriteError(
-                f"{self.by} replaces {node.op.name} for good, so it cannot be swept; only edits "
-                "of values can, which leave them as they are in other worlds"
-            )
+        self._refuse_condition()
         builder = self._replacing
         builder.nodes, builder.origin = [], node.origin.through(self.by)
         with builder:
@@ -135,10 +139,12 @@ class Rewriter:
 
     def substitute(self, old: Value, new: Value) -> None:
         """Let everything that reads `old` read `new`."""
+        self._refuse_condition()
         self.edits.aliases[old] = new
 
     def drop(self, node: Node) -> None:
         """Leave a node out; its outputs must be substituted or unused."""
+        self._refuse_condition()
         self._replaced[node] = ()
 
     def insert(self, nodes: Iterable[Node], beside: Value | None = None) -> None:
@@ -269,10 +275,10 @@ class Rewriter:
         """A new output of the graph, with the axes of `first` that it has before the others.
 
         Raises:
-            RewriteError: if an output of that name exists.
+            InputError: if an output of that name exists.
         """
         if any(port.name == name for port in self.outputs):
-            raise RewriteError(f"{self.by}: there is an output {name!r} already")
+            raise InputError(f"{self.by}: the graph has an output {name!r} already")
         order = dict.fromkeys((*first, *value.axes))
         layout = tuple(axis for axis in order if axis in value.type.axis_set)
         self.outputs.append(Port(name, value, layout))

@@ -115,10 +115,6 @@ class Found:
             )
         return axis
 
-    @property
-    def key(self) -> Place:
-        return self.place
-
 
 @frozen(eq=False, repr=False)
 class Selection:
@@ -165,17 +161,17 @@ class Selection:
         return evolve(self, found=(self.found[position],))
 
     def __and__(self, other: Selection) -> Selection:
-        keys = {f.key for f in other.found}
-        return self.where(lambda f: f.key in keys)
+        keys = {f.place for f in other.found}
+        return self.where(lambda f: f.place in keys)
 
     def __or__(self, other: Selection) -> Selection:
-        keys = {f.key for f in self.found}
-        extra = tuple(f for f in other.found if f.key not in keys)
+        keys = {f.place for f in self.found}
+        extra = tuple(f for f in other.found if f.place not in keys)
         return evolve(self, found=self.found + extra)
 
     def __sub__(self, other: Selection) -> Selection:
-        keys = {f.key for f in other.found}
-        return self.where(lambda f: f.key not in keys)
+        keys = {f.place for f in other.found}
+        return self.where(lambda f: f.place not in keys)
 
     def before(self) -> Selection:
         """The values that the nodes of these places read."""
@@ -271,7 +267,7 @@ def _by_path(graph: Graph, selector: Selector) -> Selection | None:
     if sites:
         return Selection(graph, tuple(_at_site(graph, path) for path in sites))
     leaving = (f for path in paths for f in _leaving(graph, path))
-    unique = {f.key: f for f in leaving}
+    unique = {f.place: f for f in leaving}
     return Selection(graph, tuple(unique.values()))
 
 

@@ -28,7 +28,6 @@ from graftwork.passes.positions import Where as Where
 from graftwork.passes.positions import summary as summary
 
 Site: TypeAlias = str | Selector
-"""The axis along which runs of one graph differ."""
 
 
 def edit_sites(

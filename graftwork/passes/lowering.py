@@ -8,10 +8,7 @@ from graftwork.ir.sites import Sites
 from graftwork.passes.axes import ShareGroups
 from graftwork.passes.cleanup import Cleanup, NarrowEarly
 
-# An index moves past everything but another index: for those of two axes there are two narrowings.
-LOWERING: tuple[AnyPass, ...] = (
-    Cleanup(), ShareGroups(), NarrowEarly(), NarrowEarly(), Cleanup(),
-)  # fmt: skip
+LOWERING: tuple[AnyPass, ...] = (Cleanup(), ShareGroups(), NarrowEarly(), Cleanup())
 
 
 def lowered(graph: Graph) -> Graph:

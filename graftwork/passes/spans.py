@@ -5,7 +5,7 @@ A stretch leads from the values that it starts with to the one that it ends with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from graftwork.ir.calls import calls, calls_of, is_within, modules
 from graftwork.ir.errors import SelectionError, nearest
@@ -29,23 +29,26 @@ def spans_of(graph: Graph, path: str) -> dict[str, Stretch]:
         SelectionError: if nothing has that name, or a module gives more than one value.
     """
     named = {p: ((s.start.value,), s.end.value) for p, s in graph.sites.spans.items()}
-    blocks = dict(_blocks(graph))
-    for known in (named, blocks):
+    whole = blocks(graph)
+    for known in (named, whole):
         if paths := matching(path, known):
             refuse_scanned(site.place for site in graph.sites.values())
             return {p: known[p] for p in paths}
     if paths := calls_of(path, calls(graph)):
         return {p: _module_span(graph, p) for p in paths}
-    words = [*named, *blocks, *modules(graph)]
+    words = [*named, *whole, *modules(graph)]
     raise SelectionError(f"no span or module matches {path!r}{nearest(path, words)}")
 
 
-def _blocks(graph: Graph) -> Iterator[tuple[str, Stretch]]:
+def blocks(graph: Graph) -> dict[str, Stretch]:
+    """Block path -> from the stream before it to that after it."""
+    found: dict[str, Stretch] = {}
     for path, site in graph.sites.items():
         block, _, word = path.rpartition(".")
         end = f"{block}.resid_post"
         if word == "resid_pre" and end in graph.sites:
-            yield block, ((site.place.value,), graph.sites[end].place.value)
+            found[block] = (site.place.value,), graph.sites[end].place.value
+    return found
 
 
 def _module_span(graph: Graph, path: str) -> Stretch:

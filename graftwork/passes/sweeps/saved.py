@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,7 +33,7 @@ def key_of(graph: Graph, inputs: Mapping[str, Array]) -> str:
     for name, array in sorted({**arrays, **inputs}.items()):
         plain = np.ascontiguousarray(as_numpy(array))
         found.update(f"{name} {plain.dtype} {plain.shape}".encode())
-        found.update(plain.tobytes() if plain.dtype.hasobject else plain.view(np.uint8).data)
+        found.update(plain.view(np.uint8).data)
     return found.hexdigest()
 
 
@@ -53,7 +53,8 @@ def opened(folder: str | os.PathLike[str], key: str) -> Path:
             raise StorageError(
                 f"{path} holds another sweep, or this one on other inputs; choose another folder"
             )
-        mark.write_text(key)
+        if not mark.exists():
+            _write(mark, lambda beside: beside.write_text(key))
     except OSError as error:
         raise StorageError(f"cannot resume in {path}: {error.strerror or error}") from error
     return path
@@ -71,11 +72,18 @@ def keep(folder: Path, number: int, results: Mapping[str, Array]) -> None:
     Raises:
         StorageError: if they cannot be written.
     """
-    beside = folder / f".{number}.{secrets.token_hex(4)}"
+    arrays = {name: np.ascontiguousarray(x) for name, x in results.items()}
     try:
-        save_file({name: np.ascontiguousarray(x) for name, x in results.items()}, beside)
-        beside.rename(folder / f"{number}.safetensors")
+        _write(folder / f"{number}.safetensors", lambda beside: save_file(arrays, beside))
     except OSError as error:
         raise StorageError(f"cannot save results in {folder}: {error.strerror or error}") from error
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """A file that is whole or not there: it is written beside, and renamed."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        write(beside)
+        beside.rename(path)
     finally:
         beside.unlink(missing_ok=True)

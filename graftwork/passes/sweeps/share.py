@@ -339,6 +339,7 @@ class _Sharing:
     # --- axes and inputs ------------------------------------------------------------------------
 
     def _count(self, entry: int) -> Size:
+        """How many worlds an entry has: one, where nothing but the entry tells them apart."""
         several = any(WORLDS in p.value.axes and p.name != ENTRY for p in self.graph.inputs)
         return symbol(f"worlds_{entry}") if several else 1
 

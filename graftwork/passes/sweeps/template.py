@@ -16,9 +16,11 @@ from attrs import evolve, frozen
 
 from graftwork.ir.calls import modules
 from graftwork.ir.errors import InputError, SelectionError, nearest
+from graftwork.ir.glob import compiled
 from graftwork.ir.graph import Graph
 from graftwork.ir.select import Selector
 from graftwork.passes.base import Pass
+from graftwork.passes.spans import blocks
 
 Word = str | int
 Choice = Mapping[str, Any]
@@ -106,25 +108,18 @@ def template(graph: Graph, applied: Pass) -> Template:
 
 def _paths(graph: Graph) -> list[str]:
     """Whatever a pass may be given a path of: sites, spans, blocks, modules, parameters."""
-    blocks = (path.removesuffix(".resid_pre") for path in graph.sites if "resid_pre" in path)
-    parameters = (parameter.name for parameter in graph.parameters)
-    return [*graph.sites, *graph.sites.spans, *blocks, *modules(graph), *parameters]
+    named = [*graph.sites, *graph.sites.spans, *blocks(graph), *modules(graph)]
+    return named + [parameter.name for parameter in graph.parameters]
 
 
 def _matches(path: str, known: Iterable[str]) -> Iterator[dict[str, Word]]:
-    """What the words of a path are in each path that fits it."""
-    parts = _OPEN.split(path)
-    words = dict.fromkeys(parts[1::2])
-    pattern, seen = "", set[str]()
-    for i, part in enumerate(parts):
-        if i % 2 == 0:
-            pattern += re.escape(part)
-        else:
-            pattern += f"(?P={part})" if part in seen else f"(?P<{part}>[^.]+)"
-            seen.add(part)
-    for name in dict.fromkeys(known):
-        if match := re.fullmatch(pattern, name):
-            yield {word: _natural(match[word]) for word in words}
+    """What the words of a path are in the paths that fit it."""
+    words = _OPEN.findall(path)
+    glob = compiled(path, frozenset(words))
+    fits = (glob.fullmatch(name) for name in known)
+    found = (tuple(match[word] for word in words) for match in fits if match is not None)
+    for each in dict.fromkeys(found):
+        yield {word: _natural(text) for word, text in zip(words, each, strict=True)}
 
 
 def _natural(text: str) -> Word:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
-from graftwork.ir.errors import InputError
+from graftwork.ir.errors import InputError, RewriteError
 from graftwork.ir.graph import Graph
 from graftwork.ir.only import Only, only
 from graftwork.ir.pipeline import AnyPass, apply
@@ -47,8 +47,7 @@ def worlds_of(graph: Graph, template: Template, metric: Metric) -> Graph:
 
 def narrowed(graph: Graph) -> Graph:
     """The graph without what its outputs do not need, such as logits of other positions."""
-    cleaned = apply(graph.evolve(sites=Sites()), [Cleanup(), NarrowEarly()])[0]
-    return apply(cleaned, [NarrowEarly(), Cleanup()])[0]
+    return apply(graph.evolve(sites=Sites()), [Cleanup(), NarrowEarly(), Cleanup()])[0]
 
 
 def swept_axis(graph: Graph, word: str) -> str | None:
@@ -88,4 +87,27 @@ class _In:
     def __call__(self, graph: Graph) -> Graph:
         value = next(port.value for port in graph.inputs if port.name == ENTRY)
         with only(Only(lambda given: ops.eq(given, self.entry), (value,))):
-            return self.applied(graph)
+            edited = self.applied(graph)
+        changed = next(_changed(graph, edited), None)
+        if changed is not None:
+            raise RewriteError(
+                f"it changes {changed} for every run, so it cannot be swept; only edits of values "
+                "can, which leave them as they are in other worlds"
+            )
+        return edited
+
+
+def _changed(before: Graph, after: Graph) -> Iterator[str]:
+    """The parameters, inputs and outputs that are not what they were."""
+    held = {p.name: p for p in after.parameters}
+    for p in before.parameters:
+        now = held.get(p.name)
+        same = now is not None and now.value.type.same(p.value.type)
+        if not same or after.store.held(p.name) is not before.store.held(p.name):
+            yield f"the parameter {p.name!r}"
+    for word in ("inputs", "outputs"):
+        ports = {port.name: port for port in getattr(after, word)}
+        for port in getattr(before, word):
+            now = ports.get(port.name)
+            if now is None or not port.value.type.axis_set <= now.value.type.axis_set:
+                yield f"the {word.removesuffix('s')} {port.name!r}"
