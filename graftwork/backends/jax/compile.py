@@ -92,8 +92,8 @@ def _report(sizes: Sequence[Mapping[str, int]]) -> None:
     varying = {axis: values for axis, values in taken.items() if len(values) > 1}
     told = "; ".join(f"{axis} was {', '.join(map(str, v))}" for axis, v in varying.items())
     warnings.warn(
-        f"XLA has compiled this program for {count} shapes ({told}); pad inputs to few sizes, or "
-        "compile it for torch or onnx, which take any",
+        f"XLA has compiled this program for {count} shapes ({told}); give gw.compile buckets= "
+        "of few sizes, or compile it for torch or onnx, which take any",
         RecompilationWarning,
         stacklevel=2,
     )

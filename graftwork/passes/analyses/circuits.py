@@ -222,7 +222,11 @@ def _parameters(graph: Graph) -> dict[Value, str]:
 
 
 def _value(graph: Graph, weight: Value) -> NamedArray:
-    """The array of a parameter, or of a cast or a transform of parameters alone."""
+    """The array of a parameter.
+
+    Raises:
+        SelectionError: if it is none.
+    """
     layouts = {p.value: p for p in graph.parameters}
     if weight not in layouts:
         raise SelectionError(f"{weight!r} is computed from the inputs, so it is no weight")

@@ -199,8 +199,6 @@ def _with_output(
     rewriter: Rewriter, builder: Builder, name: str, term: Term, first: Sequence[str]
 ) -> Graph:
     """The graph with what was built at its end, and one new output."""
-    if any(port.name == name for port in rewriter.outputs):
-        raise InputError(f"{rewriter.by}: the graph has an output {name!r} already")
     rewriter.append(builder.nodes)
     rewriter.add_output(name, term.value, first)
     return rewriter.finish()

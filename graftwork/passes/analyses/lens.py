@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from attrs import frozen
 
 from graftwork.ir import ops
-from graftwork.ir.build import Builder, Term
+from graftwork.ir.build import Term
 from graftwork.ir.errors import InputError, SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
@@ -39,15 +41,10 @@ class LogitLens(Pass):
     norm: bool = True
 
     def __call__(self, graph: Graph) -> Graph:
-        rewriter = Rewriter(graph, "LogitLens")
-        builder = rewriter.builder()
-        read = readout(graph)
-        with builder:
-            for found in _streams(graph, read, self.site):
-                stream = Term(rewriter.resolve(found.place), builder)
-                _add(rewriter, f"lens.{found.name}", _seen(builder, read, stream, self.norm), read)
-        rewriter.append(builder.nodes)
-        return rewriter.finish()
+        def seen(_: Rewriter, read: Readout, __: Found, stream: Term) -> Term:
+            return _seen(read, stream, self.norm)
+
+        return _with_lenses(graph, self, "lens", self.site, seen)
 
 
 @frozen
@@ -66,17 +63,25 @@ class TunedLens(Pass):
     site: Site | None = None
 
     def __call__(self, graph: Graph) -> Graph:
-        rewriter = Rewriter(graph, "TunedLens")
-        builder = rewriter.builder()
-        read = readout(graph)
-        with builder:
-            for found in _streams(graph, read, self.site):
-                stream = Term(rewriter.resolve(found.place), builder)
-                moved = stream + _translation(rewriter, found, stream)
-                name = f"tuned_lens.{found.name}"
-                _add(rewriter, name, _seen(builder, read, moved, norm=True), read)
-        rewriter.append(builder.nodes)
-        return rewriter.finish()
+        def seen(rewriter: Rewriter, read: Readout, found: Found, stream: Term) -> Term:
+            return _seen(read, stream + _translation(rewriter, found, stream), norm=True)
+
+        return _with_lenses(graph, self, "tuned_lens", self.site, seen)
+
+
+def _with_lenses(
+    graph: Graph, by: Pass, word: str, site: Site | None, seen: Callable[..., Term]
+) -> Graph:
+    """The graph with what `seen(rewriter, readout, place, stream)` makes of each stream."""
+    rewriter, read = Rewriter(graph, by.name()), readout(graph)
+    builder = rewriter.builder()
+    with builder:
+        for found in _streams(graph, read, site):
+            stream = Term(rewriter.resolve(found.place), builder)
+            made = seen(rewriter, read, found, stream)
+            rewriter.add_output(f"{word}.{found.name}", made.value, read.logits.axes)
+    rewriter.append(builder.nodes)
+    return rewriter.finish()
 
 
 def _streams(graph: Graph, read: Readout, site: Site | None) -> list[Found]:
@@ -91,14 +96,14 @@ def _streams(graph: Graph, read: Readout, site: Site | None) -> list[Found]:
     return found
 
 
-def _seen(builder: Builder, read: Readout, stream: Term, norm: bool) -> Term:
+def _seen(read: Readout, stream: Term, norm: bool) -> Term:
     """What the model makes of a value in the place of its last stream."""
     if stream.value is read.stream and norm:
-        return Term(read.logits, builder)
+        return Term(read.logits, stream.builder)
     if not norm and read.norm is None:
         raise SelectionError("the model has no final norm that could be left out")
     start = read.stream if norm or read.norm is None else read.norm
-    return replay(builder, read.nodes, {start: stream})[read.logits]
+    return replay(stream.builder, read.nodes, {start: stream})[read.logits]
 
 
 def _translation(rewriter: Rewriter, found: Found, x: Term) -> Term:
@@ -118,9 +123,3 @@ def _translation(rewriter: Rewriter, found: Found, x: Term) -> Term:
     )
     moved = ops.contract(x, Term(weight, x.builder), over=(axis,)).rename(**{into: axis})
     return moved + Term(bias, x.builder)
-
-
-def _add(rewriter: Rewriter, name: str, term: Term, read: Readout) -> None:
-    if any(port.name == name for port in rewriter.outputs):
-        raise InputError(f"{rewriter.by}: the graph has an output {name!r} already")
-    rewriter.add_output(name, term.value, read.logits.axes)

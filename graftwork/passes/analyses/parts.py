@@ -21,7 +21,6 @@ from graftwork.passes.sites.stream import NORMS, sited_flow
 from graftwork.passes.sums import Product, apart, other_factor
 
 START = ("embed", "pos_embed")
-FIRST = "blocks.0.resid_pre"
 SCALES = frozenset({"mul", "div"})
 VIEWS = frozenset({"cast", "rename", "stop_gradient", "neg", "broadcast"})
 

@@ -9,7 +9,7 @@ from attrs import frozen
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.derive_parts import Tangent, needed
 from graftwork.ir.derive_values import cotangents
-from graftwork.ir.errors import InputError, SelectionError, UnreachableEditError
+from graftwork.ir.errors import SelectionError, UnreachableEditError
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.origin import Origin
@@ -28,7 +28,7 @@ def find(graph: Graph, site: Sites) -> Selection:
         SelectionError: if nothing has that name.
     """
     if isinstance(site, tuple):
-        found = {f.key: f for one in site for f in find(graph, one)}
+        found = {f.place: f for one in site for f in find(graph, one)}
         return Selection(graph, tuple(found.values()))
     if not isinstance(site, str) or select(graph, site):
         return require(graph, site)
@@ -118,10 +118,7 @@ def with_outputs(
     Raises:
         InputError: if an output has one of the names already.
     """
-    taken = {port.name for port in rewriter.outputs}
     for name, (point, term) in outputs.items():
-        if name in taken:
-            raise InputError(f"{rewriter.by}: the graph has an output {name!r} already")
         rewriter.add_output(name, term.value, point.value.axes)
     nodes, _ = needed(builder.nodes, [term.value for _, term in outputs.values()])
     rewriter.append(nodes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from graftwork.ir.errors import InputError, SelectionError, nearest
+from graftwork.ir.errors import SelectionError, nearest
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
@@ -26,8 +26,6 @@ class Measure(Pass):
     output: str = "metric"
 
     def __call__(self, graph: Graph) -> Graph:
-        if any(port.name == self.output for port in graph.outputs):
-            raise InputError(f"the graph has an output {self.output!r} already")
         rewriter = Rewriter(graph, "Measure")
         builder = rewriter.builder()
         with builder:

@@ -79,4 +79,5 @@ def greatest(
     held = ops.select(inside, term, call.builder.constant(lowest(x.dtype), x.dtype))
     held, at = (each.merge(*kernels, into=window) for each in (held, at))
     chosen = ops.argmax(held, axis=window)
-    return tuple(Positional(ops.gather(each, chosen, axes=[window]), x.dims) for each in (held, at))  # type: ignore[return-value]
+    value, place_of_it = (ops.gather(each, chosen, axes=[window]) for each in (held, at))
+    return Positional(value, x.dims), Positional(place_of_it, x.dims)

@@ -29,7 +29,8 @@ def smoothed(
     x = self
     for place, scale in zip((2, 3), scales or (None, None), strict=False):
         x = carrying(x, place)
-        into = call.fresh(1 if call.shape[place] is None else call.shape[place])  # type: ignore[arg-type]
+        size = call.shape[place]
+        into = call.fresh(1 if size is None else size)
         weights = _weights(call, str(x.dims[place]), into, x, align_corners, scale)
         term = ops.contract(x.term, weights, over=x.dims[place])
         x = Positional(term, x.with_dim(place, into).dims)
