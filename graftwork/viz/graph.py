@@ -7,7 +7,7 @@ from graftwork.viz.arrange import arrange, nets_of
 from graftwork.viz.difference import difference
 from graftwork.viz.encode import encode
 from graftwork.viz.opening import first_open
-from graftwork.viz.page import page
+from graftwork.viz.part import Part
 from graftwork.viz.scene import scene
 from graftwork.viz.svg import to_svg
 from graftwork.viz.view import View
@@ -34,4 +34,4 @@ def graph(graph: Graph, diff: Graph | None = None) -> View:
         title = f"Graph of {len(graph.nodes):,} nodes: +{added} −{removed} ~{changed}"
     svg = to_svg(shown, arranged, opened, title)
     data = encode(shown, arranged, opened, changes, title)
-    return View(title, page(title, data, svg), svg, graph)
+    return View.of(Part("graph", title, data, svg), graph)

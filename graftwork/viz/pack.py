@@ -1,7 +1,8 @@
-"""A scene as one compact piece of text: columns of integers and a table of strings, deflated.
+"""What a picture shows as one compact piece of text: facts, and columns of numbers, deflated.
 
 Integers are stored as differences, by byte planes, which deflates well and is read by a loop of
-two lines. The result is base64, which can never end the element that holds it.
+two lines; 32-bit floats by byte planes, bytes as they are. The result is base64, which can never
+end the element that holds it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import base64
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+
+Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Strings:
@@ -40,27 +44,41 @@ class Rows:
         self.ends.append(len(self.items))
 
 
-def packed(facts: Mapping[str, Any], columns: Mapping[str, Sequence[int] | Rows]) -> str:
-    """Facts as JSON and columns of integers, in base64.
+Column: TypeAlias = "Sequence[int] | Rows | Bytes | Floats"
 
-    Layout: the length of the head in four bytes; the head, JSON, with the names and lengths of
-    the columns; the columns.
+
+def packed(facts: Mapping[str, Any], columns: Mapping[str, Column]) -> str:
+    """Facts as JSON and columns of numbers, in base64.
+
+    Layout: the length of the head in four bytes; the head, JSON, with the name, length and kind
+    (`i` integers, `f` floats, `b` bytes) of each column; the columns.
     """
-    plain: dict[str, Sequence[int]] = {}
+    plain: dict[str, Sequence[int] | Bytes | Floats] = {}
     for name, column in columns.items():
         if isinstance(column, Rows):
             plain[name], plain[f"{name}Ends"] = column.items, column.ends
         else:
             plain[name] = column
-    layout = [[name, len(column)] for name, column in plain.items()]
+    layout = [[name, len(column), _kind(column)] for name, column in plain.items()]
     head = json.dumps({"facts": facts, "columns": layout}, separators=(",", ":")).encode()
-    body = b"".join(map(_planes, plain.values()))
+    body = b"".join(map(_stored, plain.values()))
     data = zlib.compress(len(head).to_bytes(4, "little") + head + body, 9)
     return base64.b64encode(data).decode()
 
 
-def _planes(column: Sequence[int]) -> bytes:
-    """The differences of a column, least bytes first."""
-    numbers = np.array(column, "<i4")
-    steps = np.diff(numbers, prepend=np.int32(0)).astype("<i4")
-    return steps.view(np.uint8).reshape(-1, 4).T.tobytes()
+def _kind(column: Sequence[int] | Bytes | Floats) -> str:
+    if isinstance(column, np.ndarray):
+        return {np.dtype(np.uint8): "b", np.dtype(np.float32): "f"}[column.dtype]
+    return "i"
+
+
+def _stored(column: Sequence[int] | Bytes | Floats) -> bytes:
+    if not isinstance(column, np.ndarray):
+        numbers = np.array(column, "<i4")
+        return _planes(np.diff(numbers, prepend=np.int32(0)).astype("<i4"))
+    return _planes(column.astype("<f4")) if column.dtype == np.float32 else column.tobytes()
+
+
+def _planes(words: np.ndarray[Any, Any]) -> bytes:
+    """Four-byte words, their least bytes first."""
+    return words.view(np.uint8).reshape(-1, 4).T.tobytes()

@@ -1,8 +1,7 @@
-"""One HTML file of everything: style, script, data, and a still picture.
+"""One HTML file of everything: style, script, data, and still pictures.
 
 No network, no eval: the policy in the page allows the one script and the one style that are in
-it, by their hashes, and pictures that are data. The parts of the script are plain modules; here
-they are joined to one.
+it, by their hashes, and pictures that are data.
 """
 
 from __future__ import annotations
@@ -10,31 +9,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import re
-from functools import cache
-from importlib.resources import files
+from collections.abc import Sequence
 
-SCRIPTS = (
-    "data", "palette", "measure", "place", "scene", "paint", "camera",
-    "search", "dom", "outline", "inspector", "legend", "graph",
-)  # fmt: skip
-STYLES = ("page",)
-_IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
+from graftwork.viz.part import Part
+from graftwork.viz.scripts import script_text, style_text
 
 
-def page(title: str, data: str, svg: str) -> str:
-    """The page that shows `data`; where no script runs, it shows `svg`.
+def page(title: str, parts: Sequence[Part]) -> str:
+    """The page that shows the parts one under the other; where no script runs, their SVGs.
 
-    The title and the SVG must be free of lone surrogates, and the SVG a safe picture.
+    The title and the SVGs must be free of lone surrogates, and the SVGs safe pictures.
     """
-    script, style = script_text(), _asset_text(STYLES, "css")
+    kinds = sorted({part.kind for part in parts})
+    script, style = script_text(kinds), style_text(kinds)
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    picture = base64.b64encode(svg.encode()).decode()
-    name = html.escape(title)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -43,30 +34,27 @@ def page(title: str, data: str, svg: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>{name}</title>
+<title>{html.escape(title)}</title>
 <style>{style}</style>
 </head>
-<body>
-<img id="still" alt="{name}" src="data:image/svg+xml;base64,{picture}">
-<div id="app" hidden></div>
-<script type="application/octet-stream" id="data">{data}</script>
+<body class="{"alone" if len(parts) == 1 else "many"}">
+<main>
+{"".join(map(_section, parts))}</main>
 <script type="module">{script}</script>
 </body>
 </html>
 """
 
 
+def _section(part: Part) -> str:
+    name, picture = html.escape(part.title), base64.b64encode(part.svg.encode()).decode()
+    return f"""<section class="view {part.kind}" aria-label="{name}" data-kind="{part.kind}" \
+data-height="{part.height}">
+<img class="still" alt="{name}" src="data:image/svg+xml;base64,{picture}">
+<script type="application/octet-stream">{part.data}</script>
+</section>
+"""
+
+
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def script_text() -> str:
-    """All parts of the script, as one module."""
-    return _EXPORT.sub("", _IMPORT.sub("", _asset_text(SCRIPTS, "js")))
-
-
-@cache
-def _asset_text(names: tuple[str, ...], kind: str) -> str:
-    folder = files("graftwork.viz") / "assets"
-    return "".join((folder / f"{name}.{kind}").read_text("utf-8") for name in names)

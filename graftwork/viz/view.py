@@ -6,12 +6,16 @@ import base64
 import html
 import os
 import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from graftwork.ir.errors import StorageError
+from graftwork.viz.page import page
+from graftwork.viz.part import Part
+from graftwork.viz.stack import stacked
 
 
 @frozen(eq=False, repr=False)
@@ -20,20 +24,36 @@ class View:
 
     Attributes:
         title: what it shows.
-        html: the page.
-        svg: a picture of it that stands still, for where no page can be.
+        parts: its pictures, from top to bottom.
         source: what it is of; its text stands where no picture can be.
-        height: the height of the page in a notebook, in pixels.
     """
 
     title: str
-    html: str
-    svg: str
+    parts: tuple[Part, ...]
     source: object
-    height: int = 640
+
+    @classmethod
+    def of(cls, part: Part, source: object) -> View:
+        """A page of one picture."""
+        return cls(part.title, (part,), source)
 
     def __repr__(self) -> str:
         return f"<View of {self.source!r}>"
+
+    @cached_property
+    def html(self) -> str:
+        """The page."""
+        return page(self.title, self.parts)
+
+    @cached_property
+    def svg(self) -> str:
+        """Its pictures standing still, for where no page can be."""
+        return stacked(self.title, [part.svg for part in self.parts])
+
+    @property
+    def height(self) -> int:
+        """The height of the page in a notebook, in pixels."""
+        return sum(part.height for part in self.parts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page to a file: beside it first, and then renamed.

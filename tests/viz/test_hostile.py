@@ -15,7 +15,7 @@ from viz_graphs import named
 
 from graftwork import viz
 from graftwork.viz.names import visible
-from graftwork.viz.page import script_text
+from graftwork.viz.scripts import KINDS, script_text
 
 Open = Callable[..., Page]
 PAYLOADS = [
@@ -105,7 +105,7 @@ def test_scripts_make_elements_only_from_text() -> None:
 
 def test_parts_of_the_script_do_not_share_names() -> None:
     names = re.findall(
-        r"^(?:async )?(?:function|const|let|class) (\w+)", script_text(), re.MULTILINE
+        r"^(?:async )?(?:function|const|let|class) (\w+)", script_text(KINDS), re.MULTILINE
     )
     assert len(names) > 100
     assert sorted(names) == sorted(set(names))

@@ -238,8 +238,8 @@ def test_what_changed_says_what_it_was(open_page: Open) -> None:
 
 
 def test_without_scripts_there_is_the_still_picture(open_page: Open) -> None:
-    page = open_page(viz.graph(decoder()), ready="#still", java_script_enabled=False)
-    box = page.locator("#still").bounding_box()
+    page = open_page(viz.graph(decoder()), ready=".still", java_script_enabled=False)
+    box = page.locator(".still").bounding_box()
     assert box is not None
     assert box["width"] > 100
     assert box["height"] > 100

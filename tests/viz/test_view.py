@@ -94,7 +94,7 @@ def unpacked(data: str) -> tuple[object, dict[str, list[int]]]:
     size = int.from_bytes(raw[:4], "little")
     head, at = json.loads(raw[4 : 4 + size]), 4 + size
     columns = {}
-    for name, length in head["columns"]:
+    for name, length, _ in head["columns"]:
         planes = np.frombuffer(raw[at : at + 4 * length], np.uint8).reshape(4, length)
         steps = np.ascontiguousarray(planes.T).view("<i4").reshape(-1)
         columns[name] = np.cumsum(steps, dtype=np.int32).tolist()

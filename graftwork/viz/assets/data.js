@@ -1,36 +1,9 @@
-// Reading the data of the page: base64, deflate, columns of integers. See pack.py and encode.py.
+// The graph that a page shows, and questions about its cells. See encode.py.
 
 export const GROUP = 0, OP = 1, INPUT = 2, OUTPUT = 3, PARAMETER = 4, CONSTANT = 5;
 export const SAME = 0, ADDED = 1, REMOVED = 2, CHANGED = 3;
 export const SIGNS = ["", "+", "−", "~"];
 export const WORDS = ["", "added", "removed", "changed"];
-
-export async function unpack(text) {
-  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  const size = new DataView(bytes.buffer).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
-  const columns = {};
-  let at = 4 + size;
-  for (const [name, length] of head.columns) {
-    columns[name] = unplane(bytes, at, length);
-    at += 4 * length;
-  }
-  return makeModel(head.facts, columns);
-}
-
-function unplane(bytes, at, length) {
-  const column = new Int32Array(length);
-  let sum = 0;
-  for (let i = 0; i < length; i++) {
-    const a = at + i;
-    sum += bytes[a] | (bytes[a + length] << 8) | (bytes[a + 2 * length] << 16)
-      | (bytes[a + 3 * length] << 24);
-    column[i] = sum;
-  }
-  return column;
-}
 
 // The half-open range of row i in a column that is cut at `ends`.
 export function startOf(ends, i) {
@@ -41,7 +14,7 @@ export function rowOf(column, ends, i) {
   return column.subarray(startOf(ends, i), ends[i]);
 }
 
-function makeModel(facts, c) {
+export function makeModel(facts, c) {
   const count = c.kind.length;
   let outline = c.kind.findIndex((kind) => kind >= PARAMETER);
   if (outline < 0) outline = count;

@@ -1,6 +1,6 @@
-// The page: builds its parts, and joins keys, pointers and panels to the scene.
+// The picture of a graph: builds its parts, and joins keys, pointers and panels to the scene.
 
-import { boxOf, isGroup, isStub, originOf, titleOf, unpack, WORDS } from "./data.js";
+import { boxOf, isGroup, isStub, makeModel, originOf, sitesOf, titleOf, WORDS } from "./data.js";
 import { grouped, shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
 import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
@@ -10,13 +10,12 @@ import { find } from "./search.js";
 import { button, element, fill } from "./dom.js";
 import { makeOutline, refreshOutline, scrollOutlineTo } from "./outline.js";
 import { makeInspector, refreshInspector, typeWords } from "./inspector.js";
+import { isDark, onKeys, onSelection, onTheme, say, show, tellSelection, themeButton, views } from "./page.js";
 import { countsOf, makeDifference, makeHelp, makeLegend, refreshLegend } from "./legend.js";
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-
-function start(model) {
-  const scene = makeScene(model);
-  const app = { model, scene, size: { width: 0, height: 0, ratio: 1 }, fitted: false, theme: null, pending: 0, at: -1 };
+views.set("graph", (root, facts, columns, page) => {
+  const model = makeModel(facts, columns), scene = makeScene(model);
+  const app = { root, page, model, scene, size: { width: 0, height: 0, ratio: 1 }, fitted: false, pending: 0, at: -1 };
   app.camera = makeCamera(() => redraw(app));
   app.actions = {
     select: (cell, show) => select(app, cell, show),
@@ -26,9 +25,8 @@ function start(model) {
   build(app);
   listen(app);
   refreshOutline(app.outline);
-  dark.addEventListener("change", () => redraw(app));
   window.graftwork = { scene, camera: app.camera, frames: 0, app };
-}
+});
 
 // --- parts
 
@@ -40,19 +38,14 @@ function build(app) {
     "aria-label": `${model.title}. Arrow keys walk along the graph, Enter opens, question mark helps.`,
   }, app.canvas);
   app.tip = element("div", { class: "tip", role: "presentation", hidden: true });
-  app.live = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
   app.outline = makeOutline(scene, actions);
   app.inspector = makeInspector(scene, actions);
   app.legend = makeLegend(scene, actions);
   app.help = makeHelp(() => app.help.close());
   app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
   app.drawer = model.difference ? element("div", { class: "drawer", hidden: true }, makeDifference(model)) : null;
-  const root = document.getElementById("app");
-  fill(root, header(app), element("div", { class: "main" }, app.side,
-    element("div", { class: "center" }, app.stage, zoomButtons(app), app.legend, app.tip, app.drawer), app.inspector.panel),
-    app.live, app.help);
-  document.getElementById("still").remove();
-  root.hidden = false;
+  const center = element("div", { class: "center" }, app.stage, zoomButtons(app), app.legend, app.tip, app.drawer);
+  show(app.root, header(app), element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help);
 }
 
 function header(app) {
@@ -65,13 +58,13 @@ function header(app) {
   app.hitList = element("div", { class: "hits", id: "hits", role: "listbox", "aria-label": "Hits", hidden: true });
   return element("header", { class: "bar" },
     button("☰", "Outline", () => { app.side.hidden = !app.side.hidden; }, { class: "icon" }),
-    element("h1", {}, model.title.split(":")[0]),
+    element("h2", {}, model.title.split(":")[0]),
     model.difference ? differenceBar(app) : null,
     element("div", { class: "search" }, app.query, app.count, app.hitList),
     element("div", { class: "tools" },
       button("Open all", "Open all groups", () => everything(app, true)),
       button("Close all", "Close all groups", () => everything(app, false)),
-      button("◐", "Light or dark", () => switchTheme(app), { class: "icon" }),
+      themeButton(app.page),
       button("?", "Help", () => app.help.showModal(), { class: "icon" })));
 }
 
@@ -91,16 +84,6 @@ function zoomButtons(app) {
 
 // --- drawing
 
-function isDark(app) {
-  return app.theme === null ? dark.matches : app.theme === "dark";
-}
-
-function switchTheme(app) {
-  app.theme = isDark(app) ? "light" : "dark";
-  document.documentElement.setAttribute("data-theme", app.theme);
-  redraw(app);
-}
-
 // Draws soon; in a frame that is not shown no animation frame comes, so a timer does as well.
 function redraw(app) {
   if (app.pending) return;
@@ -117,7 +100,7 @@ function redraw(app) {
 
 function drawNow(app) {
   if (!app.size.width || !app.size.height) return;
-  window.graftwork.boxes = paint(app.canvas.getContext("2d"), app.scene, app.camera, paletteOf(isDark(app)), app.size);
+  window.graftwork.boxes = paint(app.canvas.getContext("2d"), app.scene, app.camera, paletteOf(isDark(app.page)), app.size);
   window.graftwork.frames++;
 }
 
@@ -167,9 +150,23 @@ function select(app, cell, show = false) {
   refreshOutline(app.outline);
   if (cell >= 0) {
     scrollOutlineTo(app.outline, boxOf(model, cell));
-    say(app, cell);
+    sayCell(app, cell);
+    tellSelection(app.page, app.root, { site: sitesOf(model, cell)[0] });
   }
   redraw(app);
+}
+
+// What another picture selected.
+function selectSite(app, site) {
+  const { model, scene } = app;
+  for (let cell = 0; cell < model.count; cell++) {
+    if (!sitesOf(model, cell).includes(site)) continue;
+    scene.selected = cell;
+    reveal(scene, cell);
+    refreshInspector(app.inspector);
+    lookAt(app, boxOf(model, cell));
+    return refresh(app);
+  }
 }
 
 function lookAt(app, cell) {
@@ -178,10 +175,10 @@ function lookAt(app, cell) {
   if (rect && app.size.width) easeTo(app.camera, showing(app.camera, rect, app.size));
 }
 
-function say(app, cell) {
+function sayCell(app, cell) {
   const { model, scene } = app, change = model.c.change[cell];
   const state = isGroup(model, cell) ? (scene.open.has(cell) ? ", open" : ", closed") : "";
-  app.live.textContent = `${titleOf(model, cell)}${change ? `, ${WORDS[change]}` : ""}${state}, ${originOf(model, cell).module}`;
+  say(app.page, `${titleOf(model, cell)}${change ? `, ${WORDS[change]}` : ""}${state}, ${originOf(model, cell).module}`);
 }
 
 // Opens or closes a group, and keeps it where it was on the screen.
@@ -193,7 +190,7 @@ function toggle(app, cell, all = false) {
   else setOpen(scene, cell, open);
   keepPlace(app, cell, before);
   refresh(app);
-  say(app, cell);
+  sayCell(app, cell);
 }
 
 function keepPlace(app, cell, before) {
@@ -296,7 +293,9 @@ function listen(app) {
   query.addEventListener("focus", () => listHits(app));
   query.addEventListener("blur", () => { app.hitList.hidden = true; });
   query.addEventListener("keydown", (event) => onQueryKey(app, event));
-  document.addEventListener("keydown", (event) => onKey(app, event));
+  onKeys(app.root, (event) => keyActions(app, event)[event.key]);
+  onTheme(app.page, () => redraw(app));
+  onSelection(app.page, app.root, ({ site }) => site && selectSite(app, site));
 }
 
 function worldPoint(app, event) {
@@ -380,17 +379,6 @@ function showTip(app, wire, event) {
   tip.style.top = `${event.clientY - top + 16}px`;
 }
 
-function onKey(app, event) {
-  const typing = event.target.closest?.("input, textarea, dialog[open]");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const onButton = event.target.closest?.("button");
-  if (onButton && (event.key === "Enter" || event.key === " ")) return;
-  const act = keyActions(app, event)[event.key];
-  if (!act) return;
-  event.preventDefault();
-  act();
-}
-
 function keyActions(app, event) {
   const { scene, model, camera, size } = app, cell = scene.selected;
   const from = cell < 0 ? -1 : shownAs(scene, cell);
@@ -423,8 +411,3 @@ function escape(app) {
     search(app);
   } else select(app, -1);
 }
-
-unpack(document.getElementById("data").textContent).then((model) => {
-  start(model);
-  document.body.setAttribute("data-ready", "");
-});

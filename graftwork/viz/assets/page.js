@@ -1,0 +1,84 @@
+// What the pictures of a page share: light or dark, a voice for screen readers, and what is selected.
+
+import { button, element } from "./dom.js";
+
+// kind -> (root, facts, columns, page): fills a section with a picture.
+export const views = new Map();
+
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+
+export function makePage() {
+  const voice = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
+  document.body.append(voice);
+  const page = { theme: null, voice, painters: [], listeners: [], selection: {} };
+  prefersDark.addEventListener("change", () => repaint(page));
+  return page;
+}
+
+export function say(page, text) {
+  page.voice.textContent = text;
+}
+
+// --- light and dark
+
+export function isDark(page) {
+  return page.theme === null ? prefersDark.matches : page.theme === "dark";
+}
+
+export function onTheme(page, paint) {
+  page.painters.push(paint);
+}
+
+function repaint(page) {
+  for (const paint of page.painters) paint();
+}
+
+export function themeButton(page) {
+  const swap = () => {
+    page.theme = isDark(page) ? "light" : "dark";
+    document.documentElement.setAttribute("data-theme", page.theme);
+    repaint(page);
+  };
+  return button("◐", "Light or dark", swap, { class: "icon" });
+}
+
+// --- one selection for all pictures: { site, and axis name -> position }
+
+export function onSelection(page, root, hear) {
+  page.listeners.push({ root, hear });
+}
+
+// Says to the other pictures what was selected in `root`.
+export function tellSelection(page, root, selection) {
+  page.selection = selection;
+  for (const listener of page.listeners) if (listener.root !== root) listener.hear(selection);
+}
+
+// --- keys
+
+// Keys go to the picture that has the focus, and to the first where none has it.
+export function onKeys(root, hear) {
+  document.addEventListener("keydown", (event) => {
+    const home = event.target.closest?.(".view") ?? document.querySelector(".view");
+    const typing = event.target.closest?.("input, textarea, select, dialog[open]");
+    if (home !== root || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest?.("button, a, summary") && (event.key === "Enter" || event.key === " ")) return;
+    const act = hear(event);
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}
+
+// --- parts
+
+export function makeBar(page, title, ...tools) {
+  return element("header", { class: "bar" }, element("h2", {}, title), ...tools, themeButton(page));
+}
+
+// Puts a picture in place of the one that stands still.
+export function show(root, ...children) {
+  root.style.setProperty("--height", `${root.dataset.height}px`);
+  root.querySelector(".still").remove();
+  root.append(...children);
+}

@@ -1,0 +1,15 @@
+// Shows every picture of the page.
+
+import { unpack } from "./unpack.js";
+import { makePage, views } from "./page.js";
+
+async function start() {
+  const page = makePage();
+  for (const root of document.querySelectorAll(".view")) {
+    const { facts, columns } = await unpack(root.querySelector("script").textContent);
+    views.get(root.dataset.kind)(root, facts, columns, page);
+  }
+  document.body.setAttribute("data-ready", "");
+}
+
+start();

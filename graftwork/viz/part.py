@@ -1,0 +1,24 @@
+"""One picture of a page: its kind, its data, and how it looks standing still."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(eq=False)
+class Part:
+    """What a page holds for one picture; `page` joins parts to a file.
+
+    Attributes:
+        kind: which script shows it; a key of `assets.KINDS`.
+        title: what it shows, free of unprintable characters.
+        data: what its script reads, as `pack.packed` gives it.
+        svg: the picture that stands still, without scripts.
+        height: how high it is on a page with others, and in a notebook, in pixels.
+    """
+
+    kind: str
+    title: str
+    data: str
+    svg: str
+    height: int = 640
