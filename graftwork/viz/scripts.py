@@ -1,7 +1,8 @@
 """Which scripts and styles show which kind of picture.
 
-The parts of the script are plain modules; a page gets those that its pictures need, joined to one.
-The script of a kind registers itself with `views.set(kind, ...)`, and `start.js` shows them all.
+The parts of the script are plain modules; a page gets those that its pictures need, joined to one,
+each in a scope of its own. The script of a kind registers itself with `views.set(kind, ...)`, and
+`start.js` shows them all.
 """
 
 from __future__ import annotations
@@ -29,25 +30,33 @@ KINDS: Mapping[str, Assets] = {
          "search", "outline", "inspector", "legend", "graph"),
         ("graph",),
     ),
+    "heatmap": Assets(("scales", "matrix", "heatmap"), ("matrix",)),
 }  # fmt: skip
-_IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)
 
 
 def script_text(kinds: Iterable[str]) -> str:
     """The script that shows these kinds of pictures, as one module."""
     names = (*CORE.scripts, *(name for kind in kinds for name in KINDS[kind].scripts), "start")
-    joined = _joined(tuple(dict.fromkeys(names)), "js")
-    return _EXPORT.sub("", _IMPORT.sub("", joined))
+    return "".join(map(_scoped, dict.fromkeys(names)))
+
+
+@cache
+def _scoped(name: str) -> str:
+    """A module as the value of a function: what it exports. It finds others by their names."""
+    text = _asset(f"{name}.js")
+    exported = ", ".join(found for _, found in _EXPORT.findall(text))
+    text = _IMPORT.sub(r"const {\1} = $\2;\n", _EXPORT.sub(r"\1", text))
+    return f"const ${name} = (() => {{\n{text}return {{ {exported} }};\n}})();\n"
 
 
 def style_text(kinds: Iterable[str]) -> str:
     """Their style."""
     names = (*CORE.styles, *(name for kind in kinds for name in KINDS[kind].styles))
-    return _joined(tuple(dict.fromkeys(names)), "css")
+    return "".join(_asset(f"{name}.css") for name in dict.fromkeys(names))
 
 
 @cache
-def _joined(names: tuple[str, ...], ending: str) -> str:
-    folder = files("graftwork.viz") / "assets"
-    return "".join((folder / f"{name}.{ending}").read_text("utf-8") for name in names)
+def _asset(name: str) -> str:
+    return (files("graftwork.viz") / "assets" / name).read_text("utf-8")

@@ -15,7 +15,7 @@ from viz_graphs import named
 
 from graftwork import viz
 from graftwork.viz.names import visible
-from graftwork.viz.scripts import KINDS, script_text
+from graftwork.viz.scripts import CORE, KINDS
 
 Open = Callable[..., Page]
 PAYLOADS = [
@@ -103,9 +103,13 @@ def test_scripts_make_elements_only_from_text() -> None:
     assert {p.name: found for p in assets if (found := FORBIDDEN.findall(p.read_text()))} == {}
 
 
-def test_parts_of_the_script_do_not_share_names() -> None:
-    names = re.findall(
-        r"^(?:async )?(?:function|const|let|class) (\w+)", script_text(KINDS), re.MULTILINE
-    )
-    assert len(names) > 100
-    assert sorted(names) == sorted(set(names))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_part_of_the_script_needs_only_parts_before_it(kind: str) -> None:
+    known: dict[str, set[str]] = {}
+    for name in (*CORE.scripts, *KINDS[kind].scripts, "start"):
+        text = (files("graftwork.viz") / "assets" / f"{name}.js").read_text()
+        imports = re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', text, re.MULTILINE)
+        assert len(imports) == text.count("import {")
+        for words, home in imports:
+            assert {word.strip() for word in words.split(",")} <= known[home], f"{name}: {home}"
+        known[name] = set(re.findall(r"^export (?:async )?\w+ (\w+)", text, re.MULTILINE))

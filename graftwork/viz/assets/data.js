@@ -1,7 +1,15 @@
 // The graph that a page shows, and questions about its cells. See encode.py.
 
-export const GROUP = 0, OP = 1, INPUT = 2, OUTPUT = 3, PARAMETER = 4, CONSTANT = 5;
-export const SAME = 0, ADDED = 1, REMOVED = 2, CHANGED = 3;
+// Kinds of cells, and what a rewrite did to them.
+export const GROUP = 0;
+export const OP = 1;
+export const INPUT = 2;
+export const OUTPUT = 3;
+export const PARAMETER = 4;
+export const CONSTANT = 5;
+export const ADDED = 1;
+export const REMOVED = 2;
+export const CHANGED = 3;
 export const SIGNS = ["", "+", "−", "~"];
 export const WORDS = ["", "added", "removed", "changed"];
 

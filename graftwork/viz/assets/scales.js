@@ -1,0 +1,62 @@
+// Colours for numbers, from the table in scales.py, and how numbers are written.
+
+import { element } from "./dom.js";
+import { isDark, onTheme } from "./page.js";
+
+const STEPS = 256;
+
+// `facts` are the ends and the colours of a scale.
+export function makeScale(facts) {
+  const tables = [facts.light, facts.dark].map(tableOf);
+  const span = facts.high - facts.low || 1;
+  const at = (number) => Math.round(Math.max(0, Math.min(1, (number - facts.low) / span)) * (STEPS - 1)) * 3;
+  return {
+    ...facts,
+    rgb: (number, dark) => tables[+dark].subarray(at(number), at(number) + 3),
+    css: (number, dark) => `rgb(${tables[+dark].subarray(at(number), at(number) + 3).join(",")})`,
+  };
+}
+
+function tableOf(colours) {
+  const table = new Uint8Array(STEPS * 3), stops = colours.map(channelsOf);
+  for (let i = 0; i < STEPS; i++) {
+    const place = (i / (STEPS - 1)) * (stops.length - 1), left = Math.min(Math.floor(place), stops.length - 2);
+    for (let k = 0; k < 3; k++) table[3 * i + k] = Math.round(stops[left][k] + (stops[left + 1][k] - stops[left][k]) * (place - left));
+  }
+  return table;
+}
+
+function channelsOf(colour) {
+  return [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+}
+
+// Black or white: what can be read on a colour.
+export function inkOn([red, green, blue]) {
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#12151b" : "#ffffff";
+}
+
+// A number in as many digits as tell it apart.
+export function written(number) {
+  if (Number.isNaN(number)) return "NaN";
+  if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
+  const size = Math.abs(number);
+  const text = size && (size >= 1e5 || size < 1e-3) ? number.toExponential(2) : String(Number(number.toPrecision(4)));
+  return text.replace("-", "−");
+}
+
+// A bar of the colours between the numbers at its ends.
+export function makeColourBar(page, scale) {
+  const canvas = element("canvas", { width: STEPS, height: 1, "aria-hidden": "true" });
+  const paintBar = () => {
+    const context = canvas.getContext("2d"), image = context.createImageData(STEPS, 1);
+    for (let i = 0; i < STEPS; i++) {
+      const number = scale.low + ((scale.high - scale.low) * i) / (STEPS - 1);
+      image.data.set([...scale.rgb(number, isDark(page)), 255], 4 * i);
+    }
+    context.putImageData(image, 0, 0);
+  };
+  paintBar();
+  onTheme(page, paintBar);
+  return element("div", { class: "colour-bar", role: "img", "aria-label": `Colours from ${written(scale.low)} to ${written(scale.high)}` },
+    element("span", {}, written(scale.low)), canvas, element("span", {}, written(scale.high)));
+}

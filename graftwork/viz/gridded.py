@@ -1,0 +1,102 @@
+"""A grid of coloured numbers standing still, as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from graftwork.viz.scales import Scale
+
+_LETTER = 6.6
+_STYLE = (
+    'svg{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}'
+    ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-size:13px;font-weight:600}"
+    ".gw-label{fill:#666d7c}.gw-end{text-anchor:end}.gw-mid{text-anchor:middle}"
+    ".gw-none{fill:none;stroke:#d3d6dd}@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}"
+    ".gw-head{fill:#e9ebf1}.gw-label{fill:#9aa2b2}.gw-none{stroke:#353b47}}"
+)
+
+
+def grid_svg(
+    title: str,
+    numbers: np.ndarray[Any, Any],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    scale: Scale,
+    text: Sequence[Sequence[str]] | None = None,
+) -> str:
+    """The picture of a matrix with labels; of a very large one, every so many rows and columns.
+
+    Args:
+        numbers: rows by columns; NaN is an empty cell.
+        text: what is written in the cells.
+    """
+    thin = [1 + (count - 1) // 64 for count in numbers.shape]
+    numbers = numbers[:: thin[0], :: thin[1]]
+    rows, columns = rows[:: thin[0]], columns[:: thin[1]]
+    wide = 74.0 if text else 14.0
+    left = 14 + max((min(len(r), 22) for r in rows), default=0) * _LETTER
+    steep = max((min(len(c), 16) for c in columns), default=0) * _LETTER
+    top = 34 + (14 if steep <= wide else steep)
+    width = round(max(left + wide * len(columns) + 12, 14 + len(title) * 7.4))
+    height = round(top + 16 * len(rows) + 12)
+    cells = "".join(_cells(numbers, scale, text, (left, top), wide))
+    labels = "".join(_labels(rows, columns, (left, top), wide, steep > wide))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}{scale.style()}</style>"
+        f'<rect class="gw-ground" width="{width}" height="{height}"/>'
+        f'<text class="gw-head" x="10" y="20">{escape(title)}</text>{labels}{cells}</svg>'
+    )
+
+
+def _cells(
+    numbers: np.ndarray[Any, Any],
+    scale: Scale,
+    text: Sequence[Sequence[str]] | None,
+    corner: tuple[float, float],
+    wide: float,
+) -> Iterator[str]:
+    left, top = corner
+    for (row, column), number in np.ndenumerate(numbers):
+        x, y = left + column * wide, top + row * 16
+        kind = f"q{scale.level(float(number))}" if np.isfinite(number) else "gw-none"
+        yield f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{wide - 1:g}" height="15"/>'
+        if text:
+            ink = "#fff" if scale.is_strong(float(number)) else "#12151b"
+            word = escape(text[row][column][:11])
+            yield (
+                f'<text class="gw-mid" fill="{ink}" x="{x + wide / 2:g}" y="{y + 11.5:g}">'
+                f"{word}</text>"
+            )
+
+
+def _labels(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    corner: tuple[float, float],
+    wide: float,
+    steep: bool,
+) -> Iterator[str]:
+    left, top = corner
+    for i, row in enumerate(rows):
+        yield (
+            f'<text class="gw-label gw-end" x="{left - 5:g}" y="{top + 16 * i + 11.5:g}">'
+            f"{escape(_cut(row, 22))}</text>"
+        )
+    for i, column in enumerate(columns):
+        x, y = left + (i + 0.5) * wide, top - 5
+        turned = f' transform="rotate(-90 {x:g} {y:g})"' if steep else ""
+        side = "" if steep else " gw-mid"
+        yield (
+            f'<text class="gw-label{side}" x="{x + 4 * steep:g}" y="{y:g}"{turned}>'
+            f"{escape(_cut(column, 16))}</text>"
+        )
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
