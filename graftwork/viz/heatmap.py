@@ -15,7 +15,7 @@ from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import AxisError, nearest
 from graftwork.viz.gridded import grid_svg
 from graftwork.viz.names import visible
-from graftwork.viz.pack import Strings, packed
+from graftwork.viz.pack import Column, Strings, packed
 from graftwork.viz.part import Part
 from graftwork.viz.scales import Scale, scale
 from graftwork.viz.view import View
@@ -132,7 +132,7 @@ def _data(
         "scale": colours.facts(),
         "plain": _plain(values),
     }
-    columns = {
+    columns: dict[str, Column] = {
         "numbers": array.astype(np.float32).reshape(-1),
         "edit": [strings(code) for code, _ in edits],
         "site": [strings(site) for _, site in edits],
