@@ -30,6 +30,10 @@ KINDS: Mapping[str, Assets] = {
          "search", "outline", "inspector", "legend", "graph"),
         ("graph",),
     ),
+    "attention": Assets(
+        ("scales", "matrix", "keys", "strip", "heads", "attention"),
+        ("matrix", "keys", "strip", "attention"),
+    ),
     "heatmap": Assets(("scales", "matrix", "heatmap"), ("matrix",)),
 }  # fmt: skip
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)

@@ -12,7 +12,8 @@ const GAP = 6, LETTER = 7, MARK = "#ffb000";
 
 // grid: { label, rows: {name, labels}, columns: {name, labels}, value(row, column), scale,
 //   text?(row, column), describe(row, column), pick(row, column), hover?(row, column),
-//   least?, most?: the least and greatest width of a cell, square?, flipped? }
+//   least?, most?: the least and greatest width of a cell, square?, flipped?,
+//   blank?: a cell without a number is left empty, not crossed out }
 export function makeMatrix(page, grid) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const extent = element("div", { class: "extent" });
@@ -21,7 +22,7 @@ export function makeMatrix(page, grid) {
     class: "matrix", tabindex: "0", role: "application", "aria-roledescription": "heat map",
     "aria-label": `${grid.label}. Arrow keys move, Enter picks.`,
   }, canvas, extent, tip);
-  const matrix = { page, grid, root, canvas, extent, tip, image: null, cursor: [-1, -1], hovered: [-1, -1], picked: [-1, -1] };
+  const matrix = { page, grid, root, canvas, extent, tip, image: null, cursor: [-1, -1], hovered: [-1, -1], picked: [-1, -1], lines: [-1, -1] };
   new ResizeObserver(() => { layOut(matrix); draw(matrix); }).observe(root);
   root.addEventListener("scroll", () => draw(matrix));
   root.addEventListener("pointermove", (event) => point(matrix, cellAt(matrix, event), event));
@@ -44,6 +45,12 @@ export function refreshMatrix(matrix, grid = {}) {
 export function markCell(matrix, row, column) {
   matrix.cursor = matrix.picked = [row, column];
   if (row >= 0) bringIntoSight(matrix);
+  draw(matrix);
+}
+
+// Frames a whole row or column; -1 is none.
+export function markLines(matrix, row, column) {
+  matrix.lines = [row, column];
   draw(matrix);
 }
 
@@ -183,7 +190,7 @@ function drawGaps(context, seen, { wide, high }, style) {
 function drawCell(context, { grid, page, place }, row, column, style) {
   const { wide, high } = place, number = grid.value(row, column);
   if (Number.isNaN(number)) {
-    if (wide < 6 || high < 6) return;
+    if (grid.blank || wide < 6 || high < 6) return;
     context.strokeStyle = style.line;
     context.beginPath();
     context.moveTo(column * wide + 2, (row + 1) * high - 2);
@@ -197,7 +204,7 @@ function drawCell(context, { grid, page, place }, row, column, style) {
   }
 }
 
-function drawMarks(context, { place, root, hovered, picked, cursor }) {
+function drawMarks(context, { place, root, grid, hovered, picked, cursor, lines: [row, column] }) {
   const frame = ([row, column], width) => {
     if (row < 0) return;
     const x = place.left + column * place.wide - root.scrollLeft, y = place.top + row * place.high - root.scrollTop;
@@ -205,7 +212,11 @@ function drawMarks(context, { place, root, hovered, picked, cursor }) {
     context.lineWidth = width;
     context.strokeRect(x + 0.5, y + 0.5, place.wide - 1, place.high - 1);
   };
+  const line = (x, y, width, height) => context.strokeRect(x - root.scrollLeft + 0.5, y - root.scrollTop + 0.5, width - 1, height - 1);
   context.strokeStyle = MARK;
+  context.lineWidth = 1.5;
+  if (row >= 0) line(place.left, place.top + row * place.high, grid.columns.labels.length * place.wide, place.high);
+  if (column >= 0) line(place.left + column * place.wide, place.top, place.wide, grid.rows.labels.length * place.high);
   frame(hovered, 1.5);
   frame(cursor, 1.5);
   frame(picked, 3);

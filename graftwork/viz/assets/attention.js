@@ -1,0 +1,323 @@
+// The picture of attention: all heads small, the chosen ones large, and the tokens themselves,
+// coloured by what the one that is pointed at attends to, or by what attends to it.
+
+import { button, element, fill } from "./dom.js";
+import { CHANGE, arrange, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf } from "./heads.js";
+import { makeKeys } from "./keys.js";
+import { makeMatrix, markCell, markLines, refreshMatrix } from "./matrix.js";
+import { isDark, makeBar, onKeys, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
+import { makeColourBar, makeScale } from "./scales.js";
+import { colourStrip, focusToken, makeStrip, quoted, setWords, tokenWords } from "./strip.js";
+
+const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6;
+const KEYS = [
+  ["← →", "along the tokens"], ["↑ ↓", "along the grid or the heads"], ["x", "swap: attends to, attended by"],
+  ["Enter", "hold a token or cell, choose a head"], ["Space", "add a head to those shown"], ["[ ]", "head before, next head"],
+  ["s", "sort heads by the next score"], ["c", "stretch the colours"], ["v", "show the next source"], ["Esc", "let go"], ["?", "these keys"],
+];
+
+views.set("attention", (root, facts, columns, page) => {
+  const model = makeHeads(facts, columns);
+  const view = { root, page, model, chosen: [model.heads[0]], shown: [0], order: -1, stretched: false, side: QUERY, at: model.queries - 1, other: -1, locked: false };
+  build(view);
+  rebuild(view);
+  onTheme(page, () => repaint(view));
+  onKeys(root, (event) => keyOf(view, event));
+  onSelection(page, root, (selection) => hearSelection(view, selection));
+});
+
+// --- parts
+
+function build(view) {
+  const { model, page } = view;
+  view.thumbnails = makeThumbnails(model, {
+    choose: (head, more) => choose(view, head, more), source: () => view.shown.at(-1) === CHANGE ? CHANGE : view.shown[0],
+    colour: (head) => painter(view, [head]),
+  });
+  view.keys = makeKeys(KEYS, "Hold Shift or Ctrl and click to show several heads.");
+  view.legend = element("div", { class: "legend-bar" });
+  view.reading = element("div", { class: "reading" });
+  view.enlarged = element("div", { class: "grids" });
+  view.swap = button("Swap", "Swap what is shown: attends to, attended by (x)", () => swap(view), { "aria-pressed": "false" });
+  view.stretch = button("Stretch", "Stretch the colours to the largest share (c)", () => stretch(view), { "aria-pressed": "false" });
+  const side = element("div", { class: "heads" }, element("div", { class: "controls" }, orderChooser(view)), view.thumbnails.root);
+  show(view.root, makeBar(page, model.title, view.legend, element("div", { class: "tools" }, exampleChooser(view), sourceChooser(view), view.stretch, view.swap, view.keys.opener)),
+    element("div", { class: model.layers.length > 2 ? "content" : "content stacked" }, side, element("div", { class: "looking" }, view.reading, view.enlarged)), view.keys.dialog);
+}
+
+function select(label, options, change) {
+  const choice = element("select", { "aria-label": label, onchange: () => change(Number(choice.value)) },
+    options.map(([value, text]) => element("option", { value }, text)));
+  return choice;
+}
+
+function orderChooser(view) {
+  view.orderChoice = select("Sort heads by", [[-1, "as in the model"], ...view.model.scores.map((name, i) => [i, name])], (order) => sortBy(view, order));
+  return element("label", {}, "Heads", view.orderChoice);
+}
+
+function sourceChooser(view) {
+  const { names } = view.model;
+  if (names.length < 2) return null;
+  view.sources = [[0, names[0], [0]], [1, names[1], [1]], [2, "side by side", [0, 1]], [3, "difference", [CHANGE]]];
+  view.sourceChoice = select("Show", view.sources, (at) => showSource(view, at));
+  return view.sourceChoice;
+}
+
+function exampleChooser(view) {
+  const { model } = view;
+  if (model.examples < 2) return null;
+  return select("Example", Array.from({ length: model.examples }, (_, i) => [i, `example ${i}`]), (example) => {
+    model.example = example;
+    rebuild(view);
+  });
+}
+
+function wordsOf({ model }, side) {
+  const rows = side === KEY ? model.keyWords ?? model.words : model.words;
+  return rows[Math.min(model.example, rows.length - 1)];
+}
+
+function isCross({ model }) {
+  return model.keyWords !== null;
+}
+
+function sourceName({ model }, source) {
+  return source === CHANGE ? `${model.names[0]} − ${model.names[1]}` : model.names[source];
+}
+
+// --- building what depends on heads, sources and examples
+
+function rebuild(view) {
+  arrange(view.thumbnails, view.order);
+  view.strips = view.shown.flatMap((source) => (isCross(view) ? [QUERY, KEY] : [null]).map((side) => stripOf(view, source, side)));
+  fill(view.reading, view.shown.map((source) => {
+    const strips = view.strips.filter((strip) => strip.source === source);
+    return element("section", {}, strips.flatMap((strip) => [strip.title, strip.strip.root]), strips.at(-1).list);
+  }));
+  rebuildEnlarged(view);
+}
+
+function stripOf(view, source, side) {
+  const made = { source, side, title: element("p", { class: "strip-title" }), list: element("ol", { class: "shares" }) };
+  const name = side === null ? "Tokens" : view.model.axes[side][0];
+  made.strip = makeStrip(name, wordsOf(view, side ?? QUERY), {
+    point: (at) => point(view, side ?? view.side, at), leave: () => {}, pick: (at) => lock(view, side ?? view.side, at, -1),
+  });
+  return made;
+}
+
+function rebuildEnlarged(view) {
+  view.matrices = view.chosen.flatMap((head) => view.shown.map((source) => matrixOf(view, head, source)));
+  fill(view.enlarged, view.matrices.map(({ head, source, matrix }) => element("div", { class: "facet" },
+    element("h3", { title: head.path }, `layer ${head.layer} head ${head.head}`,
+      view.model.names.length > 1 ? element("span", { class: "soft" }, ` ${sourceName(view, source)}`) : null), matrix.root)));
+  repaint(view);
+}
+
+function matrixOf(view, head, source) {
+  const { model, page } = view;
+  const numbered = (side) => wordsOf(view, side).map((word, at) => `${at} ${word.trim() || "␣"}`);
+  const grid = {
+    label: `${head.path}, ${sourceName(view, source)}`, square: true, blank: true, least: 6, most: 34, scale: scaleOf(view, [head], source),
+    rows: { name: model.axes[QUERY][0], labels: numbered(QUERY) }, columns: { name: model.axes[KEY][0], labels: numbered(KEY) },
+    value: (query, key) => (isSeen(model, query, key) ? shareOf(model, head, source, query, key) : NaN),
+    describe: (query, key) => describe(view, head, source, query, key),
+    hover: (query, key) => { if (query >= 0) point(view, view.side, view.side === QUERY ? query : key, view.side === QUERY ? key : query); },
+    pick: (query, key) => lock(view, view.side, view.side === QUERY ? query : key, view.side === QUERY ? key : query),
+  };
+  return { head, source, matrix: makeMatrix(page, grid) };
+}
+
+function describe(view, head, source, query, key) {
+  const from = quoted(wordsOf(view, QUERY)[query]), to = quoted(wordsOf(view, KEY)[key]);
+  if (!isSeen(view.model, query, key)) return `${query} ${from} cannot see ${key} ${to}`;
+  return `${query} ${from} → ${key} ${to}: ${percent(shareOf(view.model, head, source, query, key))}`;
+}
+
+function percent(share) {
+  const size = Math.abs(share) * 100;
+  return `${share < 0 ? "−" : ""}${size >= 9.95 || size === 0 ? size.toFixed(0) : size.toFixed(1)} %`;
+}
+
+// --- colours
+
+function scaleOf({ model, stretched }, heads, source) {
+  const facts = source === CHANGE ? model.change : model.scales[source];
+  if (!stretched) return makeScale(facts);
+  const high = largestOf(model, heads, source) || facts.high;
+  return makeScale({ ...facts, low: source === CHANGE ? -high : 0, high });
+}
+
+function painter(view, heads) {
+  const source = view.thumbnails.hears.source(), scale = scaleOf(view, heads, source), dark = isDark(view.page);
+  return (share) => scale.rgb(share, dark);
+}
+
+function repaint(view) {
+  paintThumbnails(view.thumbnails);
+  markThumbnails(view.thumbnails, view.chosen);
+  for (const { head, source, matrix } of view.matrices) refreshMatrix(matrix, { scale: scaleOf(view, [head], source) });
+  fill(view.legend, makeColourBar(view.page, scaleOf(view, view.chosen, view.shown[0])));
+  refresh(view);
+}
+
+// --- what the token that is held attends to
+
+function meanShare(view, source, query, key) {
+  let sum = 0;
+  for (const head of view.chosen) sum += shareOf(view.model, head, source, query, key);
+  return sum / view.chosen.length;
+}
+
+function shareWith(view, source, at) {
+  const [query, key] = view.side === QUERY ? [view.at, at] : [at, view.at];
+  return isSeen(view.model, query, key) ? meanShare(view, source, query, key) : null;
+}
+
+function refresh(view) {
+  const dark = isDark(view.page), far = 1 - view.side;
+  for (const { strip, source, side, title, list } of view.strips) {
+    const scale = scaleOf(view, view.chosen, source);
+    const holds = side === null || side === view.side, shows = side === null || side === far;
+    colourStrip(strip, (at) => {
+      const share = shows ? shareWith(view, source, at) : null;
+      const state = holds && at === view.at ? (view.locked ? "locked" : "held") : shows && share === null ? "unseen" : "";
+      return { rgb: share === null ? null : scale.rgb(share, dark), note: share === null ? "" : percent(share), state };
+    });
+    fill(title, titleOf(view, source, side));
+    if (shows || side === KEY) listShares(view, list, source);
+  }
+  const line = view.side === QUERY ? [view.at, -1] : [-1, view.at];
+  for (const { matrix } of view.matrices) markLines(matrix, ...line);
+  view.swap.setAttribute("aria-pressed", String(view.side === KEY));
+}
+
+function titleOf(view, source, side) {
+  const heads = view.chosen.length > 1 ? `, mean of ${view.chosen.length} heads` : "";
+  const name = view.model.names.length > 1 ? `${sourceName(view, source)}: ` : "";
+  if (side !== null) return `${name}${view.model.axes[side][0]}${side === view.side ? heads : ""}`;
+  return `${name}${view.side === QUERY ? "what the marked token attends to" : "what attends to the marked token"}${heads}`;
+}
+
+function listShares(view, list, source) {
+  const words = wordsOf(view, 1 - view.side), scale = scaleOf(view, view.chosen, source);
+  const shares = words.map((word, at) => ({ word, at, share: shareWith(view, source, at) })).filter(({ share }) => share);
+  shares.sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
+  const holder = element("li", { class: "holder" }, element("b", {}, tokenWords(wordsOf(view, view.side)[view.at])),
+    ` ${view.at} ${view.side === QUERY ? "attends to" : "is attended by"}`);
+  fill(list, holder, shares.slice(0, LISTED).map(({ word, at, share }) => {
+    const bar = element("span", { class: share < 0 ? "bar-mark less" : "bar-mark" });
+    bar.style.width = `${Math.min(1, Math.abs(share) / scale.high) * 56}px`;
+    return element("li", {}, bar, element("span", { class: "token-word" }, tokenWords(word)), element("span", { class: "soft" }, ` ${at}`), element("b", {}, percent(share)));
+  }));
+}
+
+// --- doing
+
+function point(view, side, at, other = -1) {
+  if (view.locked) return;
+  Object.assign(view, { side, at, other });
+  refresh(view);
+  sayHeld(view);
+}
+
+function sayHeld(view) {
+  const shares = wordsOf(view, 1 - view.side).map((word, at) => [shareWith(view, view.shown[0], at) ?? 0, word]);
+  const best = shares.sort((a, b) => b[0] - a[0]).slice(0, 3).map(([share, word]) => `${quoted(word)} ${percent(share)}`);
+  say(view.page, `${quoted(wordsOf(view, view.side)[view.at])} ${view.side === QUERY ? "attends to" : "is attended by"} ${best.join(", ")}`);
+}
+
+// Holds a token, until the same is picked again.
+function lock(view, side, at, other) {
+  view.locked = !(view.locked && view.side === side && view.at === at && other < 0);
+  Object.assign(view, { side, at, other });
+  refresh(view);
+  sayHeld(view);
+  if (other >= 0) for (const { matrix } of view.matrices) markCell(matrix, ...(side === QUERY ? [at, other] : [other, at]));
+  tell(view);
+}
+
+function tell(view) {
+  const { model, chosen: [head], at, other, side } = view, axes = model.axes.map(([, name]) => name);
+  const selection = { site: head.site, layer: head.layer, heads: head.head, [axes[side]]: at };
+  if (other >= 0) selection[axes[1 - side]] = other;
+  tellSelection(view.page, view.root, selection);
+}
+
+function letGo(view) {
+  view.locked = false;
+  for (const { matrix } of view.matrices) markCell(matrix, -1, -1);
+  refresh(view);
+}
+
+function swap(view) {
+  const counts = [view.model.queries, view.model.keys];
+  view.side = 1 - view.side;
+  view.at = Math.min(view.at, counts[view.side] - 1);
+  refresh(view);
+  sayHeld(view);
+}
+
+function stretch(view) {
+  view.stretched = !view.stretched;
+  view.stretch.setAttribute("aria-pressed", String(view.stretched));
+  repaint(view);
+}
+
+function choose(view, head, more) {
+  const was = view.chosen.indexOf(head);
+  if (!more) view.chosen = [head];
+  else if (was < 0) view.chosen = [...view.chosen, head].slice(-MOST_CHOSEN);
+  else if (view.chosen.length > 1) view.chosen = view.chosen.filter((other) => other !== head);
+  rebuildEnlarged(view);
+  say(view.page, `${view.chosen.map(({ layer, head }) => `layer ${layer} head ${head}`).join(", ")}`);
+  tell(view);
+}
+
+function step(view, by) {
+  const heads = view.thumbnails.rows.flat(), at = heads.indexOf(view.chosen[0]);
+  choose(view, heads[(at + by + heads.length) % heads.length], false);
+}
+
+function sortBy(view, order) {
+  view.order = order;
+  view.orderChoice.value = order;
+  arrange(view.thumbnails, order);
+  paintThumbnails(view.thumbnails);
+  markThumbnails(view.thumbnails, view.chosen);
+  view.thumbnails.root.scrollTop = 0;
+  say(view.page, `Heads ${order < 0 ? "as in the model" : `by ${view.model.scores[order]}`}`);
+}
+
+function showSource(view, at) {
+  view.shown = view.sources[at][2];
+  view.sourceChoice.value = at;
+  rebuild(view);
+  say(view.page, view.sources[at][1]);
+}
+
+function keyOf(view, event) {
+  const { model } = view;
+  const next = () => showSource(view, (Number(view.sourceChoice.value) + 1) % view.sources.length);
+  return {
+    x: () => swap(view), c: () => stretch(view), s: () => sortBy(view, view.order + 1 < model.scores.length ? view.order + 1 : -1),
+    v: view.sources ? next : undefined, "[": () => step(view, -1), "]": () => step(view, 1), Escape: () => letGo(view),
+    "?": () => view.keys.dialog.showModal(), "/": () => focusToken(view.strips[0].strip, view.at),
+  }[event.key];
+}
+
+// What another picture selected: a site, a head, a position.
+function hearSelection(view, selection) {
+  const { model } = view, axes = model.axes.map(([, name]) => name);
+  const there = (head) => (selection.site === head.site || selection.layer === head.layer) && (selection.heads === undefined || selection.heads === head.head);
+  const found = model.heads.find(there);
+  if (found && !view.chosen.some(there)) {
+    view.chosen = [found];
+    rebuildEnlarged(view);
+  }
+  const side = axes.findIndex((axis) => Number.isInteger(selection[axis]));
+  if (side < 0 || selection[axes[side]] >= [model.queries, model.keys][side]) return;
+  Object.assign(view, { side, at: selection[axes[side]], locked: true });
+  refresh(view);
+}

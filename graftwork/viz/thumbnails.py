@@ -1,0 +1,80 @@
+"""Heads standing still: a small picture of each, layer under layer, as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from graftwork.viz.heads import Heads
+from graftwork.viz.png import png
+
+_PIXELS, _SMALL, _LARGE = 48_000, 20, 64
+_LEFT, _TOP = 58, 52
+_STYLE = (
+    'svg{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}'
+    ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-size:13px;font-weight:600}"
+    ".gw-label{fill:#666d7c}.gw-frame{fill:#eceef1}.gw-share{fill:#0b3a78}"
+    "image{image-rendering:pixelated}"
+    "@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}.gw-head{fill:#e9ebf1}"
+    ".gw-label{fill:#9aa2b2}.gw-frame{fill:#1c2027}.gw-share{fill:#a6cbf8}}"
+)
+
+
+def thumbnails_svg(title: str, note: str, layers: Sequence[Heads], top: float) -> str:
+    """The heads of the first example; shares up to `top` have the fullest colour."""
+    across = max(layer.shares.shape[1] for layer in layers)
+    side = min(int((_PIXELS / (across * len(layers))) ** 0.5), _LARGE)
+    side = max(1, min(side, max(layers[0].shares.shape[2:])))
+    gap = max(1, side // 8)
+    pixels = np.zeros(((side + gap) * len(layers), (side + gap) * across), np.uint8)
+    for row, layer in enumerate(layers):
+        for column, shares in enumerate(layer.shares[0]):
+            y, x = row * (side + gap), column * (side + gap)
+            pixels[y : y + side, x : x + side] = _steps(_pooled(shares, side) / top)
+    scale = max(_SMALL, min(_LARGE, 640 // across)) / side
+    wide, high = (scale * extent for extent in pixels.shape[::-1])
+    width, height = (
+        round(max(_LEFT + wide + 8, 20 + 7.6 * max(map(len, (title, note))))),
+        _TOP + high,
+    )
+    place = f'x="{_LEFT}" y="{_TOP}" width="{wide:g}" height="{high:g}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" '
+        f'width="{width}" height="{height:g}" role="img"><title>{escape(title)}</title>'
+        f'<style>{_STYLE}</style><rect class="gw-ground" width="{width}" height="{height:g}"/>'
+        f'<text class="gw-head" x="10" y="20">{escape(title)}</text>'
+        f'<text class="gw-label" x="10" y="37">{escape(note)}</text>'
+        f"{''.join(_frames(layers, side * scale, gap * scale))}"
+        f'<mask id="gw-heads"><image {place} preserveAspectRatio="none" href="{png(pixels)}"/>'
+        "</mask>"
+        f'<rect class="gw-share" mask="url(#gw-heads)" {place}/></svg>'
+    )
+
+
+def _steps(shares: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Shares in 31 steps of brightness; few steps make small files."""
+    return np.round(31 * np.clip(shares, 0, 1)) * (255 // 31)
+
+
+def _pooled(shares: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
+    """The greatest share of each of side × side tiles."""
+    for axis in (0, 1):
+        starts = np.arange(side) * shares.shape[axis] // side
+        shares = np.maximum.reduceat(shares, starts, axis=axis)
+    return shares
+
+
+def _frames(layers: Sequence[Heads], size: float, gap: float) -> Iterator[str]:
+    """A ground for each head, and the name of each layer."""
+    for row, layer in enumerate(layers):
+        y = _TOP + row * (size + gap)
+        name = f"layer {row if layer.layer is None else layer.layer}"
+        yield f'<text class="gw-label" x="10" y="{y + size / 2 + 4:g}">{name}</text>'
+        for column in range(layer.shares.shape[1]):
+            x = _LEFT + column * (size + gap)
+            yield (
+                f'<rect class="gw-frame" x="{x:g}" y="{y:g}" width="{size:g}" height="{size:g}"/>'
+            )

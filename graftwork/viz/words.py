@@ -1,0 +1,86 @@
+"""Tokens as they are shown: given as strings, or as ids and what spells them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from graftwork.ir.errors import InputError
+from graftwork.viz.names import visible
+
+LONGEST = 60
+
+
+class Decoder(Protocol):
+    """What spells ids, as a tokenizer of Hugging Face does."""
+
+    def decode(self, token_ids: Any) -> str:
+        """The text of one id."""
+        ...
+
+
+Tokenizer: TypeAlias = Decoder | Sequence[str]
+"""A tokenizer, or the string of each id."""
+Tokens: TypeAlias = Sequence[str] | Sequence[Sequence[str]] | tuple[Tokenizer, Any]
+"""A string for each position; such a list for each example; or a tokenizer and ids."""
+
+
+def spelled(tokenizer: Tokenizer, ids: Any) -> list[str]:
+    """The token of each id, as it is shown.
+
+    Raises:
+        InputError: for an id that a list of strings does not have.
+    """
+    numbers = [int(i) for i in np.asarray(ids).reshape(-1)]
+    if not isinstance(tokenizer, Sequence):
+        return [shown(tokenizer.decode(i)) for i in numbers]
+    for i in numbers:
+        if not 0 <= i < len(tokenizer):
+            raise InputError(f"token {i} is none of the {len(tokenizer)} that have a string")
+    return [shown(tokenizer[i]) for i in numbers]
+
+
+def shown(token: str) -> str:
+    """A token with everything unprintable visible; spaces are marked by the page."""
+    return visible(token, LONGEST)
+
+
+def words_of(tokens: Tokens, extents: dict[str, int], axis: str) -> list[list[str]]:
+    """The words of an axis, one list for all examples or one for each.
+
+    Args:
+        tokens: as a caller gives them.
+        extents: of the array that they are for, by `batch` and by the name of the axis.
+        axis: which one they label.
+
+    Raises:
+        InputError: if their number is not that of the positions, or of the examples.
+    """
+    rows = _rows(tokens)
+    for row in rows:
+        if len(row) != extents[axis]:
+            raise InputError(
+                f"axis {axis!r} has {extents[axis]} positions, and there are {len(row)} tokens"
+            )
+    if len(rows) not in (1, extents.get("batch", 1)):
+        raise InputError(f"there are {extents.get('batch', 1)} examples, and tokens of {len(rows)}")
+    return rows
+
+
+def _rows(tokens: Tokens) -> list[list[str]]:
+    if _is_ids(tokens):
+        tokenizer, ids = tokens
+        table = np.atleast_2d(np.asarray(ids))
+        return [spelled(tokenizer, row) for row in table]  # type: ignore[arg-type]
+    if all(isinstance(token, str) for token in tokens):
+        return [[shown(str(token)) for token in tokens]]
+    return [[shown(token) for token in row] for row in tokens]  # type: ignore[union-attr]
+
+
+def _is_ids(tokens: Tokens) -> bool:
+    """Whether the tokens are a tokenizer and ids: two things, the second of whole numbers."""
+    if not isinstance(tokens, tuple) or len(tokens) != 2 or isinstance(tokens[1], str):
+        return False
+    return np.asarray(tokens[1]).dtype.kind in "iu"
