@@ -56,7 +56,7 @@ def thumbnails_svg(title: str, note: str, layers: Sequence[Heads], top: float) -
 
 def _steps(shares: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Shares in 31 steps of brightness; few steps make small files."""
-    return np.round(31 * np.clip(shares, 0, 1)) * (255 // 31)
+    return np.asarray(np.round(31 * np.clip(shares, 0, 1)) * (255 // 31))
 
 
 def _pooled(shares: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:

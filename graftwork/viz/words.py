@@ -76,7 +76,7 @@ def _rows(tokens: Tokens) -> list[list[str]]:
         return [spelled(tokenizer, row) for row in table]  # type: ignore[arg-type]
     if all(isinstance(token, str) for token in tokens):
         return [[shown(str(token)) for token in tokens]]
-    return [[shown(token) for token in row] for row in tokens]  # type: ignore[union-attr]
+    return [[shown(token) for token in row] for row in tokens]
 
 
 def _is_ids(tokens: Tokens) -> bool:
