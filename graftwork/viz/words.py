@@ -69,18 +69,14 @@ def words_of(tokens: Tokens, extents: dict[str, int], axis: str) -> list[list[st
     return rows
 
 
-def _rows(tokens: Tokens) -> list[list[str]]:
-    if _is_ids(tokens):
+def _rows(tokens: Any) -> list[list[str]]:
+    if isinstance(tokens, tuple) and len(tokens) == 2 and _are_ids(tokens[1]):
         tokenizer, ids = tokens
-        table = np.atleast_2d(np.asarray(ids))
-        return [spelled(tokenizer, row) for row in table]  # type: ignore[arg-type]
+        return [spelled(tokenizer, row) for row in np.atleast_2d(np.asarray(ids))]
     if all(isinstance(token, str) for token in tokens):
-        return [[shown(str(token)) for token in tokens]]
+        return [[shown(token) for token in tokens]]
     return [[shown(token) for token in row] for row in tokens]
 
 
-def _is_ids(tokens: Tokens) -> bool:
-    """Whether the tokens are a tokenizer and ids: two things, the second of whole numbers."""
-    if not isinstance(tokens, tuple) or len(tokens) != 2 or isinstance(tokens[1], str):
-        return False
-    return np.asarray(tokens[1]).dtype.kind in "iu"
+def _are_ids(given: Any) -> bool:
+    return not isinstance(given, str) and np.asarray(given).dtype.kind in "iu"
