@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import graftwork as gw
-from benchmarks import native, report, timing
+from benchmarks import jax_llama, native, report, timing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 HALF = report.Target(0.5)
+TRACED = report.Target(1.5)  # conversion with its tracing, beside tracing alone
 TINY = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -87,22 +88,46 @@ def _depth() -> list[report.Figure]:
 
 
 def _jax() -> list[report.Figure]:
-    """GPT-2 small by hand, each time traced anew."""
+    """Models by hand, each traced anew, with a free batch, beside JAX's own trace of the same."""
+    small = _beside_tracing("gw.from_jax", *native.jax_function(native.gpt2()))
+    deep, shallow = (jax_llama.function_and_weights(layers=n) for n in (32, 8))
+    llama = _beside_tracing("32 layers", *deep, {"8 layers": _conversion(*shallow)})
+    return [
+        report.side_by_side("convert GPT-2 in JAX", small, "gw.from_jax", "make_jaxpr", TRACED),
+        report.side_by_side("32 layers of Llama in JAX", llama, "32 layers", "make_jaxpr", TRACED),
+        report.side_by_side("32 layers beside 8 in JAX", llama, "32 layers", "8 layers"),
+    ]
+
+
+def _beside_tracing(
+    name: str,
+    function: Callable[..., Any],
+    weights: Any,
+    others: Mapping[str, Callable[[], None]] | None = None,
+) -> timing.Comparison:
     import jax
 
-    function, weights = native.jax_function(native.gpt2())
-    ids = native.token_ids(2, 128, vocab=512)
+    batch = jax.export.symbolic_shape("batch")
+    ids = jax.ShapeDtypeStruct((*batch, 128), jax.numpy.int32)
 
     def traced() -> None:
         jax.clear_caches()
         jax.make_jaxpr(function)(weights, ids)
 
+    candidates = {name: _conversion(function, weights), "make_jaxpr": traced}
+    return timing.compare({**candidates, **(others or {})}, ROUNDS)
+
+
+def _conversion(function: Callable[..., Any], weights: Any) -> Callable[[], None]:
+    import jax
+
+    ids = native.token_ids(2, 128, vocab=512)
+
     def converted() -> None:
         jax.clear_caches()
         gw.from_jax(function, ids, params=weights, axes={0: "batch seq=128"})
 
-    measured = timing.compare({"gw.from_jax": converted, "make_jaxpr": traced}, ROUNDS)
-    return [report.side_by_side("convert GPT-2 in JAX", measured, "gw.from_jax", "make_jaxpr")]
+    return converted
 
 
 def _memory() -> list[report.Figure]:

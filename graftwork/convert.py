@@ -68,9 +68,10 @@ def from_jax(
         InputError, AxisError: for axes or samples that do not fit.
     """
     from graftwork.frontends.jax import convert
-    from graftwork.passes.importing import imported
+    from graftwork.passes.importing import imported, simplified
 
-    return imported(convert(fn, *args, params=params, axes=axes, training=training))
+    raw = convert(fn, *args, params=params, axes=axes, training=training, simplify=simplified)
+    return imported(raw)
 
 
 def from_pretrained(path: str | Path, **options: Any) -> Graph:

@@ -12,18 +12,26 @@ from graftwork.passes.cleanup import Cleanup
 from graftwork.passes.composites import Recover, WholeHeads
 from graftwork.passes.sites import FindSites
 
-IMPORTING: tuple[AnyPass, ...] = (
+SIMPLIFYING: tuple[AnyPass, ...] = (
     Unify(),
     Cleanup(),
     Unmerge(),
     Unify(),
     Cleanup(),
     Recover(),
+)
+IMPORTING: tuple[AnyPass, ...] = (
+    *SIMPLIFYING,
     WholeHeads(),
     FindSites(),
     Name(),
     Cleanup(),
 )
+
+
+def simplified(raw: Graph) -> Graph:
+    """A part of a frontend's graph with axes unified and composites recovered."""
+    return apply_together(raw, SIMPLIFYING)
 
 
 def imported(raw: Graph) -> Graph:

@@ -20,6 +20,7 @@ from graftwork.frontends.jax.models import (
     path_name,
     read_model,
 )
+from graftwork.frontends.jax.templates import Simplify, Templates
 from graftwork.frontends.jax.tracing import Traced, is_dynamic, trace
 from graftwork.frontends.jax.translate import Translator
 from graftwork.ir.axis_spec import AxisWord, fixed_sizes, match_axes
@@ -44,6 +45,7 @@ def convert(
     params: Any = None,
     axes: Mapping[str | int, str] | None = None,
     training: bool = False,
+    simplify: Simplify = lambda graph: graph,
 ) -> Graph:
     """Convert a function or module of JAX to a graph in raw form.
 
@@ -57,6 +59,8 @@ def convert(
         axes: names of dimensions: argument name, position after params or dotted path -> words.
             A named axis is dynamic, unless its size is fixed: `"batch=1 seq"`.
         training: keep what modules do only in training, such as dropout.
+        simplify: what is done to the graph of a stretch that repeats, such as a layer, before it
+            is copied for every repetition; keeps its inputs and outputs.
 
     Raises:
         ConversionError: if the model cannot be traced.
@@ -76,7 +80,7 @@ def convert(
 
     traced = trace(function, known.parameters, leaves, words)
     with collection_paused():
-        return _graph(known, traced, leaves, words)
+        return _graph(known, traced, leaves, words, simplify)
 
 
 def _settled(words: Mapping[str, Sequence[AxisWord]]) -> dict[str, list[AxisWord]]:
@@ -93,6 +97,7 @@ def _graph(
     traced: Traced,
     arguments: Sequence[Leaf],
     words: Mapping[str, Sequence[AxisWord]],
+    simplify: Simplify,
 ) -> Graph:
     builder = Builder(Typing({}))
     key = fresh(builder.typing, 2)
@@ -113,7 +118,7 @@ def _graph(
             leaf = Leaf(entries.free(name or "constant"), value)
             entries.parameter(leaf, variable, name is not None)
     owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
-    translator = Translator(builder, traced.size, key, owners=owners)
+    translator = Translator(builder, traced.size, key, Templates(simplify), owners=owners)
     translator.bind(tuple(entries.arrays), tuple(entries.arrays.values()))
     for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
         if variable not in entries.arrays:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from attrs import frozen
@@ -18,7 +18,9 @@ from attrs import frozen
 from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from graftwork.frontends.jax.exact import Exact, fold
+from graftwork.frontends.jax.repeats import Stretch, parts
 from graftwork.frontends.jax.sizes import SizeReader
+from graftwork.frontends.jax.templates import Known, Template, Templates, form
 from graftwork.ir import ops
 from graftwork.ir.attributes import Literal as Constant
 from graftwork.ir.build import Builder, Term
@@ -33,7 +35,7 @@ from graftwork.ir.types import Type
 
 Results: TypeAlias = "Positional | Sequence[Positional]"
 Rule = Callable[..., Results]
-Arrays: TypeAlias = "Sequence[Positional]"
+R = TypeVar("R")
 
 _PACKAGE = str(Path(__file__).parents[2])
 
@@ -58,6 +60,7 @@ class Translator:
         owners: variable of a parameter -> the module that has it, for equations without scopes.
         seen: equations with their operands -> what they gave. Layers ask for the same masks and
             angles again and again; translators that build in one place share them.
+        templates: what repeated stretches of the program became.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Translator:
         builder: Builder,
         size: SizeReader,
         key: str,
+        templates: Templates,
         path: tuple[str, ...] = (),
         source: str = "",
         owners: Mapping[Var, str] | None = None,
@@ -73,6 +77,7 @@ class Translator:
         self.builder = builder
         self.size = size
         self.key = key
+        self.templates = templates
         self.path = path
         self.source = source
         self.owners = dict(owners or {})
@@ -120,8 +125,11 @@ class Translator:
 
     def run(self, jaxpr: Jaxpr) -> list[Positional]:
         """Translate all equations; the arrays of the outputs."""
-        for equation in jaxpr.eqns:
-            self._equation(equation)
+        for part in parts(jaxpr):
+            if isinstance(part, Stretch):
+                self._stretch(part)
+            else:
+                self._equation(part)
         return [self.read(atom) for atom in jaxpr.outvars]
 
     def inline(
@@ -149,8 +157,8 @@ class Translator:
         return inside.run(jaxpr.jaxpr)
 
     def body(
-        self, slots: Sequence[Slot], translate: Callable[[Translator, list[Positional]], Arrays]
-    ) -> tuple[list[Positional], Arrays, Builder]:
+        self, slots: Sequence[Slot], translate: Callable[[Translator, list[Positional]], R]
+    ) -> tuple[list[Positional], R, Builder]:
         """Translate a closed body.
 
         Args:
@@ -168,7 +176,8 @@ class Translator:
     def _inside(self, builder: Builder, name: str = "") -> Translator:
         path = (*self._here, *_segments([name]))
         seen = self.seen if builder is self.builder else None
-        return Translator(builder, self.size, self.key, path, builder.origin.source, seen=seen)
+        source = builder.origin.source
+        return Translator(builder, self.size, self.key, self.templates, path, source, seen=seen)
 
     def _bind_constants(self, jaxpr: ClosedJaxpr | Jaxpr) -> None:
         if isinstance(jaxpr, ClosedJaxpr):
@@ -183,6 +192,55 @@ class Translator:
         squeezed = array.reshape([extent for extent in array.shape if extent != 1])
         return Positional(self.constant(squeezed, dtype_of(array.dtype), axes), dims)
 
+    def _stretch(self, stretch: Stretch) -> None:
+        """Copy what a stretch of this form became; the first is translated for that."""
+        self._here = self.path
+        given = [self._known(variable) for variable in stretch.inputs]
+        of = (stretch.form, *map(form, given))
+        template = self.templates.known.get(of)
+        if template is None:
+            template = self.templates.known[of] = self._template(stretch, given)
+        arrays = [known for known in given if isinstance(known, Positional)]
+        with self.builder:
+            results = iter(
+                template.copy(
+                    self.builder, arrays, lambda place: self._origin(stretch.equations[place])
+                )
+            )
+        for place, variable in enumerate(stretch.outputs):
+            if place in template.exact:
+                self._exact[variable] = template.exact[place]
+            else:
+                self._arrays[variable] = next(results)
+
+    def _template(self, stretch: Stretch, given: Sequence[Known]) -> Template:
+        origins: list[Origin] = []
+        made: list[int] = []
+
+        def translate(inside: Translator, arrays: list[Positional]) -> list[Known]:
+            inside.owners = self.owners
+            rest = iter(arrays)
+            for variable, known in zip(stretch.inputs, given, strict=True):
+                if isinstance(known, Positional):
+                    inside._arrays[variable] = next(rest)
+                else:
+                    inside._exact[variable] = known
+            for equation in stretch.equations:
+                inside._equation(equation)
+                origins.append(self._origin(equation))
+                made.append(len(inside.builder.nodes))
+            return [inside._known(variable) for variable in stretch.outputs]
+
+        slots = [Slot(x.term.type, x.dims) for x in given if isinstance(x, Positional)]
+        inputs, results, builder = self.body(slots, translate)
+        with builder:
+            return self.templates.make(builder, inputs, results, made, origins)
+
+    def _known(self, variable: Var) -> Known:
+        """The size that a variable is known to be, or its array."""
+        exact = self._exact.get(variable)
+        return self._arrays[variable] if exact is None else exact
+
     def _equation(self, equation: JaxprEqn) -> None:
         known = fold(self.size, equation, self.exact)
         if known is not None:
@@ -192,7 +250,6 @@ class Translator:
         if key is not None and key in self.seen:
             self._arrays |= zip(equation.outvars, self.seen[key], strict=True)
             return
-        self._here = (*self.path, *_segments(_jax.scopes(equation)))
         outer, self.builder.origin = self.builder.origin, self._origin(equation)
         try:
             with self.builder:
@@ -268,6 +325,8 @@ class Translator:
         return self.owners.get(atom, "") if isinstance(atom, Var) else ""
 
     def _origin(self, equation: JaxprEqn) -> Origin:
+        """Where an equation comes from; what it calls is inside of its scopes."""
+        self._here = (*self.path, *_segments(_jax.scopes(equation)))
         owners = filter(None, map(self._owner, equation.invars))
         owner = next(owners, "") if self._here == self.path else ""
         source = _source(equation.source_info.traceback) or self.source

@@ -1,0 +1,144 @@
+"""What a repeated stretch of a program became: simplified once, then copied for every repetition.
+
+A copy takes arrays of the same shapes over other axes; they are renamed to those of the template,
+so that equal layers have equal axes from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeAlias
+
+from attrs import evolve, field, frozen
+
+from graftwork.frontends.jax.exact import Exact
+from graftwork.ir.build import Builder, Term
+from graftwork.ir.graph import Graph, Node, Port, walk
+from graftwork.ir.nesting import copied
+from graftwork.ir.origin import Origin
+from graftwork.ir.positional import Dims, Positional, carrying_axes, relabelled
+
+Simplify: TypeAlias = Callable[[Graph], Graph]
+Known: TypeAlias = Positional | Exact
+
+
+@frozen(eq=False)
+class Template:
+    """A stretch as a graph of its own, over the axis table of the program.
+
+    Attributes:
+        graph: its inputs and outputs are the arrays among those of the stretch.
+        dims: the axes at the dimensions of each input.
+        exact: those outputs of the stretch that are known sizes, by place.
+        places: origin of a node -> the number of the equation that it comes from.
+        origins: the origin of each equation.
+    """
+
+    graph: Graph
+    dims: Sequence[Dims]
+    exact: Mapping[int, Exact]
+    places: Mapping[Origin, int]
+    origins: Sequence[Origin]
+
+    def copy(
+        self, builder: Builder, arrays: Sequence[Positional], origin: Callable[[int], Origin]
+    ) -> list[Positional]:
+        """Append the nodes again, on other arrays; what they give.
+
+        Args:
+            origin: the origin of an equation of the copy, by its number.
+        """
+        met = [
+            relabelled(x, {a: b for a, b in zip(x.dims, dims, strict=True) if a and b})
+            for x, dims in zip(arrays, self.dims, strict=True)
+        ]
+        values = {p.value: x.term.value for p, x in zip(self.graph.inputs, met, strict=True)}
+        moved: dict[Origin, Origin] = {}
+
+        def placed(node: Node) -> Node:
+            known = moved.get(node.origin)
+            if known is None:
+                known = moved[node.origin] = self._origin(node.origin, origin)
+            return node if known is node.origin else evolve(node, origin=known)
+
+        builder.append(copied(self.graph.nodes, values, placed))
+        return [
+            Positional(Term(values[port.value], builder), port.layout)
+            for port in self.graph.outputs
+        ]
+
+    def _origin(self, old: Origin, of: Callable[[int], Origin]) -> Origin:
+        """Where a node of a copy comes from, said of the template's node."""
+        place = self.places.get(evolve(old, passes=()))
+        if place is None:
+            return old
+        there, here = self.origins[place], of(place)
+        if there == here:
+            return old
+        module, source = old.module, old.source
+        if there.module and f"{module}.".startswith(f"{there.module}."):
+            module = here.module + module.removeprefix(there.module)
+        return evolve(old, module=module, source=here.source if source == there.source else source)
+
+
+@frozen(eq=False)
+class Templates:
+    """The templates of one program, by the form of the stretch and the form of what it takes.
+
+    Attributes:
+        simplify: makes the graph of a template smaller, with the same inputs and outputs.
+    """
+
+    simplify: Simplify
+    known: dict[Hashable, Template] = field(factory=dict)
+
+    def make(
+        self,
+        builder: Builder,
+        inputs: Sequence[Positional],
+        results: Sequence[Known],
+        made: Sequence[int],
+        origins: Sequence[Origin],
+    ) -> Template:
+        """A template of what was built.
+
+        Args:
+            made: how many nodes there were after each equation.
+            origins: the origin of each equation.
+        """
+        outputs = [carrying_axes(x) for x in results if isinstance(x, Positional)]
+        graph = self.simplify(
+            Graph(
+                inputs=_ports([Positional(x.term, x.term.axes) for x in inputs]),
+                parameters=(),
+                nodes=tuple(builder.nodes),
+                outputs=_ports(outputs),
+                axes=dict(builder.typing.table),
+            )
+        )
+        for axis, size in graph.axes.items():
+            builder.typing.make(axis, size)
+        places: dict[Origin, int] = {}
+        for place, (start, stop) in enumerate(zip((0, *made), made, strict=False)):
+            for node in walk(tuple(builder.nodes[start:stop])):
+                places.setdefault(node.origin, place)
+        exact = {i: x for i, x in enumerate(results) if not isinstance(x, Positional)}
+        dims = [_now(x, port.layout) for x, port in zip(inputs, graph.inputs, strict=True)]
+        return Template(graph, dims, exact, places, origins)
+
+
+def form(known: Known) -> Hashable:
+    """What arrays have in common that a template fits: which dimensions have axes of their own."""
+    if not isinstance(known, Positional):
+        return known
+    return tuple([axis and known.carries(place) for place, axis in enumerate(known.dims)])
+
+
+def _ports(arrays: Sequence[Positional]) -> tuple[Port, ...]:
+    return tuple(Port(str(i), x.term.value, x.dims) for i, x in enumerate(arrays))
+
+
+def _now(x: Positional, layout: Dims) -> Dims:
+    """The axes at the dimensions of an input whose axes have new names."""
+    names = dict(zip(x.term.axes, layout, strict=True))
+    return tuple(names.get(axis, axis) if axis else None for axis in x.dims)
