@@ -1,66 +1,106 @@
-"""Nodes per second of a rewrite: every node substituted, then cleanup, each verified.
+"""Nodes per second of what passes are made of: build, verify, share, substitute, print, parse.
 
-The graph is a chain, in which nothing is shared and nothing is dead: no node is spared.
+Processor time, interleaved with torch.fx and onnx-ir where they have the operation, on the chain of
+`benchmarks.chains`; Python's garbage collector is on. One figure more is the whole of a rewrite,
+every node substituted and then cleanup, each verified.
 """
 
 from __future__ import annotations
 
-import graftwork as gw
-from benchmarks import report, timing
-from graftwork import ops
-from graftwork.ir.build import Builder
-from graftwork.ir.graph import Port
-from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.types import Typing
+from collections.abc import Callable, Mapping
+
+from benchmarks import chains, report, timing
 from graftwork.passes.cleanup import Cleanup
 
-ROUNDS = {10_000: 9, 100_000: 5, 1_000_000: 2}  # by number of nodes
-BASE, JUDGED = 10_000, 100_000
+SIZE, LARGE = 100_000, 1_000_000
+ROUNDS, LARGE_ROUNDS = chains.RUNS - 1, 2  # one run more warms up
+LIBRARIES: Mapping[str, Callable[[int], Mapping[str, chains.Work]]] = {
+    "graftwork": chains.ours,
+    "torch.fx": chains.torch_fx,
+    "onnx-ir": chains.onnx_ir,
+}
+CHAINS: Mapping[str, Callable[[int], object]] = {
+    "graftwork": chains.chain,
+    "torch.fx": chains.fx_chain,
+    "onnx-ir": chains.onnx_chain,
+}
 FAST = report.Target(100_000, "nodes/s", at_least=True)
+READ = report.Target(30_000, "nodes/s", at_least=True)
+SMALL = report.Target(1_000, "bytes")
+TARGETS = {
+    "build": FAST,
+    "verify what an edit changed": FAST,
+    "share what is common": FAST,
+    "substitute": FAST,
+    "verify": READ,
+    "print": READ,
+    "parse": READ,
+}
 
 
 def figures() -> list[report.Figure]:
-    times = {size: timing.isolated(_times, size, rounds) for size, rounds in ROUNDS.items()}
-    rate = {size: timing.spread([size / t for t in found]) for size, found in times.items()}
-    return [
-        report.Figure(
-            f"substitute and clean up {size:,} nodes",
-            f"{rate[size].median:,.0f} nodes/s",
-            f"{BASE:,} nodes: {rate[BASE].median:,.0f} nodes/s",
-            timing.spread([rate[BASE].median / (size / t) for t in found]),
-            rate[size].median,
-            FAST if size == JUDGED else None,
+    near = timing.isolated(_times, SIZE, ROUNDS, tuple(LIBRARIES))
+    far = timing.isolated(_times, LARGE, LARGE_ROUNDS, ("graftwork",))
+    beside = [_beside(name, near[name]) for name in TARGETS]
+    linear = [_linear(name, near[name], far[name]) for name in far]
+    return [*beside, *linear, _memory()]
+
+
+def _times(size: int, rounds: int, names: tuple[str, ...]) -> dict[str, timing.Comparison]:
+    """Operation -> its samples by library."""
+    libraries = {name: LIBRARIES[name](size) for name in names}
+    graph = chains.chain(size)
+    found = {
+        operation: timing.compare(
+            {name: works[operation] for name, works in libraries.items() if operation in works},
+            rounds,
         )
-        for size, found in times.items()
-    ]
+        for operation in TARGETS
+    }
+    whole = {"graftwork": lambda: graph.apply(chains.substitute, Cleanup())}
+    return {**found, "substitute, clean up, verify": timing.compare(whole, rounds)}
 
 
-def chain(size: int) -> gw.Graph:
-    """tanh(tanh(... tanh(x)))."""
-    builder = Builder(Typing({"embed": 8}))
-    x = term = builder.input("float32", "embed", "x")
-    for _ in range(size):
-        term = ops.tanh(term)
-    return gw.Graph(
-        inputs=(Port("x", x.value, x.axes),),
-        parameters=(),
-        nodes=tuple(builder.nodes),
-        outputs=(Port("y", term.value, term.axes),),
-        axes=builder.typing.table,
+def _beside(operation: str, times: timing.Comparison) -> report.Figure:
+    rates = {name: SIZE / times.cpu(name).median for name in times.samples}
+    peers = [name for name in rates if name != "graftwork"]
+    ratio = None
+    if peers:
+        best = max(peers, key=lambda name: rates[name])
+        pairs = zip(times.samples[best], times.samples["graftwork"], strict=True)
+        ratio = timing.spread([theirs.cpu / ours.cpu for theirs, ours in pairs])
+    return report.Figure(
+        f"{operation}, {SIZE:,} nodes",
+        f"{rates['graftwork']:,.0f} nodes/s",
+        ", ".join(f"{name}: {rates[name]:,.0f}" for name in peers),
+        ratio,
+        rates["graftwork"],
+        TARGETS[operation],
     )
 
 
-def substitute(graph: gw.Graph) -> gw.Graph:
-    """Every tanh becomes a sine."""
-    rewriter = Rewriter(graph, "substitute")
-    for node in graph.nodes:
-        if node.op is ops.tanh:
-            rewriter.replace(node, ops.sin)
-    return rewriter.finish()
+def _linear(operation: str, near: timing.Comparison, far: timing.Comparison) -> report.Figure:
+    slow, fast = LARGE / far.cpu("graftwork").median, SIZE / near.cpu("graftwork").median
+    return report.Figure(
+        f"{operation}, {LARGE:,} nodes",
+        f"{slow:,.0f} nodes/s",
+        f"{SIZE:,} nodes: {fast:,.0f}",
+        timing.spread([slow / fast]),
+    )
 
 
-def _times(size: int, rounds: int) -> list[float]:
-    """Seconds of wall time, a round each, with Python's garbage collector on."""
-    graph = chain(size)
-    rewrite = timing.compare({"rewrite": lambda: graph.apply(substitute, Cleanup())}, rounds)
-    return [sample.wall for sample in rewrite.samples["rewrite"]]
+def _memory() -> report.Figure:
+    kept = {name: timing.isolated(_bytes, name) for name in CHAINS}
+    return report.Figure(
+        "memory of a node",
+        f"{kept['graftwork']:,.0f} bytes",
+        ", ".join(f"{name}: {kept[name]:,.0f}" for name in kept if name != "graftwork"),
+        judged=kept["graftwork"],
+        target=SMALL,
+    )
+
+
+def _bytes(name: str) -> float:
+    """Resident bytes of a node."""
+    CHAINS[name](chains.BLOCK)  # what is loaded once is no node's
+    return timing.memory_of(lambda: CHAINS[name](SIZE))[1].kept / SIZE

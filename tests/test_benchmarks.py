@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as entry
-from benchmarks import native, report, timing
+from benchmarks import chains, native, report, rewriting, timing
+from graftwork.ir.digest import equal
+from graftwork.passes.cleanup import ShareCommon
 
 TINY = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 64, "vocab_size": 101}
 
@@ -105,3 +107,38 @@ def test_a_failing_workload_fails_the_run_and_spares_the_others(workloads, monke
     assert run(monkeypatch) == 1
     assert "answer" in capsys.readouterr().out
     assert not entry.RESULTS.exists()
+
+
+def test_the_three_libraries_do_the_same_work_on_the_same_chain() -> None:
+    size = 10 * chains.BLOCK
+    ours, fx, onnx = chains.chain(size), chains.fx_chain(size), chains.onnx_chain(size)
+
+    def calls(graph: object) -> list[str]:
+        return [node.target.__name__ for node in graph.nodes if node.op == "call_function"]  # type: ignore[attr-defined]
+
+    kinds = [node.op_type.lower() for node in onnx.graph]
+    assert [node.op.name for node in ours.nodes] == calls(fx) == kinds
+    assert len(kinds) == size
+    chains.fx_substitute(fx)
+    chains.onnx_substitute(onnx)
+    assert calls(fx) == ["sin", "sub", "log_softmax", "truediv"] * 10
+    assert [node.op_type for node in onnx.graph] == ["Sin", "Sub", "LogSoftmax", "Div"] * 10
+    edited = chains.substitute(ours)
+    assert [node.op.name for node in edited.nodes] == ["sin", "sub", "log_softmax", "div"] * 10
+
+
+def test_sharing_halves_the_doubled_chain_in_every_library() -> None:
+    size = 10 * chains.BLOCK
+    assert equal(ShareCommon()(chains.chain(size, copies=2)), chains.chain(size // 2))
+    shared = chains.torch_fx(size)["share what is common"]()
+    assert len(shared.graph_module.graph.nodes) == size // 2 + 2  # type: ignore[attr-defined]
+    result = chains.onnx_ir(size)["share what is common"]()
+    assert len(result.model.graph) == size // 2  # type: ignore[attr-defined]
+
+
+def test_every_operation_of_a_peer_is_one_of_ours() -> None:
+    size = chains.BLOCK
+    ours = chains.ours(size).keys()
+    assert ours == rewriting.TARGETS.keys()
+    assert chains.torch_fx(size).keys() <= ours
+    assert chains.onnx_ir(size).keys() <= ours

@@ -43,10 +43,10 @@ class Literal:
         return cast("bool | int | float", self.array.item())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Literal) and _key(self) == _key(other)
+        return isinstance(other, Literal) and exact(self) == exact(other)
 
     def __hash__(self) -> int:
-        return hash(_key(self))
+        return hash(exact(self))
 
 
 Attr = None | bool | int | float | str | SizeExpr | DType | Literal | tuple["Attr", ...]
@@ -55,13 +55,13 @@ Attr = None | bool | int | float | str | SizeExpr | DType | Literal | tuple["Att
 _PLAIN = {str}
 
 
-def _key(value: object) -> object:
+def exact(value: object) -> object:
     """A hashable stand-in for `value` whose equality is typed and bit-exact."""
     if type(value) is str or isinstance(value, SizeExpr) or value is None:
         return value
     if isinstance(value, tuple):
         parts = cast("tuple[object, ...]", value)
-        return value if {*map(type, parts)} <= _PLAIN else tuple(map(_key, parts))
+        return value if {*map(type, parts)} <= _PLAIN else tuple(map(exact, parts))
     if isinstance(value, float):
         return ("f", b"nan" if value != value else struct.pack("<d", value))
     if isinstance(value, Literal):
@@ -79,7 +79,7 @@ class Attrs:
 
     @key.default
     def _make_key(self) -> object:
-        return tuple([(name, _key(value)) for name, value in self.items])
+        return tuple([(name, exact(value)) for name, value in self.items])
 
     @_hash.default
     def _make_hash(self) -> int:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Token
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from attrs import frozen
+from attrs import define
 
 from graftwork.ir.attributes import Literal
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import AxisError, DTypeError, GraftworkError, RewriteError
 from graftwork.ir.graph import Node, Region, Value
-from graftwork.ir.infer import infer
+from graftwork.ir.infer import called, fitted
 from graftwork.ir.op import CURRENT, REGISTRY, Op
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.size_values import evaluate
@@ -84,19 +85,18 @@ class Builder:
             AxisError, DTypeError: if the op is not defined on these operands; the message names
                 op, operands and origin.
         """
-        op.check_arity(len(operands))
         values = self._values(op, operands)
         types = [value.type for value in values]
-        checked = op.attributes(attrs)
         try:
-            if regions and op.fit is not None:
-                regions = op.fit(self.typing, regions, types, **checked.as_dict())
-            results = infer(self.typing, op, checked, types, regions)
+            if regions:
+                checked, regions, results = fitted(self.typing, op, attrs, types, regions)
+            else:
+                checked, results = called(self.typing, op, attrs, types)
         except (AxisError, DTypeError) as error:
             raise _located(error, op, types, self.origin) from error
-        outputs = tuple([Value(result) for result in results])
+        outputs = tuple(map(Value, results))
         self.nodes.append(Node(op, tuple(values), outputs, checked, tuple(regions), self.origin))
-        return tuple([Term(value, self) for value in outputs])
+        return tuple(map(Term, outputs, repeat(self)))
 
     def _values(self, op: Op, operands: Sequence[Operand]) -> list[Value]:
         values: list[Value] = []
@@ -148,7 +148,7 @@ def _located(
     return type(error)(f"{op.name}({', '.join(map(repr, types))}): {error}{where}")
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class Term:
     """A value under construction, with Python's operators."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from graftwork.ir.attributes import Attrs
+from graftwork.ir.attributes import Attrs, exact
 from graftwork.ir.errors import AxisError, RewriteError
 from graftwork.ir.graph import Region, Value
 from graftwork.ir.op import Op
@@ -41,6 +41,50 @@ class Expansion:
         return all(typing.table.get(axis, size) == size for axis, size in self.own.items())
 
 
+def called(
+    typing: Typing, op: Op, given: Mapping[str, Any], types: Sequence[Type]
+) -> tuple[Attrs, tuple[Type, ...]]:
+    """The canonical attributes and the output types of an op, as somebody wrote it.
+
+    Raises:
+        AttributeTypeError: for operands or attributes that the op does not take.
+        AxisError, DTypeError: if the op is not defined on these operands.
+    """
+    words = tuple([(name, exact(value)) for name, value in given.items()]) if given else ()
+    key = (op, words, *types)
+    memo: dict[Any, Any] = typing.memo
+    try:
+        known: tuple[Attrs, tuple[Type, ...]] | None = memo.get(key)
+    except TypeError:  # a list, say, has no hash: it is read again each time
+        known, key = None, ()
+    if known is None:
+        op.check_arity(len(types))
+        attrs = op.attributes(given)
+        known = attrs, infer(typing, op, attrs, types)
+        if key:
+            memo[key] = known
+    return known
+
+
+def fitted(
+    typing: Typing,
+    op: Op,
+    given: Mapping[str, Any],
+    types: Sequence[Type],
+    regions: Sequence[Region],
+) -> tuple[Attrs, Sequence[Region], tuple[Type, ...]]:
+    """The same of an op with regions, and these at the types of its operands.
+
+    Raises:
+        AttributeTypeError, AxisError, DTypeError: as `called`.
+    """
+    op.check_arity(len(types))
+    attrs = op.attributes(given)
+    if op.fit is not None:
+        regions = op.fit(typing, regions, types, **attrs.as_dict())
+    return attrs, regions, infer(typing, op, attrs, types, regions)
+
+
 def infer(
     typing: Typing, op: Op, attrs: Attrs, types: Sequence[Type], regions: Sequence[Region] = ()
 ) -> tuple[Type, ...]:
@@ -61,7 +105,7 @@ def infer(
         return as_types(op.infer(typing, *types, regions=regions, **attrs.as_dict()))
     else:
         result = as_types(op.infer(typing, *types, **attrs.as_dict()))
-    typing.memo[key] = result
+    typing.memo[key] = result = typing.shared(result)
     return result
 
 

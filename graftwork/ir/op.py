@@ -153,11 +153,8 @@ def _builder_of(operands: Sequence[Operand]) -> Builder:
     return current
 
 
-class Registry(Mapping[str, Op]):
+class Registry(dict[str, Op]):
     """All known ops by name. Anyone may add their own."""
-
-    def __init__(self) -> None:
-        self._ops: dict[str, Op] = {}
 
     def add(self, op: Op) -> Op:
         """Register an op under its name.
@@ -165,24 +162,13 @@ class Registry(Mapping[str, Op]):
         Raises:
             AttributeTypeError: if another op has that name.
         """
-        if op.name in self._ops:
+        if op.name in self:
             raise AttributeTypeError(f"an op named {op.name!r} is registered already")
-        self._ops[op.name] = op
+        self[op.name] = op
         return op
 
-    def __getitem__(self, name: str) -> Op:
-        if name not in self._ops:
-            raise UnsupportedOpError(f"no op named {name!r}{nearest(name, self._ops)}")
-        return self._ops[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._ops
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ops)
-
-    def __len__(self) -> int:
-        return len(self._ops)
+    def __missing__(self, name: str) -> Op:
+        raise UnsupportedOpError(f"no op named {name!r}{nearest(name, self)}")
 
 
 REGISTRY = Registry()

@@ -11,6 +11,7 @@ of the pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 
 from attrs import evolve
 
@@ -23,7 +24,7 @@ from graftwork.ir.infer import expand
 from graftwork.ir.levels import reaching
 from graftwork.ir.nesting import Nested, copied
 from graftwork.ir.only import condition
-from graftwork.ir.op import REGISTRY
+from graftwork.ir.op import CURRENT, REGISTRY
 from graftwork.ir.order import dependency_order
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Place, Sites
@@ -127,14 +128,14 @@ class Rewriter:
         self._refuse_condition()
         builder = self._replacing
         builder.nodes, builder.origin = [], node.origin.through(self.by)
-        with builder:
-            made = make(*[Term(value, builder) for value in node.inputs])
+        token = CURRENT.set(builder)
+        try:
+            made = make(*map(Term, node.inputs, repeat(builder)))
+        finally:
+            CURRENT.reset(token)
         results = (made.value,) if isinstance(made, Term) else tuple([term.value for term in made])
         if len(results) != len(node.outputs):
             raise RewriteError(f"{self.by}: {len(results)} outputs for those of {node.op.name}")
-        for old, new in zip(node.outputs, results, strict=True):
-            if old.type.dtype is not new.type.dtype:
-                raise RewriteError(f"{self.by}: {new.type!r} in the place of {old!r}")
         self._define(node, self._signed(builder.nodes), results)
 
     def substitute(self, old: Value, new: Value) -> None:
@@ -324,25 +325,37 @@ class Rewriter:
 
     def _define(self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]) -> None:
         """Make `nodes` define the outputs of `node`, as the same values where types agree."""
-        renamed: tuple[Node, ...]
-        if len(nodes) == 1 and nodes[0].outputs == results and _same(results, node.outputs):
+        alike = all(map(_alike, results, node.outputs))
+        if alike and len(nodes) == 1 and nodes[0].outputs == results:
             (made,) = nodes
-            origin, outputs = made.origin, node.outputs
-            renamed = (Node(made.op, made.inputs, outputs, made.attrs, made.regions, origin),)
+            attrs, origin = made.attrs, made.origin
+            renamed = (Node(made.op, made.inputs, node.outputs, attrs, made.regions, origin),)
         else:
-            inner = {value for made in nodes for value in made.outputs}
-            keep: dict[Value, Value] = {}
-            for old, new in zip(node.outputs, results, strict=True):
-                if new in inner and new not in keep and new.type.same(old.type):
-                    keep[new] = old
-                else:
-                    self.edits.aliases[old] = new
-            renamed = tuple(_with_values(made, keep) for made in nodes)
+            renamed = self._renamed(node, nodes, results)
         if node.outputs[0] in self._nested.insides:
             self._nested.replace(node.outputs[0], node, renamed)
         else:
             self._replaced[node] = renamed
         self._made(renamed)
+
+    def _renamed(
+        self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]
+    ) -> tuple[Node, ...]:
+        """The nodes, defining the outputs of `node` where they make values of the same types.
+
+        Raises:
+            RewriteError: if a result has another dtype than the output.
+        """
+        inner = {value for made in nodes for value in made.outputs}
+        keep: dict[Value, Value] = {}
+        for old, new in zip(node.outputs, results, strict=True):
+            if old.type.dtype is not new.type.dtype:
+                raise RewriteError(f"{self.by}: {new.type!r} in the place of {old!r}")
+            if new in inner and new not in keep and new.type.same(old.type):
+                keep[new] = old
+            else:
+                self.edits.aliases[old] = new
+        return tuple([_with_values(made, keep) for made in nodes])
 
     def _ordered(self) -> Sequence[Node]:
         """The nodes to walk, sorted again only if an edit reads what comes later."""
@@ -398,11 +411,8 @@ class Rewriter:
         return old.moved(moved)
 
 
-def _same(values: Sequence[Value], others: Sequence[Value]) -> bool:
-    for a, b in zip(values, others, strict=True):
-        if a.type is not b.type and not a.type.same(b.type):
-            return False
-    return True
+def _alike(a: Value, b: Value) -> bool:
+    return a.type is b.type or a.type.same(b.type)
 
 
 def _with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:

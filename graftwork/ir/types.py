@@ -97,6 +97,11 @@ class Typing:
         self.closed = closed
         self.memo: dict[object, tuple[Type, ...]] = {}
         self.unproven: list[tuple[str, Size]] = []
+        self._types: dict[Type, Type] = {}
+
+    def shared(self, types: Iterable[Type]) -> tuple[Type, ...]:
+        """The types, equal ones as one object: identity is what dictionaries look at first."""
+        return tuple([self._types.setdefault(found, found) for found in types])
 
     def size(self, axis: str) -> Size:
         try:

@@ -100,10 +100,12 @@ class Tokens:
     def list_of(self, item: Callable[[], T], close: str) -> list[T]:
         """Take items between commas, up to a closing mark; a comma may stand before that."""
         items: list[T] = []
-        while not self.accept(close):
+        words = self.words
+        while words[self.at] != close:
             items.append(item())
-            if self.word != close:
+            if words[self.at] != close:
                 self.expect(",")
+        self.at += 1
         return items
 
     def where(self, at: int) -> str:

@@ -111,8 +111,12 @@ class _Reader(Terms):
         return value
 
     def _value(self, scope: Scope) -> Value:
-        self.take("ref", "a value such as %x")
-        return self._known(scope, self.at - 1)
+        value = scope.get(self.words[self.at])
+        if value is None:
+            self.take("ref", "a value such as %x")
+            return self._known(scope, self.at - 1)
+        self.at += 1
+        return value
 
     def _known(self, scope: Scope, at: int) -> Value:
         ref = self.words[at]
@@ -154,6 +158,10 @@ class _Reader(Terms):
 
     def _op(self) -> Op:
         start = self.at
+        op = REGISTRY.get(self.words[start])
+        if op is not None:
+            self.at += 1
+            return op
         name = self.name("the name of an op")
         try:
             return REGISTRY[name]
@@ -194,11 +202,12 @@ class _Reader(Terms):
     # Origins
 
     def _origin(self) -> Origin:
-        if self.kind != "origin":
+        ref = self.words[self.at]
+        if self.kinds[ref] != "origin":
             return UNKNOWN
-        ref = self.take("origin", "an origin")
         if ref not in self.origins:
-            raise self.refuse(self.at - 1, f"the table of origins has no {ref}")
+            raise self.refuse(self.at, f"the table of origins has no {ref}")
+        self.at += 1
         return self.origins[ref]
 
     def _read_origins(self) -> dict[str, Origin]:

@@ -72,10 +72,12 @@ class Terms(Tokens):
     # Types
 
     def type(self) -> Type:
-        token = self.take("type", "a type such as f32{batch, seq}")
-        found = self._types.get(token)
+        found = self._types.get(self.words[self.at])
         if found is None:
+            token = self.take("type", "a type such as f32{batch, seq}")
             found = self._types[token] = self._read_type(token)
+        else:
+            self.at += 1
         return found
 
     def _read_type(self, token: str) -> Type:
