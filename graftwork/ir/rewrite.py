@@ -325,6 +325,7 @@ class Rewriter:
 
     def _define(self, node: Node, nodes: Sequence[Node], results: tuple[Value, ...]) -> None:
         """Make `nodes` define the outputs of `node`, as the same values where types agree."""
+        renamed: tuple[Node, ...]
         alike = all(map(_alike, results, node.outputs))
         if alike and len(nodes) == 1 and nodes[0].outputs == results:
             (made,) = nodes
