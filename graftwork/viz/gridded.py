@@ -8,15 +8,19 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from graftwork.viz.scales import Scale
+from graftwork.viz.png import png
+from graftwork.viz.scales import LEVELS, Scale
 
 _LETTER = 6.6
+_MANY = 600
 _STYLE = (
     'svg{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}'
     ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-size:13px;font-weight:600}"
     ".gw-label{fill:#666d7c}.gw-end{text-anchor:end}.gw-mid{text-anchor:middle}"
-    ".gw-none{fill:none;stroke:#d3d6dd}@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}"
-    ".gw-head{fill:#e9ebf1}.gw-label{fill:#9aa2b2}.gw-none{stroke:#353b47}}"
+    ".gw-none{fill:none;stroke:#d3d6dd}"
+    "image{image-rendering:pixelated}.gw-night{display:none}@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}"
+    ".gw-head{fill:#e9ebf1}.gw-label{fill:#9aa2b2}.gw-none{stroke:#353b47}"
+    ".gw-day{display:none}.gw-night{display:inline}}"
 )
 
 
@@ -37,13 +41,18 @@ def grid_svg(
     thin = [1 + (count - 1) // 64 for count in numbers.shape]
     numbers = numbers[:: thin[0], :: thin[1]]
     rows, columns = rows[:: thin[0]], columns[:: thin[1]]
+    many = not text and numbers.size > _MANY
     wide = 74.0 if text else 14.0
     left = 14 + max((min(len(r), 22) for r in rows), default=0) * _LETTER
     steep = max((min(len(c), 16) for c in columns), default=0) * _LETTER
     top = 34 + (14 if steep <= wide else steep)
     width = round(max(left + wide * len(columns) + 12, 14 + len(title) * 7.4))
     height = round(top + 16 * len(rows) + 12)
-    cells = "".join(_cells(numbers, scale, text, (left, top), wide))
+    cells = (
+        _images(numbers, scale, (left, top), wide)
+        if many
+        else "".join(_cells(numbers, scale, text, (left, top), wide))
+    )
     labels = "".join(_labels(rows, columns, (left, top), wide, steep > wide))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
@@ -51,6 +60,21 @@ def grid_svg(
         f"<style>{_STYLE}{scale.style()}</style>"
         f'<rect class="gw-ground" width="{width}" height="{height}"/>'
         f'<text class="gw-head" x="10" y="20">{escape(title)}</text>{labels}{cells}</svg>'
+    )
+
+
+def _images(
+    numbers: np.ndarray[Any, Any], scale: Scale, corner: tuple[float, float], wide: float
+) -> str:
+    """Many cells as one image, for light pages and for dark ones."""
+    levels = np.full(numbers.shape, LEVELS, np.uint8)
+    for place in np.argwhere(np.isfinite(numbers)):
+        levels[tuple(place)] = scale.level(float(numbers[tuple(place)]))
+    x, y, (rows, columns) = *corner, numbers.shape
+    return "".join(
+        f'<image class="{kind}" x="{x:g}" y="{y:g}" width="{wide * columns:g}" '
+        f'height="{16 * rows}" preserveAspectRatio="none" href="{png(levels, colours)}"/>'
+        for kind, colours in zip(("gw-day", "gw-night"), scale.steps(), strict=True)
     )
 
 

@@ -50,11 +50,19 @@ class Scale:
         channels = bytes.fromhex(_between(self.light, self.level(number) / (LEVELS - 1))[1:])
         return sum(w * c for w, c in zip((0.299, 0.587, 0.114), channels, strict=True)) < 140
 
+    def steps(self) -> tuple[list[str], list[str]]:
+        """The colours of the levels, where the page is light and where it is dark."""
+        light, dark = (
+            [_between(colours, i / (LEVELS - 1)) for i in range(LEVELS)]
+            for colours in (self.light, self.dark)
+        )
+        return light, dark
+
     def style(self) -> str:
         """The style of the classes `q0` to `q24` in a still picture."""
         light, dark = (
-            "".join(f".q{i}{{fill:{_between(c, i / (LEVELS - 1))}}}" for i in range(LEVELS))
-            for c in (self.light, self.dark)
+            "".join(f".q{i}{{fill:{colour}}}" for i, colour in enumerate(colours))
+            for colours in self.steps()
         )
         return f"{light}@media(prefers-color-scheme:dark){{{dark}}}"
 

@@ -31,10 +31,12 @@ KINDS: Mapping[str, Assets] = {
         ("graph",),
     ),
     "attention": Assets(
-        ("scales", "matrix", "keys", "strip", "heads", "attention"),
+        ("scales", "grid", "matrix", "keys", "strip", "heads", "attention"),
         ("matrix", "keys", "strip", "attention"),
     ),
-    "heatmap": Assets(("scales", "matrix", "heatmap"), ("matrix",)),
+    "array": Assets(
+        ("scales", "grid", "matrix", "stored", "digits", "summary", "array"), ("matrix", "array"),
+    ),
 }  # fmt: skip
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)

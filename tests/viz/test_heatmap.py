@@ -58,7 +58,9 @@ def test_keys_move_say_and_pick_cells(open_page: Open) -> None:
     assert page.get_by_role("status").inner_text().startswith("layer 2, seq 3 <b>: ")
     code = page.locator(".expression").inner_text()
     assert eval(code, {"values": values}) == pytest.approx(values.array[2, 3])
-    assert f"{values.array[2, 3]:.4g}".replace("-", "−") in page.locator(".card h3").inner_text()
+    assert (
+        f"{values.array[2, 3]:.4g}".replace("-", "−") in page.locator(".card h3").first.inner_text()
+    )
 
 
 def test_the_pointer_finds_the_cell_under_it(open_page: Open) -> None:
@@ -112,7 +114,7 @@ def test_colours_follow_the_numbers_and_the_theme(open_page: Open) -> None:
     values = gw.NamedArray(np.array([[-1.0, 0.0, 1.0]]), ("layer", "seq"))
     page = open_page(viz.heatmap(values), color_scheme="light")
     probe = """() => { const context = document.querySelector('.matrix canvas').getContext('2d');
-      return [0, 1, 2].map((i) => [...context.getImageData(45 + 46 * i, 50, 1, 1).data]) }"""
+      return [0, 1, 2].map((i) => [...context.getImageData(60 + 54 * i, 44, 1, 1).data]) }"""
     left, middle, right = page.evaluate(probe)
     assert left[0] > left[2]
     assert right[2] > right[0]

@@ -1,18 +1,20 @@
-// A grid of coloured numbers on a canvas that scrolls: heads, layers, positions, cells of arrays.
+// A grid of coloured numbers that scrolls and zooms: heads, layers, positions, cells of arrays.
 //
 // Only what is in sight is drawn. Keys move a cursor, whose cell is said aloud; `tableOf` gives the
 // same grid as a table.
 
 import { element } from "./dom.js";
+import { blockOf, clamp, imageOf, paintGrid, placeGrid } from "./grid.js";
 import { isDark, onTheme, say } from "./page.js";
-import { inkOn, written } from "./scales.js";
+import { written } from "./scales.js";
 
-const FONT = '11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif';
-const GAP = 6, LETTER = 7, MARK = "#ffb000";
+const NEAREST = 64;
 
 // grid: { label, rows: {name, labels}, columns: {name, labels}, value(row, column), scale,
-//   text?(row, column), describe(row, column), pick(row, column), hover?(row, column),
-//   least?, most?: the least and greatest width of a cell, square?, flipped?,
+//   text?(row, column): words in a cell, inside?(context, box, number, dark): paints one,
+//   describe(row, column), pick(row, column), hover?(row, column),
+//   least?, most?: the least and greatest width of a cell, fits?: whether all is in sight at first,
+//   square?, pool?: what cells smaller than a pixel become, alarm?: whether NaN stands out,
 //   blank?: a cell without a number is left empty, not crossed out }
 export function makeMatrix(page, grid) {
   const canvas = element("canvas", { "aria-hidden": "true" });
@@ -20,11 +22,12 @@ export function makeMatrix(page, grid) {
   const tip = element("div", { class: "tip", role: "presentation", hidden: true });
   const root = element("div", {
     class: "matrix", tabindex: "0", role: "application", "aria-roledescription": "heat map",
-    "aria-label": `${grid.label}. Arrow keys move, Enter picks.`,
+    "aria-label": `${grid.label}. Arrow keys move, Enter picks, plus and minus zoom.`,
   }, canvas, extent, tip);
-  const matrix = { page, grid, root, canvas, extent, tip, image: null, cursor: [-1, -1], hovered: [-1, -1], picked: [-1, -1], lines: [-1, -1] };
+  const matrix = { page, grid, root, canvas, extent, tip, image: null, zoom: 1, cursor: [-1, -1], hovered: [-1, -1], picked: [-1, -1], lines: [-1, -1] };
   new ResizeObserver(() => { layOut(matrix); draw(matrix); }).observe(root);
   root.addEventListener("scroll", () => draw(matrix));
+  root.addEventListener("wheel", (event) => onWheel(matrix, event), { passive: false });
   root.addEventListener("pointermove", (event) => point(matrix, cellAt(matrix, event), event));
   root.addEventListener("pointerleave", () => point(matrix, [-1, -1]));
   root.addEventListener("click", (event) => pickCell(matrix, cellAt(matrix, event)));
@@ -54,6 +57,27 @@ export function markLines(matrix, row, column) {
   draw(matrix);
 }
 
+// Marks the cell that the pointer is over in another matrix.
+export function markHovered(matrix, row, column) {
+  matrix.hovered = [row, column];
+  draw(matrix);
+}
+
+// Makes cells so many times larger, around a point of the matrix; 0 fits them again.
+export function zoomMatrix(matrix, factor, x = null, y = null) {
+  const { place, root, zoom } = matrix;
+  if (!place) return;
+  const most = Math.max(1, NEAREST / Math.min(place.wide / zoom, place.high / zoom));
+  const next = factor ? clamp(zoom * factor, 1, most) : 1;
+  const atX = (x ?? (place.left + place.width) / 2) - place.left, atY = (y ?? (place.top + place.height) / 2) - place.top;
+  const cells = [(root.scrollLeft + atX) / place.wide, (root.scrollTop + atY) / place.high];
+  matrix.zoom = next;
+  layOut(matrix);
+  root.scrollLeft = cells[0] * matrix.place.wide - atX;
+  root.scrollTop = cells[1] * matrix.place.high - atY;
+  draw(matrix);
+}
+
 // The same grid as a table, for reading by rows and columns.
 export function tableOf({ rows, columns, value, text, label }) {
   const cell = (row, column) => `${text ? `${text(row, column)} ` : ""}${written(value(row, column))}`;
@@ -64,36 +88,40 @@ export function tableOf({ rows, columns, value, text, label }) {
       columns.labels.map((_, column) => element("td", {}, cell(row, column)))))));
 }
 
-// --- where things are
-
-function widest(labels, limit) {
-  let longest = 1;
-  for (const label of labels) longest = Math.max(longest, Math.min(label.length, limit));
-  return longest * LETTER;
+// Paints the whole grid, within so much room, on a canvas of any kind; returns what it took.
+export function paintWhole(context, matrix, width, height, style) {
+  const { grid, page, picked } = matrix, dark = isDark(page);
+  const fitted = placeGrid(grid, width, height);
+  const place = {
+    ...fitted, width: fitted.left + fitted.wide * grid.columns.labels.length + 8,
+    height: fitted.top + fitted.high * grid.rows.labels.length + 8,
+  };
+  const none = [-1, -1];
+  paintGrid(context, { grid, place, dark, style, image: imageOf(grid, dark, place), scroll: [0, 0], hovered: none, cursor: none, lines: none, picked });
+  return place;
 }
 
+// The colours of the page, for painting.
+export function styleOf(root) {
+  const colours = getComputedStyle(root), of = (name) => colours.getPropertyValue(name);
+  return { ground: of("--ground"), text: of("--text"), soft: of("--soft"), line: of("--line") };
+}
+
+// --- where things are
+
 function layOut(matrix) {
-  const { root, grid, extent, canvas } = matrix, { rows, columns } = grid;
+  const { root, grid, extent, canvas } = matrix;
   const width = root.clientWidth, height = root.clientHeight;
   if (!width || !height) return;
-  const left = widest(rows.labels, 22) + 2 * GAP + 14, across = widest(columns.labels, 16);
-  const least = grid.least ?? 4, most = grid.most ?? 46;
-  const wide = clamp((width - left - 8) / columns.labels.length, least, most);
-  const steep = across > wide - 2;
-  const top = (steep ? Math.min(across, 110) : 12) + 2 * GAP + 14;
-  const high = grid.square ? wide : clamp((height - top - 8) / rows.labels.length, grid.text ? 20 : 4, 30);
-  matrix.place = { left, top, wide, high, steep, width, height };
-  extent.style.width = `${left + wide * columns.labels.length + 8}px`;
-  extent.style.height = `${top + high * rows.labels.length + 8}px`;
+  const place = placeGrid(grid, width, height, matrix.zoom);
+  matrix.place = place;
+  extent.style.width = `${place.left + place.wide * grid.columns.labels.length + 8}px`;
+  extent.style.height = `${place.top + place.high * grid.rows.labels.length + 8}px`;
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
-}
-
-function clamp(number, low, high) {
-  return Math.max(low, Math.min(high, number));
 }
 
 function cellAt({ root, place, grid }, event) {
@@ -113,156 +141,15 @@ function bringIntoSight({ root, place, cursor: [row, column] }) {
   root.scrollTop = clamp(root.scrollTop, y + place.high + place.top - place.height + 8, y);
 }
 
-// --- drawing
-
-function imageOf({ grid, page }) {
-  const rows = grid.rows.labels.length, columns = grid.columns.labels.length, dark = isDark(page);
-  const canvas = document.createElement("canvas");
-  canvas.width = columns;
-  canvas.height = rows;
-  const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
-  for (let row = 0, at = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, at += 4) {
-      const number = grid.value(row, column);
-      if (Number.isNaN(number)) continue;
-      image.data.set(grid.scale.rgb(number, dark), at);
-      image.data[at + 3] = 255;
-    }
-  }
-  context.putImageData(image, 0, 0);
-  return canvas;
-}
-
 function draw(matrix) {
-  const { canvas, place, root, grid } = matrix;
+  const { canvas, place, root, grid, page, image } = matrix;
   if (!place) return;
-  matrix.image ??= imageOf(matrix);
+  const dark = isDark(page);
+  if (!image || image.across !== blockOf(place.wide) || image.down !== blockOf(place.high)) matrix.image = imageOf(grid, dark, place);
   const context = canvas.getContext("2d"), ratio = window.devicePixelRatio || 1;
-  const colours = getComputedStyle(root);
-  const style = { ground: colours.getPropertyValue("--ground"), text: colours.getPropertyValue("--text"), soft: colours.getPropertyValue("--soft"), line: colours.getPropertyValue("--line") };
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.fillStyle = style.ground;
-  context.fillRect(0, 0, place.width, place.height);
-  context.font = FONT;
-  const seen = inSight(matrix);
-  drawCells(context, matrix, seen, style);
-  drawMarks(context, matrix);
-  drawLabels(context, matrix, seen, style);
+  paintGrid(context, { ...matrix, dark, style: styleOf(root), scroll: [root.scrollLeft, root.scrollTop] });
   root.dataset.drawn = `${grid.rows.labels.length}x${grid.columns.labels.length}`;
-}
-
-function inSight({ place, root, grid }) {
-  const first = (scroll, size) => Math.max(0, Math.floor(scroll / size));
-  const last = (scroll, size, room, count) => Math.min(count, Math.ceil((scroll + room) / size));
-  return {
-    row: first(root.scrollTop, place.high), column: first(root.scrollLeft, place.wide),
-    rows: last(root.scrollTop, place.high, place.height - place.top, grid.rows.labels.length),
-    columns: last(root.scrollLeft, place.wide, place.width - place.left, grid.columns.labels.length),
-  };
-}
-
-function drawCells(context, matrix, seen, style) {
-  const { place, root, grid, image } = matrix, { wide, high } = place;
-  context.save();
-  context.beginPath();
-  context.rect(place.left, place.top, place.width - place.left, place.height - place.top);
-  context.clip();
-  context.translate(place.left - root.scrollLeft, place.top - root.scrollTop);
-  context.imageSmoothingEnabled = false;
-  const width = seen.columns - seen.column, height = seen.rows - seen.row;
-  if (width > 0 && height > 0) {
-    context.drawImage(image, seen.column, seen.row, width, height, seen.column * wide, seen.row * high, width * wide, height * high);
-  }
-  if (wide >= 9 && high >= 9) drawGaps(context, seen, place, style);
-  for (let row = seen.row; row < seen.rows; row++) {
-    for (let column = seen.column; column < seen.columns; column++) drawCell(context, matrix, row, column, style);
-  }
-  context.restore();
-}
-
-function drawGaps(context, seen, { wide, high }, style) {
-  context.fillStyle = style.ground;
-  for (let row = seen.row; row <= seen.rows; row++) context.fillRect(seen.column * wide, row * high - 0.5, (seen.columns - seen.column) * wide, 1);
-  for (let column = seen.column; column <= seen.columns; column++) context.fillRect(column * wide - 0.5, seen.row * high, 1, (seen.rows - seen.row) * high);
-}
-
-// The text of a cell, or the mark of one that has no number.
-function drawCell(context, { grid, page, place }, row, column, style) {
-  const { wide, high } = place, number = grid.value(row, column);
-  if (Number.isNaN(number)) {
-    if (grid.blank || wide < 6 || high < 6) return;
-    context.strokeStyle = style.line;
-    context.beginPath();
-    context.moveTo(column * wide + 2, (row + 1) * high - 2);
-    context.lineTo((column + 1) * wide - 2, row * high + 2);
-    context.stroke();
-  } else if (grid.text && wide >= 24 && high >= 12) {
-    context.fillStyle = inkOn(grid.scale.rgb(number, isDark(page)));
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    context.fillText(cut(grid.text(row, column), (wide - 6) / LETTER), (column + 0.5) * wide, (row + 0.5) * high, wide - 4);
-  }
-}
-
-function drawMarks(context, { place, root, grid, hovered, picked, cursor, lines: [row, column] }) {
-  const frame = ([row, column], width) => {
-    if (row < 0) return;
-    const x = place.left + column * place.wide - root.scrollLeft, y = place.top + row * place.high - root.scrollTop;
-    if (x < place.left - place.wide || y < place.top - place.high) return;
-    context.lineWidth = width;
-    context.strokeRect(x + 0.5, y + 0.5, place.wide - 1, place.high - 1);
-  };
-  const line = (x, y, width, height) => context.strokeRect(x - root.scrollLeft + 0.5, y - root.scrollTop + 0.5, width - 1, height - 1);
-  context.strokeStyle = MARK;
-  context.lineWidth = 1.5;
-  if (row >= 0) line(place.left, place.top + row * place.high, grid.columns.labels.length * place.wide, place.high);
-  if (column >= 0) line(place.left + column * place.wide, place.top, place.wide, grid.rows.labels.length * place.high);
-  frame(hovered, 1.5);
-  frame(cursor, 1.5);
-  frame(picked, 3);
-  context.lineWidth = 1;
-}
-
-function drawLabels(context, matrix, seen, style) {
-  const { place, root, grid, hovered, picked } = matrix, { left, top, wide, high } = place;
-  context.fillStyle = style.ground;
-  context.fillRect(0, 0, place.width, top);
-  context.fillRect(0, 0, left, place.height);
-  context.textBaseline = "middle";
-  context.fillStyle = style.soft;
-  context.textAlign = "left";
-  context.fillText(`${grid.columns.name} →`, left, 8 + GAP);
-  context.fillText(`${grid.rows.name} ↓`, GAP, top - 8);
-  const marked = (at, axis) => at === hovered[axis] || at === picked[axis];
-  const ink = (at, axis) => (marked(at, axis) ? style.text : style.soft);
-  const everyRow = Math.ceil(13 / high), everyColumn = Math.ceil(13 / wide);
-  context.textAlign = "right";
-  for (let row = seen.row; row < seen.rows; row++) {
-    const y = top + (row + 0.5) * high - root.scrollTop;
-    if ((row % everyRow && !marked(row, 0)) || y < top) continue;
-    context.fillStyle = ink(row, 0);
-    context.fillText(cut(grid.rows.labels[row], 22), left - GAP, y);
-  }
-  for (let column = seen.column; column < seen.columns; column++) {
-    const x = left + (column + 0.5) * wide - root.scrollLeft;
-    if ((column % everyColumn && !marked(column, 1)) || x < left) continue;
-    context.fillStyle = ink(column, 1);
-    drawAbove(context, cut(grid.columns.labels[column], 16), x, top - GAP, place.steep);
-  }
-}
-
-function drawAbove(context, text, x, y, steep) {
-  context.save();
-  context.translate(x, y);
-  if (steep) context.rotate(-Math.PI / 2);
-  context.textAlign = steep ? "left" : "center";
-  context.textBaseline = steep ? "middle" : "bottom";
-  context.fillText(text, 0, 0);
-  context.restore();
-}
-
-function cut(text, limit) {
-  return text.length <= limit ? text : `${text.slice(0, Math.max(1, Math.floor(limit) - 1))}…`;
 }
 
 // --- doing
@@ -289,7 +176,15 @@ function pickCell(matrix, cell) {
   matrix.grid.pick(...cell);
 }
 
+function onWheel(matrix, event) {
+  if (!event.ctrlKey && !event.metaKey) return;
+  event.preventDefault();
+  const { left, top } = matrix.root.getBoundingClientRect();
+  zoomMatrix(matrix, Math.exp(-event.deltaY / 200), event.clientX - left, event.clientY - top);
+}
+
 function onMatrixKey(matrix, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { grid, cursor: [row, column] } = matrix;
   const last = [grid.rows.labels.length - 1, grid.columns.labels.length - 1];
   const to = {
@@ -298,13 +193,15 @@ function onMatrixKey(matrix, event) {
     Home: [Math.max(row, 0), 0], End: [Math.max(row, 0), last[1]],
     PageUp: [0, Math.max(column, 0)], PageDown: [last[0], Math.max(column, 0)],
   }[event.key];
+  const zoom = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, "0": 0 }[event.key];
   if (to) {
     matrix.cursor = [clamp(to[0], 0, last[0]), clamp(to[1], 0, last[1])];
     bringIntoSight(matrix);
     say(matrix.page, grid.describe(...matrix.cursor));
     grid.hover?.(...matrix.cursor);
     draw(matrix);
-  } else if (event.key === "Enter" || event.key === " ") pickCell(matrix, matrix.cursor);
+  } else if (zoom !== undefined) zoomMatrix(matrix, zoom);
+  else if (event.key === "Enter" || event.key === " ") pickCell(matrix, matrix.cursor);
   else return;
   event.preventDefault();
   event.stopPropagation();

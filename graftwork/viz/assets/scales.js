@@ -44,8 +44,8 @@ export function written(number) {
   return text.replace("-", "−");
 }
 
-// A bar of the colours between the numbers at its ends.
-export function makeColourBar(page, scale) {
+// A bar of the colours between the numbers at its ends; `open`, numbers may lie beyond them.
+export function makeColourBar(page, scale, open = false) {
   const canvas = element("canvas", { width: STEPS, height: 1, "aria-hidden": "true" });
   const paintBar = () => {
     const context = canvas.getContext("2d"), image = context.createImageData(STEPS, 1);
@@ -57,6 +57,7 @@ export function makeColourBar(page, scale) {
   };
   paintBar();
   onTheme(page, paintBar);
-  return element("div", { class: "colour-bar", role: "img", "aria-label": `Colours from ${written(scale.low)} to ${written(scale.high)}` },
-    element("span", {}, written(scale.low)), canvas, element("span", {}, written(scale.high)));
+  const low = `${open ? "≤ " : ""}${written(scale.low)}`, high = `${open ? "≥ " : ""}${written(scale.high)}`;
+  return element("div", { class: "colour-bar", role: "img", "aria-label": `Colours from ${low} to ${high}` },
+    element("span", {}, low), canvas, element("span", {}, high));
 }

@@ -1,7 +1,7 @@
 // Reading the data of a picture: base64, deflate, columns of numbers. See pack.py.
 
 export async function unpack(text) {
-  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const packed = bytesOf(atob(text));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   const size = new DataView(bytes.buffer).getUint32(0, true);
@@ -13,6 +13,12 @@ export async function unpack(text) {
     at += (kind === "b" ? 1 : 4) * length;
   }
   return { facts: head.facts, columns };
+}
+
+function bytesOf(letters) {
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
 }
 
 function plain(bytes, at, length) {
