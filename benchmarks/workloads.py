@@ -28,6 +28,11 @@ PART = 12
 """So many edits are run with hooks."""
 
 
+Run = Callable[[], Array]
+Ours = tuple[Run, str]
+"""What runs a task, and the backend that does."""
+
+
 @frozen(eq=False)
 class Workload:
     """One task, done by us and with hooks.
@@ -41,7 +46,7 @@ class Workload:
     """
 
     name: str
-    ours: Callable[[Bench], Callable[[], Array]]
+    ours: Callable[[Bench], Ours]
     theirs: Callable[[Bench], Array]
     target: float
     share: int = 1
@@ -52,8 +57,6 @@ class Workload:
 @frozen(eq=False)
 class Bench:
     """The model and its graph."""
-
-    backend: str
 
     @cached_property
     def hooked(self) -> Hooked:
@@ -95,7 +98,7 @@ class Bench:
         return gw.from_torch(model, kwargs={"input_ids": ids}, axes={"input_ids": "batch seq"})
 
     def run(self, *passes: Any) -> gw.Program:
-        return gw.compile(self.graph.apply(*passes), backend=self.backend)
+        return gw.compile(self.graph.apply(*passes), backend="onnx")
 
 
 def contrast(out: Mapping[str, Any]) -> Any:
@@ -103,13 +106,13 @@ def contrast(out: Mapping[str, Any]) -> Any:
     return out["logits"][first] - out["logits"][second]
 
 
-def last_logits(bench: Bench) -> Callable[[], Array]:
+def last_logits(bench: Bench) -> Ours:
     last = p.Measure(lambda out: out["logits"][{"seq": -1}], "last")
     run = bench.run(last, p.Keep("last"))
-    return lambda: np.asarray(run(input_ids=bench.clean)["last"])
+    return lambda: np.asarray(run(input_ids=bench.clean)["last"]), run.backend
 
 
-def cache(bench: Bench) -> Callable[[], Array]:
+def cache(bench: Bench) -> Ours:
     streams = [f"blocks.{layer}.resid_pre" for layer in range(LAYERS)]
     patterns = [f"blocks.{layer}.attn.pattern" for layer in range(LAYERS)]
     run = bench.run(p.Collect(*streams, *patterns), p.Keep(*streams, *patterns))
@@ -120,10 +123,10 @@ def cache(bench: Bench) -> Callable[[], Array]:
         parts += [out[name].order("batch", "heads", "seq", "kv_seq") for name in patterns]
         return np.concatenate([np.asarray(x).ravel() for x in parts])
 
-    return whole
+    return whole, run.backend
 
 
-def attribution(bench: Bench) -> Callable[[], Array]:
+def attribution(bench: Bench) -> Ours:
     found = p.AttributionPatching(
         of=contrast, at="blocks.*.resid_pre", source="clean", over=("embed",)
     )
@@ -134,26 +137,26 @@ def attribution(bench: Bench) -> Callable[[], Array]:
         out = run(input_ids=bench.corrupted, clean={"input_ids": bench.clean})
         return np.stack([np.asarray(out[name]).ravel() for name in names])
 
-    return whole
+    return whole, run.backend
 
 
-def sweep(bench: Bench, applied: p.Pass) -> Callable[[], Array]:
-    swept = gw.Sweep(bench.graph, applied, metric=contrast, backend=bench.backend)
+def sweep(bench: Bench, applied: p.Pass) -> Ours:
+    swept = gw.Sweep(bench.graph, applied, metric=contrast)
     run = {"input_ids": bench.corrupted, "clean": {"input_ids": bench.clean}}
-    return lambda: np.asarray(swept.run(progress=False, **run))[..., 0]
+    return lambda: np.asarray(swept.run(progress=False, **run))[..., 0], swept.engine.backend
 
 
-def streams(bench: Bench) -> Callable[[], Array]:
+def streams(bench: Bench) -> Ours:
     site = "blocks.{layer}.resid_pre"
     return sweep(bench, p.Patch(site, where={"seq": gw.each}, source="clean"))
 
 
-def heads(bench: Bench) -> Callable[[], Array]:
+def heads(bench: Bench) -> Ours:
     site = "blocks.{layer}.attn.z"
     return sweep(bench, p.Patch(site, where={"heads": gw.each}, source="clean"))
 
 
-def tracing(bench: Bench) -> Callable[[], Array]:
+def tracing(bench: Bench) -> Ours:
     """Embeddings are an input: with noise on the subject, and without in the clean run."""
     noisy = bench.graph.apply(p.Patch("embed", input="embed"))
     answer = int(bench.hooked.last_logits().argmax())
@@ -163,14 +166,13 @@ def tracing(bench: Bench) -> Callable[[], Array]:
         metric=lambda out: gw.ops.softmax(out["logits"][{"seq": -1}], axis="vocab")[
             {"vocab": answer}
         ].mean("batch"),
-        backend=bench.backend,
     )
     ids = np.repeat(bench.clean, SAMPLES, axis=0)
     clean = np.asarray(bench.graph.params["transformer.wte.weight"])[ids]
     noised = clean.copy()
     noised[:, list(SUBJECT)] += bench.noise
     run = {"input_ids": ids, "embed": noised, "clean": {"input_ids": ids, "embed": clean}}
-    return lambda: np.asarray(swept.run(progress=False, **run))
+    return lambda: np.asarray(swept.run(progress=False, **run)), swept.engine.backend
 
 
 def some(columns: int) -> Sequence[Cell]:
@@ -196,23 +198,23 @@ WORKLOADS = (
 )  # fmt: skip
 
 
-def figures(backend: str = "onnx") -> list[report.Figure]:
+def figures() -> list[report.Figure]:
     numbers = range(len(WORKLOADS))
-    return [f for number in numbers for f in timing.isolated(_figures, number, backend)]
+    return [f for number in numbers for f in timing.isolated(_figures, number)]
 
 
-def _figures(number: int, backend: str) -> list[report.Figure]:
+def _figures(number: int) -> list[report.Figure]:
     """How many times faster ours is; and the same with compiling and the first run."""
-    workload, bench = WORKLOADS[number], Bench(backend)
+    workload, bench = WORKLOADS[number], Bench()
     assert bench.graph.nodes  # converted now: that is a figure of its own
-    found: list[Callable[[], Array]] = []
+    found: list[Ours] = []
 
     def first() -> None:
         found.append(workload.ours(bench))
-        found[0]()
+        found[0][0]()
 
     start = timing.stopwatch(first)
-    ours = found[0]
+    ours, backend = found[0]
     expected, got = workload.theirs(bench), workload.same(ours())
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
     comparison = timing.compare(

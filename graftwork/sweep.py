@@ -22,6 +22,7 @@ import numpy as np
 from attrs import field, frozen
 
 from graftwork.backends import Program
+from graftwork.fastest import Engine, fastest
 from graftwork.ir.array import NamedArray
 from graftwork.ir.binding import bind, flatten
 from graftwork.ir.errors import SelectionError
@@ -46,6 +47,8 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Inputs: TypeAlias = Mapping[str, Any]
 Folder: TypeAlias = str | os.PathLike[str]
 
+_MANY = 32  # positions, examples; a guess at sizes before there is a run
+
 
 @frozen(eq=False)
 class Sweep:
@@ -56,15 +59,17 @@ class Sweep:
         applied: a pass with open words: `{layer}` in its paths, `gw.each` in `where=`, or
             `gw.each("scale", values)` in any field.
         metric: from the named outputs, inputs and sites to a term, such as a difference of logits.
-        backend, device: what computes it; see `gw.compile`.
+        backend, device, options: what computes it; see `gw.compile`. Without a backend it is
+            torch, uncompiled, or ONNX Runtime, whichever is measured to be the faster one here.
         memory: how many bytes activations may take; so many worlds run at a time.
     """
 
     graph: Graph
     applied: Pass
     metric: Metric = field(kw_only=True)
-    backend: str = field(default="onnx", kw_only=True)
+    backend: str | None = field(default=None, kw_only=True)
     device: str | None = field(default=None, kw_only=True)
+    options: Mapping[str, Any] = field(factory=dict, kw_only=True)
     memory: int = field(default=1 << 30, kw_only=True)
 
     def run(
@@ -87,7 +92,7 @@ class Sweep:
         """
         job = self._job(inputs)
         kept = self._that_differ(job)
-        parts = list(chunks(kept, job.cells, self._chunk_size(job, self.program)))
+        parts = list(chunks(kept, job.cells, self._chunk_size(job, self.program.graph)))
         table = plain = np.zeros(())
         for worlds, found in zip(parts, self._results(job, parts, resume, progress), strict=True):
             if worlds is parts[0]:
@@ -108,7 +113,7 @@ class Sweep:
         Edits that change nothing are not left out: which they are is seen when it runs.
         """
         job = self._job(inputs)
-        size = self._chunk_size(job, self.program)
+        size = self._chunk_size(job, lowered(_giving(self.shared.graph, METRIC, PLAIN)))
         parts = list(chunks(everything(job.entries, job.cells), job.cells, size))
         count = job.entries * len(job.cells)
         measured = self.graph.apply(Measure(self.metric, METRIC), Keep(METRIC))
@@ -167,8 +172,18 @@ class Sweep:
         """Whether edits change anything."""
         return self._compiled(DIFFERS)
 
+    @cached_property
+    def engine(self) -> Engine:
+        """What computes it."""
+        if self.backend is not None:
+            return Engine(self.backend, self.options)
+        graph = self.shared.graph
+        sizes = {name: 1 if name.startswith(WORLDS) else _MANY for name in graph.symbols}
+        return fastest(graph, sizes, self.device)
+
     def _compiled(self, *words: str) -> Program:
-        return compile(_giving(self.shared.graph, *words), self.backend, self.device)
+        engine, graph = self.engine, _giving(self.shared.graph, *words)
+        return compile(graph, engine.backend, self.device, **engine.options)
 
     # --- one run --------------------------------------------------------------------------------
 
@@ -200,7 +215,7 @@ class Sweep:
         if all(axis is None or isinstance(self.worlds.axes[axis], int) for axis in axes):
             return worlds
         found: dict[int, list[Array]] = {entry: [] for entry in worlds}
-        for part in chunks(worlds, job.cells, self._chunk_size(job, self.probe)):
+        for part in chunks(worlds, job.cells, self._chunk_size(job, self.probe.graph)):
             out = self.probe(**job.inputs, **feed(self.shared, job.cells, part, job.sizes))
             for entry, cells in part.items():
                 differ = out.get(f"{DIFFERS}.{entry}")
@@ -226,13 +241,13 @@ class Sweep:
                     saved.keep(folder, number, found)
             yield found
 
-    def _chunk_size(self, job: _Job, program: Program) -> int:
+    def _chunk_size(self, job: _Job, graph: Graph) -> int:
         """How many worlds of each entry fit the memory."""
         size, worlds = len(job.cells), everything(job.entries, job.cells)
         while size > 1:
             first = next(chunks(worlds, job.cells, size))
             sizes = sizes_of(self.shared, job.cells, first, job.sizes)
-            if peak(program.graph, sizes) <= self.memory:
+            if peak(graph, sizes) <= self.memory:
                 break
             size = (size + 1) // 2
         return size
