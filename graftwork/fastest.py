@@ -93,7 +93,7 @@ def _seconds(program: Program, given: Mapping[str, Any]) -> float:
 
 
 def _sample(graph: Graph, port: Port) -> Any:
-    shape = [1 if axis is None else graph.axes[axis] for axis in port.layout]
+    shape = [evaluate(graph.axes[axis], {}) for axis in port.value.axes]
     dtype = port.value.type.dtype
     if not dtype.is_float:
         return np.ones(shape, dtype.numpy)
