@@ -114,6 +114,8 @@ def test_a_file_needs_only_the_core_and_its_own_framework_to_load(path: Path) ->
     allowed = import_names(PROJECT["dependencies"]) | frameworks_at_home(path) | {"graftwork"}
     if path.is_relative_to(PACKAGE / "testing"):
         allowed |= {"hypothesis"}
+    if path.is_relative_to(PACKAGE / "explore"):
+        allowed |= {"starlette", "uvicorn"}
     allowed |= sys.stdlib_module_names
     eager = [i for i in file_imports(path) if i.eager]
     assert [where(path, i) for i in eager if i.name.split(".")[0] not in allowed] == []

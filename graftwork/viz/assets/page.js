@@ -12,7 +12,14 @@ export function makePage() {
   document.body.append(voice);
   const page = { theme: null, voice, painters: [], listeners: [], selection: {} };
   prefersDark.addEventListener("change", () => repaint(page));
+  if (parent !== window) joinParent(page);
   return page;
+}
+
+// Every picture is there.
+export function ready() {
+  document.body.setAttribute("data-ready", "");
+  if (parent !== window) parent.postMessage({ ready: true }, "*");
 }
 
 export function say(page, text) {
@@ -52,6 +59,14 @@ export function onSelection(page, root, hear) {
 export function tellSelection(page, root, selection) {
   page.selection = selection;
   for (const listener of page.listeners) if (listener.root !== root) listener.hear(selection);
+}
+
+// In a frame, what stands around it takes part by messages, like another picture.
+function joinParent(page) {
+  onSelection(page, parent, (selection) => parent.postMessage({ selection }, "*"));
+  addEventListener("message", ({ source, data }) => {
+    if (source === parent && data?.selection) tellSelection(page, parent, data.selection);
+  });
 }
 
 // --- keys

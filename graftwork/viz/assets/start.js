@@ -1,7 +1,7 @@
 // Shows every picture of the page.
 
 import { unpack } from "./unpack.js";
-import { makePage, views } from "./page.js";
+import { makePage, ready, views } from "./page.js";
 
 async function start() {
   const page = makePage();
@@ -9,7 +9,7 @@ async function start() {
     const { facts, columns } = await unpack(root.querySelector("script").textContent);
     views.get(root.dataset.kind)(root, facts, columns, page);
   }
-  document.body.setAttribute("data-ready", "");
+  ready();
 }
 
 start();

@@ -1,0 +1,78 @@
+"""The command line: `graftwork explore`, `graftwork show`, `graftwork export`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import graftwork as gw
+from graftwork.ir.graph import Graph
+
+_MODEL = "a Hugging Face folder, a folder that gw.save wrote, or a GGUF file"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status."""
+    arguments = _parser().parse_args(words)
+    try:
+        arguments.run(arguments)
+    except gw.GraftworkError as error:
+        sys.stderr.write(f"graftwork: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("graftwork", description="Trained models as programs.")
+    parser.add_argument("--version", action="version", version=gw.__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    explore = commands.add_parser("explore", help="run prompts and edits in a page on this machine")
+    explore.add_argument("model", nargs="?", default="", help=_MODEL)
+    explore.add_argument("--port", type=int, default=0, help="where to listen; a free one if 0")
+    explore.add_argument("--no-browser", action="store_true", help="open no page")
+    explore.set_defaults(run=_explore)
+
+    for name, run, help_text, out in (
+        ("show", _show, "write the graph as an HTML page", "model.html"),
+        ("export", _export, "write the graph as an ONNX model", "model.onnx"),
+    ):
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("model", help=_MODEL)
+        command.add_argument("recipe", nargs="?", help="a folder that gw.save_recipe wrote")
+        command.add_argument("-o", "--output", default=out, help=f"{out} if not given")
+        command.set_defaults(run=run)
+    return parser
+
+
+def _explore(arguments: argparse.Namespace) -> None:
+    try:
+        from graftwork.explore.server import serve
+    except ModuleNotFoundError as error:
+        raise gw.GraftworkError(f"{error}; pip install 'graftwork[explore]'") from error
+    serve(arguments.model, arguments.port, not arguments.no_browser)
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    graph = _graph(arguments)
+    edited = _edited(graph, arguments)
+    edited.to_html(arguments.output, diff=None if edited is graph else graph)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    gw.export_onnx(_edited(_graph(arguments), arguments), arguments.output)
+
+
+def _graph(arguments: argparse.Namespace) -> Graph:
+    from graftwork.explore.models import loader
+
+    return loader(arguments.model).graph()
+
+
+def _edited(graph: Graph, arguments: argparse.Namespace) -> Graph:
+    return graph if arguments.recipe is None else graph.apply(*gw.load_recipe(arguments.recipe))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
