@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 
+import numpy as np
+
 from graftwork.ir.graph import Node
 from graftwork.ir.op import Op
 from graftwork.ir.origin import Origin
@@ -14,7 +16,8 @@ from graftwork.viz.arrange import Arrangement
 from graftwork.viz.cells import Cell, Wire
 from graftwork.viz.difference import Difference
 from graftwork.viz.names import attribute_words, sized, visible
-from graftwork.viz.pack import Rows, Strings, packed
+from graftwork.viz.overlay import Overlay
+from graftwork.viz.pack import Column, Rows, Strings, packed
 from graftwork.viz.scene import Scene
 from graftwork.viz.selectors import LONGEST, NOWHERE, findings, module_paths, site_expression
 
@@ -25,9 +28,11 @@ def encode(
     opened: Sequence[Cell],
     difference: Difference | None,
     title: str,
+    overlay: Overlay | None = None,
+    ends: Sequence[Sequence[Cell]] | None = None,
 ) -> str:
-    """Everything that the page shows, as base64."""
-    return _Encoder(scene).encode(arranged, opened, difference, title)
+    """Everything that the page shows, as base64; at first only what is between two `ends`."""
+    return _Encoder(scene).encode(arranged, opened, difference, title, overlay, ends)
 
 
 class _Encoder:
@@ -52,8 +57,13 @@ class _Encoder:
         opened: Sequence[Cell],
         difference: Difference | None,
         title: str,
+        overlay: Overlay | None,
+        ends: Sequence[Sequence[Cell]] | None,
     ) -> str:
-        columns = {**self._cells(), **self._wires(), **self._groups(arranged)}
+        columns: dict[str, Column] = {**self._cells(), **self._wires(), **self._groups(arranged)}
+        if overlay is not None:
+            columns["overlayCell"] = [cell.number for cell in overlay.values]
+            columns["overlayValue"] = np.array([*overlay.values.values()], np.float32)
         modules = module_paths(self.scene.graph)
         facts = {
             "title": visible(title, 200),
@@ -75,6 +85,10 @@ class _Encoder:
             "opened": [cell.number for cell in opened],
             "was": {c.number: self._was(c.old) for c in self.scene.cells if c.old is not None},
             "difference": None if difference is None else difference.facts(),
+            "overlay": None
+            if overlay is None
+            else {"label": overlay.label, "reduce": overlay.reduce},
+            "between": [[cell.number for cell in cells] for cells in ends] if ends else None,
             "strings": self.strings.all(),
         }
         return packed(facts, columns)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from graftwork.viz.cells import Cell
 from graftwork.viz.merge import Change
 
 
-def first_open(root: Cell, budget: int = 40, for_changes: int = 90) -> list[Cell]:
+def first_open(
+    root: Cell, budget: int = 40, for_changes: int = 90, kept: Collection[Cell] | None = None
+) -> list[Cell]:
     """Whole generations of groups while few boxes are to be seen.
 
     In a difference also those around changes, while they fit.
+
+    Args:
+        kept: what is to be seen at all, if not everything.
     """
-    opened, seen, generation = [root], len(root.children), [root]
+
+    def children(cell: Cell) -> list[Cell]:
+        return [c for c in cell.children if kept is None or c in kept]
+
+    opened, seen, generation = [root], len(children(root)), [root]
     while generation:
-        groups = [c for parent in generation for c in parent.children if c.children]
-        more = sum(len(group.children) for group in groups)
+        groups = [c for parent in generation for c in children(parent) if c.children]
+        more = sum(len(children(group)) for group in groups)
         if not groups or seen + more > budget:
             break
         opened += groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from attrs import define, field, frozen
 
@@ -31,6 +32,7 @@ class Scene:
         renamed: old axis -> new axis.
         pairs: the nodes of the top level, in order.
         same: value of `graph` -> value of `before`.
+        wires: value of `graph` -> the wire that carries it.
     """
 
     graph: Graph
@@ -40,6 +42,12 @@ class Scene:
     renamed: Mapping[str, str]
     pairs: Sequence[Pair]
     same: Same
+    wires: Mapping[Value, Wire]
+
+    @cached_property
+    def of_node(self) -> Mapping[Node, Cell]:
+        """Node -> its cell."""
+        return {cell.node: cell for cell in self.cells if cell.node is not None}
 
 
 def scene(graph: Graph, before: Graph | None = None) -> Scene:
@@ -65,6 +73,7 @@ def scene(graph: Graph, before: Graph | None = None) -> Scene:
         builder.renamed,
         levels,
         builder.same,
+        builder.now,
     )
 
 

@@ -26,7 +26,7 @@ class Assets:
 CORE = Assets(("unpack", "dom", "palette", "page"), ("page",))
 KINDS: Mapping[str, Assets] = {
     "graph": Assets(
-        ("data", "measure", "place", "scene", "paint", "camera",
+        ("data", "measure", "place", "scene", "overlay", "cone", "paint", "camera",
          "search", "outline", "inspector", "legend", "graph"),
         ("graph",),
     ),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from xml.sax.saxutils import escape
 
 from graftwork.viz.arrange import Arrangement
 from graftwork.viz.cells import Cell, Kind
 from graftwork.viz.merge import Change
 from graftwork.viz.names import sized
+from graftwork.viz.overlay import Overlay
 from graftwork.viz.place import Placed, Size, place
 from graftwork.viz.scene import Scene
 
 _WIDE, _SMALL, _ROW = 7.3, 6.1, 17.0
+_MORE, _LESS = (224, 122, 31), (63, 124, 224)
 _SIGN = {Change.ADDED: "+", Change.REMOVED: "−", Change.CHANGED: "~"}
 _STYLE = """
 svg{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;background:#fafaf8}
@@ -27,7 +30,11 @@ svg{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif
 
 
 def to_svg(
-    scene: Scene, arranged: Mapping[Cell, Arrangement], opened: Collection[Cell], title: str
+    scene: Scene,
+    arranged: Mapping[Cell, Arrangement],
+    opened: Collection[Cell],
+    title: str,
+    overlay: Overlay | None = None,
 ) -> str:
     """The picture of a scene with the groups in `opened` open."""
     root = scene.cells[0]
@@ -35,11 +42,14 @@ def to_svg(
 
     def size(cell: Cell) -> Size:
         notes[cell] = _note(cell, scene)
+        if overlay is not None and cell in overlay.values:
+            notes[cell] = f"{overlay.values[cell]:.3g}  {notes[cell]}"
         return _size(cell, notes[cell])
 
     placed = place(root, arranged, frozenset(opened), size)
+    tints = {} if overlay is None else _tints(overlay, notes)
     width, height = round(placed.width), round(placed.height)
-    body = "".join(_group(placed, arranged[root], arranged, notes))
+    body = "".join(_group(placed, arranged[root], arranged, notes, tints))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img"><title>{_text(title)}</title>'
@@ -66,6 +76,7 @@ def _group(
     made: Arrangement,
     arranged: Mapping[Cell, Arrangement],
     notes: Mapping[Cell, str],
+    tints: Mapping[Cell, str],
 ) -> Iterator[str]:
     for net, (x, y), (to_x, to_y) in placed.lines:
         half = (y + to_y) / 2
@@ -83,12 +94,28 @@ def _group(
         title = _text(_short(f"{sign} {cell.title}".strip()))
         yield f'<g transform="translate({box.x:.0f} {box.y:.0f})">'
         yield f'<rect class="{"b" if box.inside is None else "g"}{mark}" {frame}/>'
+        if box.inside is None and cell in tints:
+            yield f'<rect fill="{tints[cell]}" {frame}/>'
         yield f'<text class="t" x="14" y="{19 if box.inside is None else 22}">{title}</text>'
         if box.inside is None:
             yield f'<text class="s" x="14" y="36">{_text(_short(notes[cell], 44))}</text>'
         else:
-            yield from _group(box.inside, arranged[cell], arranged, notes)
+            yield from _group(box.inside, arranged[cell], arranged, notes, tints)
         yield "</g>"
+
+
+def _tints(overlay: Overlay, cells: Iterable[Cell]) -> dict[Cell, str]:
+    """The colours of numbers: orange for more, blue for less than zero; thin enough to read on."""
+    shown = [cell for cell in cells if math.isfinite(overlay.values.get(cell, math.nan))]
+    low, high = overlay.range(shown)
+    reach = max(abs(low), abs(high)) if low < 0 else high - low
+    tints = {}
+    for cell in shown:
+        number = overlay.values[cell] if low < 0 else overlay.values[cell] - low
+        strength = 0.75 * abs(number) / reach if reach else 0.0
+        red, green, blue = _LESS if number < 0 else _MORE
+        tints[cell] = f"rgba({red},{green},{blue},{strength:.2f})"
+    return tints
 
 
 def _short(text: str, limit: int = 30) -> str:

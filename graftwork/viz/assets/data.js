@@ -1,5 +1,7 @@
 // The graph that a page shows, and questions about its cells. See encode.py.
 
+import { readOverlay } from "./overlay.js";
+
 // Kinds of cells, and what a rewrite did to them.
 export const GROUP = 0;
 export const OP = 1;
@@ -32,6 +34,7 @@ export function makeModel(facts, c) {
   c.group.forEach((cell, i) => (groupIndex[cell] = i));
   return {
     ...facts, c, count, outline, end, groupIndex,
+    overlay: readOverlay(facts, c),
     totals: sumsOf(c, outline, count),
     readers: readersOf(c, count),
   };

@@ -4,7 +4,8 @@ import { boxOf, isGroup, isStub, makeModel, originOf, sitesOf, titleOf, WORDS } 
 import { grouped, shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
 import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
-import { firstChild, firstMaker, firstReader, hitTest, makeScene, neighbour, rectOf, reveal, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
+import { firstChild, firstMaker, firstReader, hitTest, isKept, makeScene, neighbour, rectOf, reveal, setCone, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
+import { makeScale, refreshScale } from "./overlay.js";
 import { paint } from "./paint.js";
 import { find } from "./search.js";
 import { button, element, fill } from "./dom.js";
@@ -15,16 +16,18 @@ import { countsOf, makeDifference, makeHelp, makeLegend, refreshLegend } from ".
 
 views.set("graph", (root, facts, columns, page) => {
   const model = makeModel(facts, columns), scene = makeScene(model);
-  const app = { root, page, model, scene, size: { width: 0, height: 0, ratio: 1 }, fitted: false, pending: 0, at: -1 };
+  const app = { root, page, model, scene, size: { width: 0, height: 0, ratio: 1 }, fitted: false, pending: 0, at: -1, from: -1 };
   app.camera = makeCamera(() => redraw(app));
   app.actions = {
     select: (cell, show) => select(app, cell, show),
     toggle: (cell) => toggle(app, cell),
     follow: (axis) => follow(app, axis),
+    cone: (which) => showCone(app, which),
   };
   build(app);
   listen(app);
   refreshOutline(app.outline);
+  refreshCut(app);
   window.graftwork = { scene, camera: app.camera, frames: 0, app };
 });
 
@@ -44,7 +47,10 @@ function build(app) {
   app.help = makeHelp(() => app.help.close());
   app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
   app.drawer = model.difference ? element("div", { class: "drawer", hidden: true }, makeDifference(model)) : null;
-  const center = element("div", { class: "center" }, app.stage, zoomButtons(app), app.legend, app.tip, app.drawer);
+  app.scale = makeScale(model);
+  app.cut = element("div", { class: "cut", role: "group", "aria-label": "Only a part", hidden: true });
+  const keys = element("div", { class: "keys" }, app.scale, app.legend);
+  const center = element("div", { class: "center" }, app.stage, zoomButtons(app), keys, app.cut, app.tip, app.drawer);
   show(app.root, header(app), element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help);
 }
 
@@ -117,6 +123,7 @@ function resize(app) {
 // Whole if that can be read; else its beginning.
 function firstLook(app) {
   app.fitted = true;
+  refreshScale(app.scale, app.scene);
   const whole = rectOf(app.scene, 0), goal = fitting(whole, app.size);
   const scale = Math.max(goal.scale, Math.min(1, (app.size.width - 48) / whole.width));
   const top = scale > goal.scale ? 16 : goal.y;
@@ -134,6 +141,7 @@ function fit(app) {
 
 function refresh(app) {
   markHits(app.scene);
+  refreshScale(app.scale, app.scene);
   refreshOutline(app.outline);
   redraw(app);
 }
@@ -142,6 +150,8 @@ function select(app, cell, show = false) {
   const { scene, model } = app;
   if (cell === 0) cell = -1;
   scene.selected = cell;
+  if (app.from >= 0 && cell >= 0 && cell !== app.from) return showBetween(app, app.from, cell);
+  if (cell >= 0 && !isKept(scene, boxOf(model, cell))) cut(app, null, "");
   refreshInspector(app.inspector);
   if (cell >= 0 && show) {
     if (reveal(scene, cell)) markHits(scene);
@@ -201,6 +211,44 @@ function keepPlace(app, cell, before) {
     x: camera.x + (middle(before) - middle(after)) * camera.scale,
     y: camera.y + (before.y - after.y) * camera.scale,
   });
+}
+
+// Shows only what leads to the selected place, what follows it, or what is between it and the
+// place that is selected next.
+function showCone(app, which) {
+  const { scene, model } = app, cell = scene.selected;
+  if (cell <= 0 || isStub(model, cell)) return;
+  const title = shorten(titleOf(model, cell), 40);
+  if (which === "up") cut(app, { below: [cell] }, `Only what leads to ${title}`);
+  if (which === "down") cut(app, { above: [cell] }, `Only what follows ${title}`);
+  if (which === "between") {
+    app.from = cell;
+    refreshCut(app, `Between ${title} and … select another place`);
+    say(app.page, "Select another place");
+  }
+}
+
+function showBetween(app, from, to) {
+  const { model } = app, ends = [from, to].map((end) => boxOf(model, end)).sort((a, b) => a - b);
+  app.from = -1;
+  cut(app, { above: [ends[0]], below: [ends[1]] }, `Only between ${ends.map((end) => shorten(titleOf(model, end), 40)).join(" and ")}`);
+  select(app, to, true);
+}
+
+function cut(app, cone, words) {
+  app.from = -1;
+  setCone(app.scene, cone);
+  refreshCut(app, words);
+  refresh(app);
+  if (app.fitted) firstLook(app);
+  if (words) say(app.page, words);
+}
+
+// What the picture is cut to, in words, and the way back.
+function refreshCut(app, words = "Only what is between two places") {
+  const { cone } = app.scene;
+  app.cut.hidden = !cone && app.from < 0;
+  fill(app.cut, element("span", { class: "name" }, words), button("Show all", "Show the whole graph (Esc)", () => cut(app, null, "")));
 }
 
 function everything(app, open) {
@@ -398,6 +446,7 @@ function keyActions(app, event) {
     0: () => easeTo(camera, { scale: 1, x: size.width / 2 - (size.width / 2 - camera.x) / camera.scale, y: size.height / 2 - (size.height / 2 - camera.y) / camera.scale }),
     "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
     a: () => follow(app, scene.axis + 1 < model.axes.length ? scene.axis + 1 : scene.axis),
+    u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"),
     "?": () => app.help.showModal(),
     Escape: () => escape(app),
   };
@@ -406,6 +455,7 @@ function keyActions(app, event) {
 function escape(app) {
   const { scene } = app;
   if (scene.axis >= 0) follow(app, scene.axis);
+  else if (scene.cone || app.from >= 0) cut(app, null, "");
   else if (scene.hits.length) {
     app.query.value = "";
     search(app);

@@ -1,8 +1,9 @@
 // The panel that says everything about what is selected.
 
-import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, makesOf, opOf, opsInside, originOf, readChangesOf, readsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
+import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, isStub, makesOf, opOf, opsInside, originOf, readChangesOf, readsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
 import { button, copyText, element, fill } from "./dom.js";
 import { badgeText, grouped } from "./measure.js";
+import { overlayText } from "./overlay.js";
 
 const KINDS = ["module", "op", "input", "output", "parameter", "constant"];
 
@@ -18,7 +19,7 @@ export function refreshInspector(inspector) {
   if (cell <= 0) return;
   const close = button("×", "Close (Esc)", () => actions.select(-1), { class: "close" });
   fill(body, head(model, cell), close, [
-    finder(model, cell), changes(model, cell), sites(model, cell), parameter(model, cell),
+    finder(model, cell), cones(model, cell, actions), changes(model, cell), laidOver(model, cell), sites(model, cell), parameter(model, cell),
     attributes(model, cell), reads(scene, cell, actions), makes(scene, cell, actions),
     origin(model, cell), doc(model, cell),
   ]);
@@ -80,6 +81,25 @@ function finder(model, cell) {
     setTimeout(() => (copy.textContent = "Copy"), 1400);
   }, { class: "copy" });
   return element("div", { class: "finder" }, element("code", { class: "expression" }, expression), copy);
+}
+
+// --- only a part of the graph
+
+function cones(model, cell, actions) {
+  if (isStub(model, cell)) return null;
+  return element("div", { class: "cones", role: "group", "aria-label": "Show only" },
+    element("span", { class: "soft" }, "Only"),
+    button("leads here", "Show only what leads here (u)", () => actions.cone("up")),
+    button("follows", "Show only what follows (d)", () => actions.cone("down")),
+    button("between", "Show only what is between this place and the next that you choose (b)", () => actions.cone("between")));
+}
+
+// --- what was laid over
+
+function laidOver(model, cell) {
+  const shown = overlayText(model, cell), { label, reduce } = model.overlay ?? {};
+  if (!shown) return null;
+  return section(label, element("p", {}, shown, isGroup(model, cell) ? element("span", { class: "soft" }, ` ${reduce} of what is inside`) : null));
 }
 
 // --- what changed

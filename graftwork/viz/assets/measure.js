@@ -1,6 +1,7 @@
 // How large things are: widths of text, each string measured once, and sizes of boxes.
 
 import { CONSTANT, GROUP, INPUT, OP, SIGNS, attrsOf, changesInside, opOf, opsInside, readsOf, sitesOf, stubName, titleOf, typeOf } from "./data.js";
+import { overlayText } from "./overlay.js";
 
 export const SANS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","DejaVu Sans",sans-serif';
 const MONO = 'ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace';
@@ -67,6 +68,7 @@ export function contentOf(model, cell, rows) {
   } else {
     content.soft = kind === INPUT ? "input" : "output";
   }
+  content.value = overlayText(model, cell);
   content.rows = [...stubRows(model, cell), ...rows.map((wire) => wireRow(model, wire))];
   return sized(content, model.groupIndex[cell] >= 0 ? 24 : 0);
 }
@@ -98,20 +100,21 @@ function wireRow(model, wire) {
 function sized(content, toggle) {
   let width = widthOf(content.title, FONTS.title) + (content.sign ? 14 : 0) + toggle;
   if (content.site) width += widthOf(content.site, FONTS.chip) + 22;
-  if (content.soft) width = Math.max(width, widthOf(content.soft, FONTS.code) + badgeWidth(content));
+  const second = content.soft || content.value ? 16 : 0;
+  if (second) width = Math.max(width, widthOf(content.soft, FONTS.code) + badgeWidth(content));
   for (const row of content.rows) {
     row.nameWidth = widthOf(row.name, FONTS.code);
     width = Math.max(width, 18 + row.nameWidth + (row.words.length ? 10 + wordsWidth(row.words, FONTS.chip) : 0));
   }
   content.width = Math.ceil(Math.max(width, 34) + 2 * PAD + 4);
-  content.height = 26 + (content.soft ? 16 : 0) + (content.rows.length ? content.rows.length * ROW + 5 : 0) + 4;
-  content.rowsTop = 26 + (content.soft ? 16 : 0) + 5;
+  content.height = 26 + second + (content.rows.length ? content.rows.length * ROW + 5 : 0) + 4;
+  content.rowsTop = 26 + second + 5;
   content.rowHeight = ROW;
   return content;
 }
 
 function badgeWidth(content) {
-  const badge = badgeText(content.badge);
+  const badge = [badgeText(content.badge), content.value].filter(Boolean).join(" ");
   return badge ? widthOf(badge, FONTS.code) + 24 : 0;
 }
 

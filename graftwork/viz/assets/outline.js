@@ -1,9 +1,11 @@
 // The outline: the same scene as a tree, for reading, for keys and for screen readers. Only the
 // rows in sight exist.
 
-import { GROUP, SIGNS, WORDS, childrenOf, isGroup, opOf, opsInside, titleOf } from "./data.js";
+import { GROUP, SIGNS, WORDS, isGroup, opOf, opsInside, titleOf } from "./data.js";
 import { element, fill } from "./dom.js";
 import { shorten } from "./measure.js";
+import { overlayText } from "./overlay.js";
+import { keptChildren } from "./scene.js";
 
 const HEIGHT = 26;
 
@@ -23,14 +25,14 @@ export function makeOutline(scene, actions) {
 export function refreshOutline(outline) {
   const { scene } = outline;
   outline.lines = [];
-  const todo = [...childrenOf(scene.model, 0)].reverse().map((cell) => [cell, 1, 0, 0]);
+  const todo = keptChildren(scene, 0).reverse().map((cell) => [cell, 1, 0, 0]);
   number(todo);
   while (todo.length) {
     const line = todo.pop();
     outline.lines.push(line);
     const [cell, level] = line;
     if (!scene.open.has(cell)) continue;
-    const inner = childrenOf(scene.model, cell).reverse().map((child) => [child, level + 1, 0, 0]);
+    const inner = keptChildren(scene, cell).reverse().map((child) => [child, level + 1, 0, 0]);
     number(inner);
     todo.push(...inner);
   }
@@ -73,7 +75,7 @@ function row(outline, [cell, level, place, size], i) {
   const { scene, actions } = outline, { model } = scene;
   const group = isGroup(model, cell), open = scene.open.has(cell), op = opOf(model, cell);
   const change = model.c.change[cell], title = shorten(titleOf(model, cell), 120);
-  const soft = group && model.c.kind[cell] === GROUP ? String(opsInside(model, cell)) : op && op[0] !== title ? op[0] : "";
+  const soft = model.overlay ? overlayText(model, cell) : group && model.c.kind[cell] === GROUP ? String(opsInside(model, cell)) : op && op[0] !== title ? op[0] : "";
   const made = element("div", {
     class: `row change-${change}`, role: "treeitem", id: `row-${cell}`, "aria-level": level,
     "aria-posinset": place, "aria-setsize": size, "aria-selected": String(scene.selected === cell),

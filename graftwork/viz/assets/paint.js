@@ -3,6 +3,7 @@
 import { ADDED, CHANGED, GROUP, REMOVED, SIGNS, isGroup, makesOf, opOf, readsOf, typeOf } from "./data.js";
 import { axisColour, changeColour } from "./palette.js";
 import { FONTS, SANS, badgeText, shorten, widthOf } from "./measure.js";
+import { tintOf } from "./overlay.js";
 import { cellHasAxis, rootOf } from "./scene.js";
 
 const RADIUS = 8, MIDDLE = 0.45;
@@ -138,11 +139,23 @@ function paintBox(pen, box, x, y) {
   context.fillStyle = [palette.box, palette.addedSoft, palette.removedSoft, palette.changedSoft][change];
   path(context, x, y, box.width, box.height, RADIUS);
   context.fill();
+  const laid = tintOf(scene, box.cell);
+  if (laid) {
+    context.fillStyle = laid;
+    context.fill();
+  }
   paintSpine(pen, box.cell, kind, x, y, box.height);
   outline(pen, box.cell, x, y, box.width, box.height, change);
   if (pen.scale < MIDDLE) paintFarTitle(pen, box, x, y, box.height);
-  else paintContent(pen, box, x, y, group, change);
+  else paintContent(laid ? inkOnly(pen) : pen, box, x, y, group, change);
   context.globalAlpha = 1;
+}
+
+// Colours are not to be read on a tint: all text in the colour of text.
+function inkOnly(pen) {
+  const { text: ink } = pen.palette;
+  pen.ink ??= { ...pen, palette: { ...pen.palette, soft: ink, faint: ink, accent: ink, axes: [ink] } };
+  return pen.ink;
 }
 
 // The coloured edge that says what kind of op it is.
@@ -166,7 +179,9 @@ function paintContent(pen, box, x, y, group, change) {
   const end = text(context, content.title, left, y + 17, FONTS.title, palette.text);
   if (content.site) chip(pen, content.site, Math.max(end + 10, right - widthOf(content.site, FONTS.chip) - 8 - (group ? 18 : 0)), y + 17);
   if (content.soft) text(context, content.soft, x + 13, y + 34, FONTS.code, palette.soft);
-  paintBadge(pen, content.badge, right, y + 34);
+  const free = content.value ? right - widthOf(content.value, FONTS.code) : right;
+  if (content.value) text(context, content.value, free, y + 34, FONTS.code, palette.text);
+  paintBadge(pen, content.badge, free - (content.value ? 8 : 0), y + 34);
   if (group) paintToggle(pen, x + box.width - 18, y + 17, false);
   content.rows.forEach((row, i) => paintRow(pen, row, x, y + content.rowsTop + i * content.rowHeight + 8, right));
 }

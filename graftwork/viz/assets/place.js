@@ -7,22 +7,13 @@ import { contentOf, labelOf, FONTS, widthOf, shorten } from "./measure.js";
 const CHILD = 0, LANE = 1, ENTRY = 2, EXIT = 3;
 const GAP_X = 26, GAP_Y = 54, LANE_WIDTH = 14, MARGIN = 20, HEADER = 38, SWEEPS = 10;
 
-// A group's slots and nets, read from the columns once.
-function arrangementOf(model, group) {
-  model.arrangements ??= new Map();
-  let made = model.arrangements.get(group);
-  if (made === undefined) {
-    made = readArrangement(model, model.groupIndex[group]);
-    model.arrangements.set(group, made);
-  }
-  return made;
-}
-
-function readArrangement(model, g) {
+// A group's slots and nets, read from the columns; only those that are kept, if not all are.
+function readArrangement(model, g, kept) {
   const c = model.c, ranks = [], bySource = new Map(), lanes = new Map(), doors = new Map();
   for (let i = startOf(c.slotEnds, g); i < c.slotEnds[g]; i++) {
     const slot = { what: c.slotWhat[i], ref: c.slotRef[i], rank: c.slotRank[i], above: [], below: [] };
     (ranks[slot.rank] ??= []).push(slot);
+    slot.stays = !kept || (slot.what === CHILD && kept[slot.ref]);
     if (slot.what === CHILD) bySource.set(slot.ref, slot);
     else if (slot.what === LANE) lanes.set(slot.ref * 100000 + slot.rank, slot);
     else doors.set(slot.what * 1e9 + slot.ref, slot);
@@ -31,20 +22,24 @@ function readArrangement(model, g) {
   const nets = [], rows = new Map();
   for (let i = startOf(c.netEnds, g); i < c.netEnds[g]; i++) {
     const n = nets.length, net = { wire: c.netWire[i], joints: [], bits: 0, source: c.netSource[i] };
-    const from = startOf(c.targetEnds, i);
+    const from = startOf(c.targetEnds, i), gone = kept && net.source >= 0 && !kept[net.source];
     net.slot = net.source < 0 ? doors.get(ENTRY * 1e9 + n) : bySource.get(net.source);
     const ends = [];
     rowOf(c.target, c.targetEnds, i).forEach((target, k) => {
+      if (gone || (kept && target >= 0 && !kept[target])) return;
       net.bits |= c.targetBits[from + k];
       const end = target < 0 ? doors.get(EXIT * 1e9 + n) : bySource.get(target);
-      if (target < 0) net.exit = end;
+      if (target < 0) {
+        net.exit = end;
+        end.stays = true;
+      }
       if (!c.targetRow[from + k]) ends.push([end, c.targetBits[from + k]]);
       else if (target >= 0) rows.set(target, [...(rows.get(target) ?? []), net.wire]);
     });
     joinNet(net, n, ends, lanes);
     nets.push(net);
   }
-  return { ranks, nets, rows };
+  return { ranks: kept ? ranks.map((slots) => slots.filter((slot) => slot.stays)).filter((slots) => slots.length) : ranks, nets, rows };
 }
 
 function joinNet(net, n, ends, lanes) {
@@ -60,22 +55,23 @@ function joinNet(net, n, ends, lanes) {
 }
 
 function join(net, upper, lower, bits) {
+  upper.stays = lower.stays = true;
   upper.below.push(lower);
   lower.above.push(upper);
   net.joints.push([upper, lower, bits]);
 }
 
-// The places of everything in a group. `open` says which groups are open; what was placed before
-// and has not been touched since is in `placed`.
-export function placeGroup(model, group, open, placed) {
-  const known = placed.get(group);
+// The places of everything in a group. `open` says which groups are open, `kept` which cells are
+// to be seen; what was placed before and has not been touched since is in `placed`.
+export function placeGroup(scene, group) {
+  const { model, open, placed, kept } = scene, known = placed.get(group);
   if (known) return known;
-  const made = arrangementOf(model, group);
+  const made = readArrangement(model, model.groupIndex[group], kept);
   const boxes = new Map();
   for (const slots of made.ranks) {
     for (const slot of slots) {
       if (slot.what !== CHILD) continue;
-      const inner = open.has(slot.ref) ? placeGroup(model, slot.ref, open, placed) : null;
+      const inner = open.has(slot.ref) ? placeGroup(scene, slot.ref) : null;
       boxes.set(slot, makeBox(model, slot.ref, inner, made.rows.get(slot.ref) ?? []));
     }
   }
@@ -247,7 +243,7 @@ function linesOf(made, boxes, spot, height) {
       if (upper.what === LANE) line.pieces.push([from.x, spot.get(upper).top, from.x, below, bits, false]);
       line.pieces.push([from.x, from.y, to.x, to.y, bits, lower.what === CHILD, below, spot.get(lower).top]);
     }
-    if (net.slot.what === ENTRY) {
+    if (net.slot.what === ENTRY && net.slot.stays) {
       const { x, top } = spot.get(net.slot);
       line.pieces.push([x, 0, x, top, net.bits, false]);
       if (!net.joints.length) line.dangling = [x, top];

@@ -1,6 +1,7 @@
 // What is open, selected and marked, and where everything is: the state that all parts share.
 
 import { boxOf, childrenOf, groupsAround, isGroup, isStub, makesOf, readsOf, typeOf } from "./data.js";
+import { coneOf } from "./cone.js";
 import { placeGroup } from "./place.js";
 
 export function makeScene(model) {
@@ -12,18 +13,50 @@ export function makeScene(model) {
     hovered: -1,
     hoveredWire: -1,
     axis: -1,
+    cone: model.between ? { above: model.between[0], below: model.between[1] } : null,
+    kept: null,
+    range: null,
     hits: [],
     hitSet: new Set(),
   };
   scene.open.add(0);
+  scene.kept = scene.cone ? coneOf(model, scene.cone) : null;
   return scene;
 }
 
+// Leaves out of the picture all but a cone; null leaves out nothing.
+export function setCone(scene, cone) {
+  scene.cone = cone;
+  scene.kept = cone ? coneOf(scene.model, cone) : null;
+  scene.placed.clear();
+  scene.range = null;
+}
+
+export function isKept(scene, cell) {
+  return !scene.kept || scene.kept[cell] > 0;
+}
+
+export function keptChildren(scene, cell) {
+  return childrenOf(scene.model, cell).filter((child) => isKept(scene, child));
+}
+
 export function rootOf(scene) {
-  return placeGroup(scene.model, 0, scene.open, scene.placed);
+  return placeGroup(scene, 0);
+}
+
+// Every closed box of the picture.
+export function eachShown(scene, visit) {
+  const todo = [rootOf(scene)];
+  while (todo.length) {
+    for (const box of todo.pop().boxes) {
+      if (box.inner) todo.push(box.inner);
+      else visit(box.cell);
+    }
+  }
 }
 
 function touch(scene, group) {
+  scene.range = null;
   scene.placed.delete(group);
   for (const around of groupsAround(scene.model, group)) scene.placed.delete(around);
 }
@@ -135,7 +168,7 @@ export function firstReader(scene, cell) {
   for (const wire of wiresOut(scene, cell)) {
     for (const reader of scene.model.readers.of(wire)) {
       const shown = shownAs(scene, reader);
-      if (shown !== cell && !isInside(scene.model, reader, cell)) return shown;
+      if (shown !== cell && isKept(scene, shown) && !isInside(scene.model, reader, cell)) return shown;
     }
   }
   return -1;
@@ -147,7 +180,7 @@ export function firstMaker(scene, cell) {
     if (isStub(model, cell)) break;
     for (const wire of readsOf(model, inner)) {
       const maker = model.c.wireMaker[wire];
-      if (!isStub(model, maker) && !isInside(model, maker, cell)) return shownAs(scene, maker);
+      if (!isStub(model, maker) && isKept(scene, maker) && !isInside(model, maker, cell)) return shownAs(scene, maker);
     }
   }
   return -1;
@@ -175,5 +208,5 @@ export function neighbour(scene, cell, step) {
 }
 
 export function firstChild(scene, cell) {
-  return childrenOf(scene.model, cell)[0] ?? -1;
+  return keptChildren(scene, cell)[0] ?? -1;
 }

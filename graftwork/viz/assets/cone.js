@@ -1,0 +1,38 @@
+// What is left out of the picture: all but what leads to a place, follows it, or lies between two.
+// cone.py does the same for the still picture.
+
+import { OP, groupsAround, isStub, makesOf, readsOf } from "./data.js";
+
+// All cells that steps down (to readers) or up (to makers) lead to, as a column of flags.
+function reachFrom(model, seeds, down) {
+  const found = new Uint8Array(model.count), todo = [];
+  const add = (cell) => {
+    if (found[cell] || isStub(model, cell)) return;
+    found[cell] = 1;
+    todo.push(cell);
+  };
+  for (const seed of seeds) for (let cell = seed; cell < model.end[seed]; cell++) add(cell);
+  while (todo.length) {
+    const cell = todo.pop();
+    if (down) for (const wire of makesOf(model, cell)) for (const reader of model.readers.of(wire)) add(reader);
+    else for (const wire of readsOf(model, cell)) add(model.c.wireMaker[wire]);
+    for (const around of groupsAround(model, cell)) if (model.c.kind[around] === OP) add(around);
+  }
+  return found;
+}
+
+// The cells of a cone, with what is inside of them and around them. `above` and `below` are seeds:
+// only what follows `above`, and only what leads to `below`; either may be missing.
+export function coneOf(model, { above, below }) {
+  const follows = above ? reachFrom(model, above, true) : null, leads = below ? reachFrom(model, below, false) : null;
+  const kept = new Uint8Array(model.count);
+  for (let cell = 0; cell < model.outline; cell++) {
+    if ((follows && !follows[cell]) || (leads && !leads[cell])) continue;
+    if (model.c.kind[cell] === OP) kept.fill(1, cell, model.end[cell]);
+    else if (model.groupIndex[cell] < 0) kept[cell] = 1;
+  }
+  for (let cell = model.outline - 1; cell > 0; cell--) if (kept[cell]) kept[model.c.parent[cell]] = 1;
+  kept.fill(1, model.outline);
+  kept[0] = 1;
+  return kept;
+}
