@@ -60,7 +60,7 @@ class Net:
 
     Attributes:
         source: the child that it comes from, None from outside.
-        targets: child, or None for outside -> the bits of what became of these readings.
+        targets: child, or None for outside -> the versions that have these readings, as bits.
     """
 
     wire: Wire
@@ -89,29 +89,29 @@ def nets_of(cells: Iterable[Cell]) -> dict[Cell, dict[Wire, Net]]:
     """For every group, the wires that run in it or through its border."""
     found: dict[Cell, dict[Wire, Net]] = {}
 
-    def add(group: Cell, wire: Wire, source: Cell | None, target: Cell | None, bit: int) -> None:
+    def add(group: Cell, wire: Wire, source: Cell | None, target: Cell | None, bits: int) -> None:
         nets = found.setdefault(group, {})
         net = nets.get(wire)
         if net is None:
             net = nets[wire] = Net(wire, source, {})
-        net.targets[target] = net.targets.get(target, 0) | bit
+        net.targets[target] = net.targets.get(target, 0) | bits
 
     for cell in cells:
-        for wire, change in cell.reads.items():
-            source, target, bit = wire.maker, cell, 1 << change
+        for wire, bits in cell.reads.items():
+            source, target = wire.maker, cell
             if source.kind.is_stub or cell.kind.is_stub:
                 continue
             while source.parent is not target.parent:
                 if source.depth > target.depth:
                     assert source.parent is not None
-                    add(source.parent, wire, source, None, bit)
+                    add(source.parent, wire, source, None, bits)
                     source = source.parent
                 else:
                     assert target.parent is not None
-                    add(target.parent, wire, None, target, bit)
+                    add(target.parent, wire, None, target, bits)
                     target = target.parent
             if source.parent is not None and source is not target:
-                add(source.parent, wire, source, target, bit)
+                add(source.parent, wire, source, target, bits)
     return found
 
 

@@ -8,7 +8,7 @@ this room sees them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from attrs import define, field, frozen
@@ -36,11 +36,12 @@ class Kind(IntEnum):
 
 @frozen(eq=False)
 class Wire:
-    """A value, and the cell that makes it."""
+    """A value, and the cell that makes it; its type as it is, and in each version that has it."""
 
     maker: Cell
     type: Type
     name: str
+    types: Sequence[Type | None]
 
 
 @define(eq=False)
@@ -51,37 +52,51 @@ class Cell:
         kind: what it stands for.
         title: what is written on it.
         origin: where it came from; the path of a module for its group.
-        change: what a rewrite did to it.
         node: the op as it is now, or as it was if it is gone.
-        old: the op as it was, where that differs.
+        there: the versions that have it, as bits.
+        changed: the steps that changed it, as bits: bit 3 is the step from version 2 to 3, and
+            bit 0 stands for all steps together.
+        guessed: the versions in which it was matched with the one before by structure alone.
+        was: step -> the op as it was before, where that differs.
         address: how Python reaches the node, `graph.nodes[3]`.
         parent: the group around it; the first reader of a stub.
         children: the cells of a group, in the order of the program.
-        reads: wire -> what became of this reading; in the order of operands.
+        reads: wire -> the versions in which it reads it, as bits; in the order of operands.
         operands: the wires that it reads now, in order, a wire once for each use.
         makes: the wires that it defines.
         sites: the canonical sites that it makes, then those inside of it.
         inner_sites: how many of them are inside of it.
         number: its place in the outline of the whole, groups before what they hold.
         depth: how many groups are around it.
+        change: what became of it from the first version to the last.
     """
 
     kind: Kind
     title: str
     origin: Origin = UNKNOWN
-    change: Change = Change.SAME
     node: Node | None = None
-    old: Node | None = None
+    there: int = 0
+    changed: int = 0
+    guessed: int = 0
+    change: Change = Change.SAME
+    was: dict[int, Node] = field(factory=dict)
     address: str = ""
     parent: Cell | None = None
     children: list[Cell] = field(factory=list)
-    reads: dict[Wire, Change] = field(factory=dict)
+    reads: dict[Wire, int] = field(factory=dict)
     operands: list[Wire] = field(factory=list)
     makes: list[Wire] = field(factory=list)
     sites: list[str] = field(factory=list)
     inner_sites: int = 0
     number: int = -1
     depth: int = 0
+
+    def change_in(self, old: int, new: int, step: int) -> Change:
+        """What became of it from one version to another; `step` is its bit in `changed`."""
+        before, after = self.there >> old & 1, self.there >> new & 1
+        if before and after:
+            return Change.CHANGED if self.changed >> step & 1 else Change.SAME
+        return Change.ADDED if after else Change.REMOVED if before else Change.SAME
 
     def walk(self) -> Iterator[Cell]:
         """This cell and all inside of it, in order."""

@@ -1,4 +1,4 @@
-"""What a rewrite did, in words: counts, axes, and the lines of text that differ."""
+"""What rewrites did, in words: counts, axes, and the lines of text that differ."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
-from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.graph import Node, Value
 from graftwork.ir.text.spelling import word
-from graftwork.viz.cells import Kind
-from graftwork.viz.merge import Change
+from graftwork.viz.cells import Kind, Wire
+from graftwork.viz.merge import Change, change_of
 from graftwork.viz.names import attribute_words, sized, visible
 from graftwork.viz.scene import Scene
 
@@ -22,105 +22,132 @@ _LONGEST = 4_000
 
 @frozen
 class Difference:
-    """What differs between two graphs.
+    """What differs between two versions of a graph.
 
     Attributes:
+        name: what made the one from the other.
+        step: the numbers of the two versions.
         counts: how many cells were added, removed and changed.
         axes: what happened to the axis table, a line each.
-        lines: the text of both graphs around what differs.
+        lines: the text of both versions around what differs.
     """
 
+    name: str
+    step: tuple[int, int]
     counts: tuple[int, int, int]
     axes: Sequence[Line]
     lines: Sequence[Line]
 
     def facts(self) -> dict[str, object]:
         """As JSON."""
-        return {"counts": self.counts, "axes": self.axes, "lines": self.lines}
+        return {
+            "name": self.name,
+            "step": self.step,
+            "counts": self.counts,
+            "axes": self.axes,
+            "lines": self.lines,
+        }
 
 
-def difference(scene: Scene, before: Graph) -> Difference:
-    """The changes of a scene of two graphs."""
-    counts = Counter(cell.change for cell in scene.cells if cell.kind is not Kind.GROUP)
-    return Difference(
-        (counts[Change.ADDED], counts[Change.REMOVED], counts[Change.CHANGED]),
-        list(_axes(scene, before)),
-        _around_changes(list(_lines(scene, before)))[:_LONGEST],
-    )
+def differences(scene: Scene, names: Sequence[str]) -> list[Difference]:
+    """What all steps did together and, if there are several, what each of them did.
+
+    Args:
+        names: of the whole, and of each step.
+    """
+    last = len(scene.versions) - 1
+    steps = [(0, last), *((i, i + 1) for i in range(last if last > 1 else 0))]
+    text = _Text(scene)
+    return [
+        Difference(
+            visible(name, 200),
+            step,
+            _counts(scene, step, number),
+            list(_axes(scene, step)),
+            _around_changes(list(text.lines(step)))[:_LONGEST],
+        )
+        for number, (name, step) in enumerate(zip(names, steps, strict=True))
+    ]
 
 
-def _axes(scene: Scene, before: Graph) -> Iterator[Line]:
-    now, then = scene.graph.axes, before.axes
-    for old, new in scene.renamed.items():
+def _counts(scene: Scene, step: tuple[int, int], number: int) -> tuple[int, int, int]:
+    boxes = (cell for cell in scene.cells if cell.kind is not Kind.GROUP)
+    counts = Counter(cell.change_in(*step, number) for cell in boxes)
+    return counts[Change.ADDED], counts[Change.REMOVED], counts[Change.CHANGED]
+
+
+def _axes(scene: Scene, step: tuple[int, int]) -> Iterator[Line]:
+    renamed = scene.renamed(*step)
+    then, now = (scene.versions[number].axes for number in step)
+    for old, new in renamed.items():
         yield "~", f"{visible(old)} → {visible(new)}"
     for axis, size in then.items():
-        if axis not in now and axis not in scene.renamed:
+        if axis not in now and axis not in renamed:
             yield "-", sized(axis, size)
         elif axis in now and now[axis] != size:
             yield "~", f"{sized(axis, size)} → {sized(axis, now[axis])}"
-    new_names = set(scene.renamed.values())
+    new_names = set(renamed.values())
     for axis, size in now.items():
         if axis not in then and axis not in new_names:
             yield "+", sized(axis, size)
 
 
-def _lines(scene: Scene, before: Graph) -> Iterator[Line]:
-    """All nodes as lines, with one name for a value in both graphs."""
-    names = _Names(scene, before)
-    cells = {cell.node: cell for cell in scene.cells if cell.node is not None}
-    for pair in scene.pairs:
-        old = names.line(pair.before) if pair.before else ""
-        new = names.line(pair.after) if pair.after else ""
-        if old == new or (old and new and cells[pair.shown].change is Change.SAME):
-            yield " ", new
-            continue
-        if old:
-            yield "-", old
-        if new:
-            yield "+", new
+class _Text:
+    """All nodes as lines, with one name for a wire in all versions: `%name`, made unique."""
 
-
-class _Names:
-    """What the lines call values: `%name`, made unique, `%3` where there is no name."""
-
-    def __init__(self, scene: Scene, before: Graph) -> None:
-        self.known: dict[Value, str] = {}
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.known: dict[Wire, str] = {}
         self.taken: set[str] = set()
-        for graph in (scene.graph, before):
-            for port in graph.inputs:
-                self._name(port.value, port.name, "%")
-            for parameter in graph.parameters:
-                self.known[parameter.value] = f"@{visible(parameter.name, 200)}"
-        for pair in scene.pairs:
-            for node in (pair.after, pair.before):
-                for value in node.outputs if node else ():
-                    old = scene.same.get(value)
-                    if old is not None and old in self.known:
-                        self.known.setdefault(value, self.known[old])
-                    self._name(value, value.name, "%")
-                    if old is not None and node is pair.after:
-                        self.known.setdefault(old, self.known[value])
+        for cell in scene.cells:
+            if cell.kind is Kind.PARAMETER:
+                self.known |= {wire: f"@{visible(cell.title, 200)}" for wire in cell.makes}
+            elif cell.kind is Kind.INPUT:
+                self._name(cell.makes, cell.title)
+        for track in scene.tracks:
+            outputs = track.shown.outputs
+            version = max(i for i, node in enumerate(track.nodes) if node is not None)
+            for value in outputs:
+                self._name([scene.carried[version][value]], value.name)
 
-    def _name(self, value: Value, name: str, sigil: str) -> None:
-        if value in self.known:
-            return
-        text = f"{sigil}{visible(name, 200) or len(self.known)}"
-        unique, number = text, 2
-        while unique in self.taken:
-            unique, number = f"{text}_{number}", number + 1
-        self.taken.add(unique)
-        self.known[value] = unique
+    def _name(self, wires: Sequence[Wire], name: str) -> None:
+        for wire in wires:
+            text = f"%{visible(name, 200) or len(self.known)}"
+            unique, number = text, 2
+            while unique in self.taken:
+                unique, number = f"{text}_{number}", number + 1
+            self.taken.add(unique)
+            self.known[wire] = unique
 
-    def of(self, values: Sequence[Value]) -> list[str]:
-        return [self.known.get(value, "%?") for value in values]
+    def lines(self, step: tuple[int, int]) -> Iterator[Line]:
+        """The nodes of two versions."""
+        old, new = step
+        renamed = self.scene.renamed(*step)
+        for track in self.scene.tracks:
+            before, after = track.nodes[old], track.nodes[new]
+            then = self.line(before, old) if before else ""
+            now = self.line(after, new) if after else ""
+            if then == now or (then and now and change_of(before, after, renamed) is Change.SAME):
+                if now:
+                    yield " ", now
+                continue
+            if then:
+                yield "-", then
+            if now:
+                yield "+", now
 
-    def line(self, node: Node) -> str:
+    def line(self, node: Node, version: int) -> str:
         attrs = "".join(f" {name}={text}" for name, text in attribute_words(node.op, node.attrs))
         types = ", ".join(
             f"{v.type.dtype.value}{{{', '.join(map(visible, v.axes))}}}" for v in node.outputs
         )
-        made, read = ", ".join(self.of(node.outputs)), ", ".join(self.of(node.inputs))
+        made, read = self._names(node.outputs, version), self._names(node.inputs, version)
         return f"{made} = {word(node.op.name)}({read}){attrs} : {types}"
+
+    def _names(self, values: Sequence[Value], version: int) -> str:
+        carried = self.scene.carried[version]
+        wires = (carried.get(value) for value in values)
+        return ", ".join(self.known.get(wire, "%?") if wire else "%?" for wire in wires)
 
 
 def _around_changes(lines: Sequence[Line]) -> list[Line]:

@@ -26,13 +26,13 @@ def encode(
     scene: Scene,
     arranged: Mapping[Cell, Arrangement],
     opened: Sequence[Cell],
-    difference: Difference | None,
+    changes: Sequence[Difference],
     title: str,
     overlay: Overlay | None = None,
     ends: Sequence[Sequence[Cell]] | None = None,
 ) -> str:
     """Everything that the page shows, as base64; at first only what is between two `ends`."""
-    return _Encoder(scene).encode(arranged, opened, difference, title, overlay, ends)
+    return _Encoder(scene).encode(arranged, opened, changes, title, overlay, ends)
 
 
 class _Encoder:
@@ -44,8 +44,7 @@ class _Encoder:
         self.ops: dict[Op, int] = {}
         self.origins: dict[Origin, int] = {}
         self.types: dict[Type, int] = {}
-        then = scene.before.axes if scene.before else {}
-        self.sizes = sizes = {**then, **scene.graph.axes}
+        self.sizes = sizes = scene.axes
         self.axes = {axis: i for i, axis in enumerate(sizes)}
         self.wires: dict[Wire, int] = {
             wire: i for i, wire in enumerate(w for cell in scene.cells for w in cell.makes)
@@ -55,7 +54,7 @@ class _Encoder:
         self,
         arranged: Mapping[Cell, Arrangement],
         opened: Sequence[Cell],
-        difference: Difference | None,
+        changes: Sequence[Difference],
         title: str,
         overlay: Overlay | None,
         ends: Sequence[Sequence[Cell]] | None,
@@ -64,7 +63,7 @@ class _Encoder:
         if overlay is not None:
             columns["overlayCell"] = [cell.number for cell in overlay.values]
             columns["overlayValue"] = np.array([*overlay.values.values()], np.float32)
-        modules = module_paths(self.scene.graph)
+        modules, retyped = module_paths(self.scene.graph), self._retyped()
         facts = {
             "title": visible(title, 200),
             "axes": [[visible(a), sized(a, size)] for a, size in self.sizes.items()],
@@ -83,8 +82,10 @@ class _Encoder:
                 [visible(a), visible(b)] for a, b in self.scene.graph.sites.unrecognised.items()
             ],
             "opened": [cell.number for cell in opened],
-            "was": {c.number: self._was(c.old) for c in self.scene.cells if c.old is not None},
-            "difference": None if difference is None else difference.facts(),
+            "was": {c.number: self._was(c) for c in self.scene.cells if c.was},
+            "differences": [difference.facts() for difference in changes],
+            "replaced": [(a.number, b.number, step) for a, b, step in self.scene.replaced()],
+            "retyped": retyped,
             "overlay": None
             if overlay is None
             else {"label": overlay.label, "reduce": overlay.reduce},
@@ -93,8 +94,22 @@ class _Encoder:
         }
         return packed(facts, columns)
 
-    def _was(self, node: Node) -> list[str]:
-        """What a changed node was before: its op, attributes and types."""
+    def _was(self, cell: Cell) -> dict[int, list[str]]:
+        """What a node was before it changed, by the step that changed it."""
+        return {step: self._described(node) for step, node in cell.was.items()}
+
+    def _retyped(self) -> dict[int, list[int]]:
+        """The types of a wire in all versions, where they differ; those it lacks are as now."""
+        rows = {}
+        for wire, number in self.wires.items():
+            types = [of or wire.type for of in wire.types]
+            if any(of is not wire.type and of != wire.type for of in types):
+                rows[number] = [self.types.setdefault(of, len(self.types)) for of in types]
+        return rows
+
+    @staticmethod
+    def _described(node: Node) -> list[str]:
+        """An op, its attributes and types."""
         words = [f"{name} {text}" for name, text in attribute_words(node.op, node.attrs)]
         types = [f"{v.type.dtype.value} {' '.join(map(visible, v.axes))}" for v in node.outputs]
         return [visible(node.op.name, 200), *words, *types]
@@ -143,7 +158,9 @@ class _Encoder:
             "title": [text(cell.title) for cell in cells],
             "op": [self._number(self.ops, c.node.op) if c.node else -1 for c in cells],
             "origin": [self.origins.setdefault(c.origin, len(self.origins)) for c in cells],
-            "change": [cell.change for cell in cells],
+            "there": [cell.there for cell in cells],
+            "changed": [cell.changed for cell in cells],
+            "guessed": [cell.guessed for cell in cells],
             "address": [text(cell.address) for cell in cells],
             "way": [finding.way for finding in ways],
             "nth": [finding.nth for finding in ways],
@@ -151,7 +168,7 @@ class _Encoder:
             "sites": sites,
             "inner": [cell.inner_sites for cell in cells],
             "reads": reads,
-            "readChange": [*changes.items],
+            "readBits": changes.items,
             "operands": operands,
         }
 
@@ -201,7 +218,7 @@ class _Encoder:
             "netWire": net_wire,
             "netSource": net_source,
             "target": targets,
-            "targetBits": bits,
+            "targetVersions": bits,
             "targetRow": rows,
         }
 

@@ -1,23 +1,28 @@
-"""The picture of a graph, and of what a rewrite did to it."""
+"""The picture of a graph, and of what rewrites did to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
+from graftwork.ir.pipeline import AnyPass, apply
 from graftwork.viz.arrange import arrange, nets_of
+from graftwork.viz.cells import Cell
 from graftwork.viz.cone import between as cells_between
 from graftwork.viz.cone import narrow
-from graftwork.viz.difference import difference
+from graftwork.viz.difference import differences
 from graftwork.viz.encode import encode
 from graftwork.viz.keys import Key, cells_of
 from graftwork.viz.opening import first_open
-from graftwork.viz.overlay import overlaid
+from graftwork.viz.overlay import Overlay, overlaid
 from graftwork.viz.part import Part
-from graftwork.viz.scene import scene
+from graftwork.viz.scene import Scene, scene
 from graftwork.viz.svg import to_svg
 from graftwork.viz.view import View
+
+MOST_STEPS = 30
+"""So many passes a page shows one by one; those before them are shown as one."""
 
 
 def graph(
@@ -49,21 +54,50 @@ def graph(
         SelectionError: if a place of `overlay` or `between` is not in the graph, or if nothing
             leads from the one to the other.
     """
-    shown = scene(graph, diff)
-    nets = nets_of(shown.cells)
-    arranged = {cell: arrange(cell, nets.get(cell, {})) for cell in shown.cells if cell.children}
+    shown = scene(graph) if diff is None else scene(diff, graph)
     ends = None if between is None else [cells_of(shown, key) for key in between]
     kept = None if ends is None else cells_between(shown, *ends)
     if between is not None and not kept:
         raise SelectionError(f"nothing leads from {between[0]!r} to {between[1]!r}")
-    opened = first_open(shown.cells[0], kept=kept)
-    changes = None if diff is None else difference(shown, diff)
     laid = None if overlay is None else overlaid(shown, overlay, label, reduce)
-    title = f"Graph of {len(graph.nodes):,} nodes"
-    if changes is not None:
-        added, removed, changed = changes.counts
-        title = f"Graph of {len(graph.nodes):,} nodes: +{added} −{removed} ~{changed}"
-    still = arranged if kept is None else narrow(arranged, kept)
-    svg = to_svg(shown, still, opened, title, laid)
+    return _view(shown, [] if diff is None else ["difference"], laid, ends, kept)
+
+
+def replay(graph: Graph, *passes: AnyPass) -> View:
+    """A page that applies passes to a graph and shows what each of them did, step by step.
+
+    One picture holds all versions of the graph, so that nothing changes its order from step to
+    step; `[` and `]` go through the passes, and a pass lists its rules and what they made.
+
+    Raises:
+        GraftworkError: of the pass that failed; its message names it and those before it.
+    """
+    steps = apply(graph, passes)[1]
+    joined = max(0, len(steps) - MOST_STEPS)
+    first = [f"the first {joined + 1} passes"] if joined else []
+    versions = [graph, *(step.after for step in steps[joined:])]
+    names = [*first, *(step.name for step in steps[joined + len(first) :])]
+    return _view(scene(*versions), ["all passes", *names] if len(names) > 1 else names)
+
+
+def _view(
+    shown: Scene,
+    names: Sequence[str],
+    laid: Overlay | None = None,
+    ends: Sequence[Sequence[Cell]] | None = None,
+    kept: frozenset[Cell] | None = None,
+) -> View:
+    nets = nets_of(shown.cells)
+    arranged = {cell: arrange(cell, nets.get(cell, {})) for cell in shown.cells if cell.children}
+    if len(shown.versions) > 2:
+        first_and_last = 1 | 1 << len(shown.versions) - 1
+        kept = frozenset(cell for cell in shown.cells if cell.there & first_and_last)
+    opened = first_open(shown.cells[0], kept=kept)
+    changes = differences(shown, names) if names else []
+    title = f"Graph of {len(shown.graph.nodes):,} nodes"
+    if changes:
+        added, removed, changed = changes[0].counts
+        title = f"{title}: +{added} −{removed} ~{changed}"
+    svg = to_svg(shown, arranged if kept is None else narrow(arranged, kept), opened, title, laid)
     data = encode(shown, arranged, opened, changes, title, laid, ends)
-    return View.of(Part("graph", title, data, svg), graph)
+    return View.of(Part("graph", title, data, svg), shown.graph)

@@ -1,9 +1,9 @@
-"""From a graph, or two, to the cells and wires that show it."""
+"""From a graph, or several versions of it, to the cells and wires that show it."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from attrs import define, field, frozen
@@ -11,80 +11,95 @@ from attrs import define, field, frozen
 from graftwork.ir.attributes import Literal
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value
 from graftwork.ir.origin import Origin
+from graftwork.ir.sizes import Size
 from graftwork.viz.cells import Cell, Kind, Wire, number_cells
-from graftwork.viz.merge import Change, Pair, Same, change_of, merged, renamed_axes
+from graftwork.viz.merge import Change, Same, Track, change_of, merged, renamed_axes
 from graftwork.viz.names import literal_word, visible
 from graftwork.viz.tree import change_groups, cut_long_groups, hang, name_groups, tidy
 
-Entry = tuple[str, Value | None, Value | None]
-"""An input or output of a level: its name, its value now, its value before."""
+Entry = tuple[str, Sequence[Value | None]]
+"""An input or output of a level: its name, and its value in each version."""
 
 
 @frozen(eq=False)
 class Scene:
-    """A graph, or the union of two, as cells.
+    """A graph, or the union of several versions of it, as cells.
 
     Attributes:
-        graph: the graph as it is now.
-        before: the graph as it was, if this is a difference.
+        versions: the graphs, the oldest first.
         cells: the outline in order, its root first, and behind it the stubs.
         parameters: stub -> the parameter.
-        renamed: old axis -> new axis.
-        pairs: the nodes of the top level, in order.
-        same: value of `graph` -> value of `before`.
-        wires: value of `graph` -> the wire that carries it.
+        tracks: the nodes of the top level, in order.
+        carried: for each version, value -> the wire that carries it.
     """
 
-    graph: Graph
-    before: Graph | None
+    versions: Sequence[Graph]
     cells: Sequence[Cell]
     parameters: Mapping[Cell, Parameter]
-    renamed: Mapping[str, str]
-    pairs: Sequence[Pair]
-    same: Same
-    wires: Mapping[Value, Wire]
+    tracks: Sequence[Track]
+    carried: Sequence[Mapping[Value, Wire]]
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as it is now."""
+        return self.versions[-1]
+
+    @property
+    def wires(self) -> Mapping[Value, Wire]:
+        """Value of the graph as it is now -> the wire that carries it."""
+        return self.carried[-1]
+
+    @cached_property
+    def axes(self) -> Mapping[str, Size]:
+        """The axes of all versions, those of older ones with the size of the newest."""
+        return {axis: size for graph in self.versions for axis, size in graph.axes.items()}
 
     @cached_property
     def of_node(self) -> Mapping[Node, Cell]:
         """Node -> its cell."""
         return {cell.node: cell for cell in self.cells if cell.node is not None}
 
+    def renamed(self, old: int, new: int) -> dict[str, str]:
+        """Axis of one version -> its name in another."""
+        return renamed_axes((track.nodes[old], track.nodes[new]) for track in self.tracks)
 
-def scene(graph: Graph, before: Graph | None = None) -> Scene:
-    """The cells of a graph; with `before`, those that are gone too, and what changed."""
-    builder = _Builder(before is not None)
+    def replaced(self) -> Iterator[tuple[Cell, Cell, int]]:
+        """(new cell, old cell, version): the new one defines a value that the old one defined."""
+        for number in range(1, len(self.versions)):
+            before, after = self.carried[number - 1], self.carried[number]
+            for value, wire in after.items():
+                old = before.get(value)
+                if old is not None and old.maker is not wire.maker:
+                    yield wire.maker, old.maker, number
+
+
+def scene(*versions: Graph) -> Scene:
+    """The cells of a graph; of several, those that are gone too, and what changed."""
+    builder = _Builder(len(versions))
     root = Cell(Kind.GROUP, "graph")
-    builder.add_parameters(graph.parameters, before.parameters if before else ())
-    levels = builder.add_levels(_top(root, graph, before))
+    builder.add_parameters([graph.parameters for graph in versions])
+    tracks = builder.add_levels(_top(root, versions))
     tidy(root)
     cut_long_groups(root)
     cells = number_cells(root)
-    builder.mark_sites(graph)
+    builder.mark_sites(versions[-1])
     name_groups(cells)
-    change_groups(cells)
+    change_groups(cells, len(versions) - 1)
     builder.house_stubs(root)
     for number, stub in enumerate(builder.stubs, len(cells)):
         stub.number = number
-    return Scene(
-        graph,
-        before,
-        [*cells, *builder.stubs],
-        builder.parameters,
-        builder.renamed,
-        levels,
-        builder.same,
-        builder.now,
-    )
+        stub.change = stub.change_in(0, len(versions) - 1, 0)
+    everything = [*cells, *builder.stubs]
+    return Scene(versions, everything, builder.parameters, tracks, builder.carried)
 
 
 @frozen(eq=False)
 class _Level:
-    """A graph or a region on its way into the picture, as it is now and as it was."""
+    """A graph or a region on its way into the picture, in all versions that have it."""
 
     root: Cell
     address: str
-    now: Region
-    then: Region | None
+    regions: Sequence[Region]
     inputs: Sequence[Entry]
     outputs: Sequence[Entry]
 
@@ -93,65 +108,76 @@ class _Level:
         return self.root.origin.module
 
 
-def _top(root: Cell, graph: Graph, before: Graph | None) -> _Level:
+def _top(root: Cell, versions: Sequence[Graph]) -> _Level:
     return _Level(
         root,
         "graph.",
-        graph.region,
-        before.region if before else None,
-        _by_name(graph.inputs, before.inputs if before else ()),
-        _by_name(graph.outputs, before.outputs if before else ()),
+        [graph.region for graph in versions],
+        _by_name([graph.inputs for graph in versions]),
+        _by_name([graph.outputs for graph in versions]),
     )
 
 
-def _by_name(now: Sequence[Port | Parameter], then: Sequence[Port | Parameter]) -> list[Entry]:
+def _by_name(versions: Sequence[Sequence[Port | Parameter]]) -> list[Entry]:
     """Ports of equal name are the same one, whichever objects they are."""
-    old = {port.name: port.value for port in then}
-    entries: list[Entry] = [(port.name, port.value, old.pop(port.name, None)) for port in now]
-    return [*entries, *((name, None, value) for name, value in old.items())]
+    values = [{port.name: port.value for port in ports} for ports in versions]
+    names = dict.fromkeys(name for known in reversed(values) for name in known)
+    return [(name, [known.get(name) for known in values]) for name in names]
 
 
-def _by_place(now: Sequence[Value], then: Sequence[Value]) -> list[Entry]:
+def _by_place(versions: Sequence[Sequence[Value]]) -> list[Entry]:
     entries: list[Entry] = []
-    for i in range(max(len(now), len(then))):
-        new, old = now[i] if i < len(now) else None, then[i] if i < len(then) else None
-        shown = new or old
-        entries.append((shown.name if shown and shown.name else str(i), new, old))
+    for i in range(max(map(len, versions), default=0)):
+        values = [known[i] if i < len(known) else None for known in versions]
+        entries.append((_last(values).name or str(i), values))
     return entries
+
+
+def _last(values: Sequence[Value | None]) -> Value:
+    """The value in the last version that has it."""
+    return next(value for value in reversed(values) if value is not None)
+
+
+_NOTHING = Region((), (), ())
 
 
 @define(eq=False)
 class _Builder:
-    """One scene being built: which wire carries which value, in each of the two graphs."""
+    """One scene being built: which wire carries which value, in each version."""
 
-    differs: bool
-    now: dict[Value, Wire] = field(factory=dict)
-    then: dict[Value, Wire] = field(factory=dict)
-    same: Same = field(factory=dict)
+    count: int
+    carried: list[dict[Value, Wire]] = field(init=False)
+    same: list[Same] = field(init=False)
+    renamed: list[dict[str, str]] = field(init=False)
     stubs: list[Cell] = field(factory=list)
     parameters: dict[Cell, Parameter] = field(factory=dict)
-    renamed: dict[str, str] = field(factory=dict)
 
-    def add_parameters(self, now: Sequence[Parameter], then: Sequence[Parameter]) -> None:
+    def __attrs_post_init__(self) -> None:
+        self.carried = [{} for _ in range(self.count)]
+        self.same = [{} for _ in range(1, self.count)]
+        self.renamed = [{} for _ in range(self.count)]
+
+    def add_parameters(self, versions: Sequence[Sequence[Parameter]]) -> None:
         """A stub for every parameter."""
-        known = {p.name: p for p in (*then, *now)}
-        for name, new, old in _by_name(now, then):
-            stub = self._entry(Kind.PARAMETER, name, new, old)
-            self._make(stub, [new] if new else [], [old] if old else [])
+        known = {p.name: p for parameters in versions for p in parameters}
+        for name, values in _by_name(versions):
+            stub = self._entry(Kind.PARAMETER, name, values)
+            self._make(stub, [[v] if v else [] for v in values])
             self.parameters[stub] = known[name]
             self.stubs.append(stub)
 
-    def add_levels(self, top: _Level) -> Sequence[Pair]:
-        """All nodes, those of regions after their owner; gives the pairs of the top level."""
+    def add_levels(self, top: _Level) -> Sequence[Track]:
+        """All nodes, those of regions after their owner; gives the tracks of the top level."""
         todo = deque([top])
-        first: Sequence[Pair] = ()
+        first: Sequence[Track] = ()
         while todo:
             level = todo.popleft()
             inputs = self._inputs(level)
-            pairs = self._pairs(level)
+            tracks = merged([region.nodes for region in level.regions], self.same)
             if level is top:
-                first, self.renamed = pairs, renamed_axes(pairs) if self.differs else {}
-            cells = self._cells(level, pairs)
+                first = tracks
+                self._note_renamed(tracks)
+            cells = self._cells(level, tracks)
             outputs = self._outputs(level)
             boxes = [cell for cell in cells if not cell.kind.is_stub]
             for cell in (*inputs, *outputs):
@@ -159,119 +185,120 @@ class _Builder:
             level.root.children += inputs
             hang(boxes, level.root, level.module)
             level.root.children += outputs
-            for cell, pair in zip(cells, pairs, strict=True):
-                todo.extend(self._regions(cell, pair))
+            for cell, track in zip(cells, tracks, strict=True):
+                todo.extend(self._regions(cell, track))
         return first
+
+    def _note_renamed(self, tracks: Sequence[Track]) -> None:
+        """The axes that each version renamed; at 0, those that all of them did."""
+        for number in range(self.count if self.count > 1 else 0):
+            pairs = (
+                (track.nodes[number - 1 if number else 0], track.nodes[number or -1])
+                for track in tracks
+            )
+            self.renamed[number] = renamed_axes(pairs)
 
     # --- the edges of a level ---------------------------------------------------------------
 
     def _inputs(self, level: _Level) -> list[Cell]:
         cells = []
-        for name, new, old in level.inputs:
-            cell = self._entry(Kind.INPUT, name, new, old)
-            self._make(cell, [new] if new else [], [old] if old else [])
+        for name, values in level.inputs:
+            cell = self._entry(Kind.INPUT, name, values)
+            self._make(cell, [[v] if v else [] for v in values])
             cells.append(cell)
         return cells
 
     def _outputs(self, level: _Level) -> list[Cell]:
         cells = []
-        for name, new, old in level.outputs:
-            cell = self._entry(Kind.OUTPUT, name, new, old)
-            self._read(cell, [new] if new else [], [old] if old else [])
+        for name, values in level.outputs:
+            cell = self._entry(Kind.OUTPUT, name, values)
+            self._read(cell, [[v] if v else [] for v in values])
             cells.append(cell)
         return cells
 
-    def _entry(self, kind: Kind, name: str, now: Value | None, then: Value | None) -> Cell:
-        change = Change.SAME
-        if self.differs and now is None:
-            change = Change.REMOVED
-        elif self.differs and then is None:
-            change = Change.ADDED
-        elif self.differs and now and then and not now.type.same(then.type):
-            change = Change.CHANGED
-        return Cell(kind, visible(name), change=change)
+    def _entry(self, kind: Kind, name: str, values: Sequence[Value | None]) -> Cell:
+        cell = Cell(kind, visible(name), there=_bits(v is not None for v in values))
+        for number in range(self.count):
+            old, new = values[number - 1 if number else 0], values[number or -1]
+            if old is not None and new is not None and not old.type.same(new.type):
+                cell.changed |= 1 << number
+        return cell
 
     # --- nodes ------------------------------------------------------------------------------
 
-    def _pairs(self, level: _Level) -> Sequence[Pair]:
-        if not self.differs:
-            return [Pair(None, node) for node in level.now.nodes]
-        return merged(level.then.nodes if level.then else (), level.now.nodes, self.same)
-
-    def _cells(self, level: _Level, pairs: Sequence[Pair]) -> list[Cell]:
-        kept = {value for _, *values in level.outputs for value in values if value}
-        place = {node: i for i, node in enumerate(level.now.nodes)}
+    def _cells(self, level: _Level, tracks: Sequence[Track]) -> list[Cell]:
+        kept = {value for _, values in level.outputs for value in values if value}
+        place = {node: i for i, node in enumerate(level.regions[-1].nodes)}
         cells = []
-        for pair in pairs:
-            cell = self._cell(pair, kept)
-            if pair.after is not None:
-                cell.address = f"{level.address}nodes[{place[pair.after]}]"
+        for track in tracks:
+            cell = self._cell(track, kept)
+            if (node := track.nodes[-1]) is not None:
+                cell.address = f"{level.address}nodes[{place[node]}]"
             cells.append(cell)
-        for cell, pair in zip(cells, pairs, strict=True):
-            now, then = pair.after, pair.before
-            self._read(cell, now.inputs if now else (), then.inputs if then else ())
+        for cell, track in zip(cells, tracks, strict=True):
+            self._read(cell, [node.inputs if node else () for node in track.nodes])
         return cells
 
-    def _cell(self, pair: Pair, kept: set[Value]) -> Cell:
-        node = pair.shown
+    def _cell(self, track: Track, kept: set[Value]) -> Cell:
+        node = track.shown
         constant = None if kept.intersection(node.outputs) else _constant(node)
         title = visible(node.op.name, 200) if constant is None else literal_word(constant)
-        change = change_of(pair, self.renamed) if self.differs else Change.SAME
         kind = Kind.OP if constant is None else Kind.CONSTANT
-        cell = Cell(kind, title, node.origin, change, node)
-        if change is Change.CHANGED:
-            cell.old = pair.before
+        cell = Cell(kind, title, node.origin, node=node)
+        cell.there = _bits(version is not None for version in track.nodes)
+        if self.count > 1:
+            self._note_changes(cell, track)
         if kind.is_stub:
             self.stubs.append(cell)
-        now, then = pair.after, pair.before
-        self._make(cell, now.outputs if now else (), then.outputs if then else ())
+        self._make(cell, [version.outputs if version else () for version in track.nodes])
         return cell
 
-    def _make(self, cell: Cell, now: Sequence[Value], then: Sequence[Value]) -> None:
-        """Let a cell make wires; a value of now and one of then share a wire by their place."""
-        for _, new, old in _by_place(now, then):
-            shown = new or old
-            assert shown is not None
-            wire = Wire(cell, shown.type, visible(shown.name, 200))
+    def _note_changes(self, cell: Cell, track: Track) -> None:
+        for number in range(self.count):
+            old, new = track.nodes[number - 1 if number else 0], track.nodes[number or -1]
+            if change_of(old, new, self.renamed[number]) is Change.CHANGED and old is not None:
+                cell.changed |= 1 << number
+                cell.was[number] = old
+        cell.guessed = sum(1 << number for number in track.guessed)
+
+    def _make(self, cell: Cell, versions: Sequence[Sequence[Value]]) -> None:
+        """Let a cell make wires; values of all versions share a wire by their place."""
+        for _, values in _by_place(versions):
+            shown = _last(values)
+            types = [None if value is None else value.type for value in values]
+            wire = Wire(cell, shown.type, visible(shown.name, 200), types)
             cell.makes.append(wire)
-            if new is not None:
-                self.now[new] = wire
-            if old is not None:
-                self.then[old] = wire
-            if new is not None and old is not None:
-                self.same[new] = old
+            for carried, value in zip(self.carried, values, strict=True):
+                if value is not None:
+                    carried[value] = wire
+            for same, old, new in zip(self.same, values[:-1], values[1:], strict=True):
+                if old is not None and new is not None:
+                    same[new] = old
 
-    def _read(self, cell: Cell, now: Sequence[Value], then: Sequence[Value]) -> None:
-        """Note what a cell reads, and what it read before and reads no more."""
-        new = [self.now[value] for value in now if value in self.now]
-        if not self.differs:
-            cell.operands, cell.reads = new, dict.fromkeys(new, Change.SAME)
-            return
-        old = [self.then[value] for value in then if value in self.then]
-        cell.operands = new if now else old
-        before, after = set(old), set(new)
-        for wire in (*new, *old):
-            only = Change.REMOVED if wire in before else Change.ADDED
-            cell.reads[wire] = Change.SAME if wire in before and wire in after else only
+    def _read(self, cell: Cell, versions: Sequence[Sequence[Value]]) -> None:
+        """Note what a cell reads in which version; its operands are those of its last."""
+        for number in reversed(range(self.count)):
+            carried, bit = self.carried[number], 1 << number
+            wires = [carried[value] for value in versions[number] if value in carried]
+            cell.operands = cell.operands or wires
+            for wire in wires:
+                cell.reads[wire] = cell.reads.get(wire, 0) | bit
 
-    def _regions(self, cell: Cell, pair: Pair) -> Iterable[_Level]:
+    def _regions(self, cell: Cell, track: Track) -> Iterable[_Level]:
         """The bodies of a control-flow node, each a group inside of it with its own ports."""
-        now = pair.after.regions if pair.after else ()
-        then = pair.before.regions if pair.before else ()
-        words = pair.shown.op.regions
-        for i in range(max(len(now), len(then))):
-            new, old = now[i] if i < len(now) else None, then[i] if i < len(then) else None
+        versions = [node.regions if node else () for node in track.nodes]
+        words = track.shown.op.regions
+        for i in range(max(map(len, versions))):
+            regions = [known[i] if i < len(known) else _NOTHING for known in versions]
             title = visible(words[i]) if i < len(words) else f"region {i}"
-            group = Cell(Kind.GROUP, title, Origin(module=pair.shown.origin.module), parent=cell)
+            group = Cell(Kind.GROUP, title, Origin(module=track.shown.origin.module), parent=cell)
             cell.children.append(group)
-            nothing = Region((), (), ())
             yield _Level(
                 group,
                 f"{cell.address}.regions[{i}].",
-                new or nothing,
-                old,
-                _by_place((new or nothing).inputs, (old or nothing).inputs),
-                _by_place((new or nothing).outputs, (old or nothing).outputs),
+                regions,
+                _by_place([region.inputs for region in regions]),
+                _by_place([region.outputs for region in regions]),
             )
 
     # --- when every cell is there -----------------------------------------------------------
@@ -280,7 +307,7 @@ class _Builder:
         """Give cells their canonical sites; those inside of a composite behind its own."""
         for inner in (False, True):
             for path, site in graph.sites.items():
-                wire = self.now.get(site.place.value)
+                wire = self.carried[-1].get(site.place.value)
                 if wire is not None and bool(site.place.inner) is inner:
                     wire.maker.sites.append(visible(path))
                     wire.maker.inner_sites += inner
@@ -293,6 +320,11 @@ class _Builder:
                     wire.maker.parent = cell
         for stub in self.stubs:
             stub.parent = stub.parent or root
+
+
+def _bits(flags: Iterable[bool]) -> int:
+    """The flags of all versions as a number, the first one its least bit."""
+    return sum(1 << number for number, flag in enumerate(flags) if flag)
 
 
 def _constant(node: Node) -> Literal | None:

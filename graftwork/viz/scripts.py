@@ -26,8 +26,8 @@ class Assets:
 CORE = Assets(("unpack", "dom", "palette", "page"), ("page",))
 KINDS: Mapping[str, Assets] = {
     "graph": Assets(
-        ("data", "measure", "place", "scene", "overlay", "cone", "paint", "camera",
-         "search", "outline", "inspector", "legend", "graph"),
+        ("overlay", "data", "measure", "place", "cone", "scene", "tint", "paint", "camera",
+         "search", "outline", "inspector", "legend", "steps", "graph"),
         ("graph",),
     ),
     "attention": Assets(

@@ -46,10 +46,11 @@ def to_svg(
             notes[cell] = f"{overlay.values[cell]:.3g}  {notes[cell]}"
         return _size(cell, notes[cell])
 
+    last = len(scene.versions) - 1
     placed = place(root, arranged, frozenset(opened), size)
     tints = {} if overlay is None else _tints(overlay, notes)
     width, height = round(placed.width), round(placed.height)
-    body = "".join(_group(placed, arranged[root], arranged, notes, tints))
+    body = "".join(_group(placed, arranged[root], arranged, notes, tints, last))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img"><title>{_text(title)}</title>'
@@ -63,7 +64,7 @@ def _note(cell: Cell, scene: Scene) -> str:
         count = sum(inner.kind is Kind.OP for inner in cell.walk())
         return f"{count:,} op{'s' * (count != 1)}"
     wires = cell.makes[:1] or list(cell.reads)[:1]
-    axes = scene.graph.axes | (scene.before.axes if scene.before else {})  # type: ignore[operator]
+    axes = scene.axes
     return " ".join(sized(axis, axes[axis]) for wire in wires for axis in wire.type.axes)
 
 
@@ -77,6 +78,7 @@ def _group(
     arranged: Mapping[Cell, Arrangement],
     notes: Mapping[Cell, str],
     tints: Mapping[Cell, str],
+    last: int,
 ) -> Iterator[str]:
     for net, (x, y), (to_x, to_y) in placed.lines:
         half = (y + to_y) / 2
@@ -84,7 +86,7 @@ def _group(
         bits = 0
         for value in made.nets[net].targets.values():
             bits |= value
-        mark = {1 << Change.ADDED: " a", 1 << Change.REMOVED: " r"}.get(bits, "")
+        mark = {(0, 1): " a", (1, 0): " r"}.get((bits & 1, bits >> last & 1), "")
         yield f'<path class="l{mark}" d="{curve}"/>'
     for box in placed.boxes:
         cell = box.cell
@@ -100,7 +102,7 @@ def _group(
         if box.inside is None:
             yield f'<text class="s" x="14" y="36">{_text(_short(notes[cell], 44))}</text>'
         else:
-            yield from _group(box.inside, arranged[cell], arranged, notes, tints)
+            yield from _group(box.inside, arranged[cell], arranged, notes, tints, last)
         yield "</g>"
 
 

@@ -14,7 +14,6 @@ from itertools import pairwise
 
 from graftwork.ir.origin import Origin
 from graftwork.viz.cells import Cell, Kind
-from graftwork.viz.merge import Change
 from graftwork.viz.names import visible
 
 DEEPEST = 40
@@ -174,10 +173,9 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
     return a[:size]
 
 
-def change_groups(cells: Sequence[Cell]) -> None:
-    """A group is added or removed if all that it holds is."""
+def change_groups(cells: Sequence[Cell], last: int) -> None:
+    """A group is there where anything that it holds is; and what became of all cells."""
     for cell in reversed(cells):
-        if cell.kind is Kind.GROUP and cell.parent is not None:
-            changes = {child.change for child in cell.children}
-            if len(changes) == 1 and changes <= {Change.ADDED, Change.REMOVED}:
-                cell.change = changes.pop()
+        for child in cell.children:
+            cell.there |= child.there
+        cell.change = cell.change_in(0, last, 0)

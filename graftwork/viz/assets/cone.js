@@ -23,11 +23,12 @@ function reachFrom(model, seeds, down) {
 
 // The cells of a cone, with what is inside of them and around them. `above` and `below` are seeds:
 // only what follows `above`, and only what leads to `below`; either may be missing.
-export function coneOf(model, { above, below }) {
+export function coneOf(model, cone) {
+  const { above, below } = cone ?? {};
   const follows = above ? reachFrom(model, above, true) : null, leads = below ? reachFrom(model, below, false) : null;
   const kept = new Uint8Array(model.count);
   for (let cell = 0; cell < model.outline; cell++) {
-    if ((follows && !follows[cell]) || (leads && !leads[cell])) continue;
+    if ((follows && !follows[cell]) || (leads && !leads[cell]) || model.absent?.[cell]) continue;
     if (model.c.kind[cell] === OP) kept.fill(1, cell, model.end[cell]);
     else if (model.groupIndex[cell] < 0) kept[cell] = 1;
   }

@@ -32,16 +32,47 @@ export function makeModel(facts, c) {
   for (let i = outline - 1; i > 0; i--) end[c.parent[i]] = Math.max(end[c.parent[i]], end[i]);
   const groupIndex = new Int32Array(count).fill(-1);
   c.group.forEach((cell, i) => (groupIndex[cell] = i));
-  return {
-    ...facts, c, count, outline, end, groupIndex,
-    overlay: readOverlay(facts, c),
-    totals: sumsOf(c, outline, count),
-    readers: readersOf(c, count),
-  };
+  const all = { items: c.reads, ends: c.readsEnds, bits: c.readBits };
+  const retyped = new Map(Object.entries(facts.retyped).map(([wire, types]) => [Number(wire), types]));
+  const model = { ...facts, c, count, outline, end, groupIndex, all, retyped, overlay: readOverlay(facts, c) };
+  setStep(model, 0);
+  return model;
+}
+
+// Shows the difference of this number: the first is that of all passes together.
+export function setStep(model, number) {
+  const { c, count, outline } = model, step = model.differences[number];
+  const [from, to] = step ? step.step : [0, 0], last = 1 << to, first = 1 << from, bit = 1 << number;
+  const become = (bits) => (bits & first ? (bits & last ? 0 : REMOVED) : ADDED);
+  model.number = number;
+  model.version = to;
+  model.difference = step ?? null;
+  model.changed = null;
+  model.absent = model.differences.length > 1 ? c.there.map((bits) => (bits & (first | last) ? 0 : 1)) : null;
+  c.change = c.there.map((bits, i) => (model.absent?.[i] ? 0 : become(bits) || (c.changed[i] & bit ? CHANGED : 0)));
+  c.targetBits = c.targetVersions.map((bits) => (bits & (first | last) ? 1 << become(bits) : 0));
+  chooseReads(model, first | last, become);
+  model.totals = sumsOf(model, c, outline, count);
+  model.readers = readersOf(c, count);
+}
+
+// The readings of the versions that are shown.
+function chooseReads(model, shown, become) {
+  const { c, count, all } = model;
+  const keep = model.absent ? all.bits.map((bits) => (bits & shown ? 1 : 0)) : null;
+  c.reads = keep ? all.items.filter((_, i) => keep[i]) : all.items;
+  c.readChange = (keep ? all.bits.filter((_, i) => keep[i]) : all.bits).map(become);
+  if (!keep) return;
+  c.readsEnds = new Int32Array(count);
+  let seen = 0;
+  for (let cell = 0, i = 0; cell < count; cell++) {
+    for (; i < all.ends[cell]; i++) seen += keep[i];
+    c.readsEnds[cell] = seen;
+  }
 }
 
 // Running sums over the outline, from which what is inside of a group is a difference.
-function sumsOf(c, outline, count) {
+function sumsOf(model, c, outline, count) {
   const ops = new Int32Array(outline + 1);
   const changes = [0, 1, 2, 3].map(() => new Int32Array(outline + 1));
   const stubs = new Map();
@@ -51,7 +82,7 @@ function sumsOf(c, outline, count) {
     stubs.set(home, [...(stubs.get(home) ?? []), c.change[i]]);
   }
   for (let i = 0; i < outline; i++) {
-    ops[i + 1] = ops[i] + (c.kind[i] === OP);
+    ops[i + 1] = ops[i] + (c.kind[i] === OP && !model.absent?.[i]);
     for (let k = 1; k < 4; k++) changes[k][i + 1] = changes[k][i] + (c.change[i] === k && c.kind[i] !== GROUP);
     for (const k of stubs.get(i) ?? []) changes[k][i + 1]++;
   }
@@ -129,7 +160,7 @@ function firstWires(model) {
 }
 
 export function typeOf(model, wire) {
-  const [dtype, axes] = model.types[model.c.wireType[wire]];
+  const [dtype, axes] = model.types[model.retyped.get(wire)?.[model.version] ?? model.c.wireType[wire]];
   return { dtype, axes };
 }
 
@@ -145,6 +176,22 @@ export function opsInside(model, cell) {
 
 export function changesInside(model, cell) {
   return model.totals.changes.map((sums) => sums[model.end[cell]] - sums[cell]);
+}
+
+// Whether it was matched with what it was before by structure alone, in any of the steps shown.
+export function isGuessed(model, cell) {
+  const [from, to] = model.difference?.step ?? [0, 0];
+  return ((model.c.guessed[cell] >> (from + 1)) & ((1 << (to - from)) - 1)) !== 0;
+}
+
+// What a step put in the place of what: cells that took over the value of this one, or lost it.
+export function replacementsOf(model, cell) {
+  const [from, to] = model.difference?.step ?? [0, 0];
+  const now = model.replaced.filter(([, , step]) => step > from && step <= to);
+  return {
+    by: now.filter(([, old]) => old === cell).map(([made]) => made),
+    of: now.filter(([made]) => made === cell).map(([, old]) => old),
+  };
 }
 
 // The box that shows a cell: itself, or the first reader of a stub.

@@ -5,14 +5,15 @@ import { grouped, shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
 import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
 import { firstChild, firstMaker, firstReader, hitTest, isKept, makeScene, neighbour, rectOf, reveal, setCone, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
-import { makeScale, refreshScale } from "./overlay.js";
+import { makeScale, refreshScale } from "./tint.js";
 import { paint } from "./paint.js";
 import { find } from "./search.js";
 import { button, element, fill } from "./dom.js";
 import { makeOutline, refreshOutline, scrollOutlineTo } from "./outline.js";
 import { makeInspector, refreshInspector, typeWords } from "./inspector.js";
 import { isDark, onKeys, onSelection, onTheme, say, show, tellSelection, themeButton, views } from "./page.js";
-import { countsOf, makeDifference, makeHelp, makeLegend, refreshLegend } from "./legend.js";
+import { makeHelp, makeLegend, refreshLegend } from "./legend.js";
+import { countsOf, differenceOf, goToStep, makeSteps, refreshSteps } from "./steps.js";
 
 views.set("graph", (root, facts, columns, page) => {
   const model = makeModel(facts, columns), scene = makeScene(model);
@@ -23,11 +24,14 @@ views.set("graph", (root, facts, columns, page) => {
     toggle: (cell) => toggle(app, cell),
     follow: (axis) => follow(app, axis),
     cone: (which) => showCone(app, which),
+    step: (number) => toStep(app, number),
+    find: (words) => findWords(app, words),
   };
   build(app);
   listen(app);
   refreshOutline(app.outline);
   refreshCut(app);
+  refreshDifference(app);
   window.graftwork = { scene, camera: app.camera, frames: 0, app };
 });
 
@@ -46,12 +50,13 @@ function build(app) {
   app.legend = makeLegend(scene, actions);
   app.help = makeHelp(() => app.help.close());
   app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
-  app.drawer = model.difference ? element("div", { class: "drawer", hidden: true }, makeDifference(model)) : null;
+  app.drawer = model.difference ? element("div", { class: "drawer difference", hidden: true }) : null;
+  app.steps = makeSteps(scene, actions);
   app.scale = makeScale(model);
   app.cut = element("div", { class: "cut", role: "group", "aria-label": "Only a part", hidden: true });
-  const keys = element("div", { class: "keys" }, app.scale, app.legend);
-  const center = element("div", { class: "center" }, app.stage, zoomButtons(app), keys, app.cut, app.tip, app.drawer);
-  show(app.root, header(app), element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help);
+  app.keys = element("div", { class: "keys" }, app.scale, app.legend);
+  const center = element("div", { class: "center" }, app.stage, zoomButtons(app), app.keys, app.cut, app.tip, app.drawer);
+  show(app.root, header(app), app.steps?.bar, element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help);
 }
 
 function header(app) {
@@ -75,8 +80,9 @@ function header(app) {
 }
 
 function differenceBar(app) {
+  app.counts = element("span", { class: "counts" });
   const show = button("Text", "Show the difference as text", () => { app.drawer.hidden = !app.drawer.hidden; });
-  return element("div", { class: "changes", role: "group", "aria-label": "Changes" }, countsOf(app.model),
+  return element("div", { class: "changes", role: "group", "aria-label": "Changes" }, app.counts,
     button("‹", "Previous change (p)", () => step(app, -1), { class: "icon" }),
     button("›", "Next change (n)", () => step(app, 1), { class: "icon" }), show);
 }
@@ -182,7 +188,8 @@ function selectSite(app, site) {
 function lookAt(app, cell) {
   const rect = rectOf(app.scene, cell);
   app.size.width = app.stage.clientWidth;
-  if (rect && app.size.width) easeTo(app.camera, showing(app.camera, rect, app.size));
+  const free = { ...app.size, height: app.size.height - app.keys.clientHeight }; // above the legends
+  if (rect && app.size.width) easeTo(app.camera, showing(app.camera, rect, free));
 }
 
 function sayCell(app, cell) {
@@ -270,6 +277,31 @@ function step(app, by) {
   if (!cells.length) return;
   const found = cells.indexOf(scene.selected), at = found >= 0 ? found : by > 0 ? -1 : 0;
   select(app, cells[(at + by + cells.length) % cells.length], true);
+}
+
+function refreshDifference(app) {
+  if (!app.model.difference) return;
+  fill(app.drawer, differenceOf(app.model));
+  fill(app.counts, countsOf(app.model));
+  refreshSteps(app.steps);
+}
+
+// Shows what another pass did; what is not there in it is selected no more.
+function toStep(app, number) {
+  const { scene, model } = app;
+  if (!goToStep(scene, number)) return;
+  refreshDifference(app);
+  if (scene.selected >= 0 && model.absent?.[scene.selected]) scene.selected = -1;
+  refreshInspector(app.inspector);
+  search(app);
+  refresh(app);
+  say(app.page, `${model.difference.name}: ${app.counts.textContent}`);
+}
+
+function findWords(app, words) {
+  app.query.value = words;
+  search(app);
+  step(app, 1);
 }
 
 function changedCells(model) {
@@ -447,6 +479,7 @@ function keyActions(app, event) {
     "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
     a: () => follow(app, scene.axis + 1 < model.axes.length ? scene.axis + 1 : scene.axis),
     u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"),
+    "[": () => toStep(app, app.model.number - 1), "]": () => toStep(app, app.model.number + 1),
     "?": () => app.help.showModal(),
     Escape: () => escape(app),
   };

@@ -1,6 +1,6 @@
 // The panel that says everything about what is selected.
 
-import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, isStub, makesOf, opOf, opsInside, originOf, readChangesOf, readsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
+import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, isGuessed, isStub, makesOf, opOf, opsInside, originOf, readChangesOf, readsOf, replacementsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
 import { button, copyText, element, fill } from "./dom.js";
 import { badgeText, grouped } from "./measure.js";
 import { overlayText } from "./overlay.js";
@@ -19,7 +19,7 @@ export function refreshInspector(inspector) {
   if (cell <= 0) return;
   const close = button("×", "Close (Esc)", () => actions.select(-1), { class: "close" });
   fill(body, head(model, cell), close, [
-    finder(model, cell), cones(model, cell, actions), changes(model, cell), laidOver(model, cell), sites(model, cell), parameter(model, cell),
+    finder(model, cell), cones(model, cell, actions), changes(scene, cell, actions), laidOver(model, cell), sites(model, cell), parameter(model, cell),
     attributes(model, cell), reads(scene, cell, actions), makes(scene, cell, actions),
     origin(model, cell), doc(model, cell),
   ]);
@@ -104,14 +104,18 @@ function laidOver(model, cell) {
 
 // --- what changed
 
-function changes(model, cell) {
+function changes(scene, cell, actions) {
+  const { model } = scene, { by, of } = replacementsOf(model, cell);
   const change = model.c.change[cell];
   const inside = isGroup(model, cell) ? badgeText(changesInside(model, cell)) : "";
-  if (!change && !inside) return null;
-  const was = model.was[cell] ?? [];
+  if (!change && !inside && !by.length && !of.length) return null;
+  const was = change === 3 ? (model.was[cell]?.[model.number] ?? []) : [];
+  const links = (words, cells) => (cells.length ? element("p", {}, words, cells.map((other) => cellLink(scene, other, actions))) : null);
   return section("Change",
     change ? element("p", { class: `change-${change}` }, element("b", {}, SIGNS[change] + " "), WORDS[change]) : null,
     inside ? element("p", {}, `inside: ${inside}`) : null,
+    links("gives what was given by ", of), links("its value is now given by ", by),
+    change !== 2 && isGuessed(model, cell) ? element("p", { class: "soft" }, "matched with what it was by structure, not by provenance") : null,
     was.length ? table(was.map((line) => ["was", line])) : null);
 }
 

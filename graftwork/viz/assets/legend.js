@@ -1,8 +1,6 @@
 // The axes of the graph with their sizes and colours, and what a rewrite did, in words.
 
 import { button, element, fill } from "./dom.js";
-import { SIGNS } from "./data.js";
-import { grouped } from "./measure.js";
 import { axisWord } from "./inspector.js";
 
 export function makeLegend(scene, actions) {
@@ -17,32 +15,17 @@ export function refreshLegend(legend, scene) {
   });
 }
 
-export function makeDifference(model) {
-  const { counts, axes, lines } = model.difference;
-  const text = element("pre", { class: "lines" }, lines.map(([sign, line]) =>
-    element("span", { class: `line sign-${"+-~@ ".indexOf(sign)}` }, sign === "@" ? `⋯ ${line}\n` : `${sign} ${line}\n`)));
-  const none = lines.length ? null : element("p", { class: "soft" }, "The nodes are the same.");
-  return element("div", { class: "difference" },
-    element("p", {}, `${counts[0]} added, ${counts[1]} removed, ${counts[2]} changed`),
-    axes.length ? element("pre", { class: "lines" }, axes.map(([sign, line]) =>
-      element("span", { class: `line sign-${"+-~".indexOf(sign)}` }, `${sign} axis ${line}\n`))) : null,
-    none, text);
-}
-
-export function countsOf(model) {
-  return model.difference.counts.map((count, i) => element("span", { class: `change-${i + 1}` }, SIGNS[i + 1] + grouped(count)));
-}
-
 const KEYS = [
   ["↓ ↑", "first reader, first maker"], ["← →", "neighbours in the rank"],
   ["Enter", "open or close"], ["Shift+Enter", "open or close all inside"], ["Backspace", "to the group around"],
   ["/", "search"], ["n p", "next and previous hit or change"], ["f", "fit into sight"], ["0", "life size"],
   ["+ −", "nearer, farther"], ["a", "follow the next axis"], ["u d", "only what leads here, what follows"],
-  ["b", "only between this and the next place"], ["Esc", "clear"], ["?", "this help"],
+  ["b", "only between this and the next place"], ["[ ]", "previous and next pass"], ["Esc", "clear"], ["?", "this help"],
 ];
 const WORDS_TO_SEARCH = [
   ["attn q_proj", "paths, ops, sites, names"], ["op:softmax", "an op"], ["axis:kv_seq", "an axis of the result"],
   ["site:resid", "canonical sites"], ["param:weight", "parameters"], ["shape:768", "an extent"], ["changed:", "what a rewrite changed"],
+  ["pass:gelu", "what a pass or rule made"],
 ];
 
 export function makeHelp(close) {

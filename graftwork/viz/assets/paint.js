@@ -1,9 +1,9 @@
 // Painting the scene on a canvas: only what is in sight, in as much detail as can be seen.
 
-import { ADDED, CHANGED, GROUP, REMOVED, SIGNS, isGroup, makesOf, opOf, readsOf, typeOf } from "./data.js";
+import { ADDED, CHANGED, GROUP, REMOVED, SIGNS, isGroup, isGuessed, makesOf, opOf, readsOf, typeOf } from "./data.js";
 import { axisColour, changeColour } from "./palette.js";
 import { FONTS, SANS, badgeText, shorten, widthOf } from "./measure.js";
-import { tintOf } from "./overlay.js";
+import { tintOf } from "./tint.js";
 import { cellHasAxis, rootOf } from "./scene.js";
 
 const RADIUS = 8, MIDDLE = 0.45;
@@ -74,7 +74,8 @@ function dimmed(pen, cell) {
 function outline(pen, cell, x, y, width, height, change) {
   const { context, palette, scene } = pen;
   const selected = scene.selected === cell;
-  context.setLineDash(change === REMOVED ? [5, 4] : []);
+  const guessed = change === CHANGED && isGuessed(scene.model, cell);
+  context.setLineDash(change === REMOVED ? [5, 4] : guessed ? [2, 3] : []);
   context.strokeStyle = selected ? palette.accent : change ? changeColour(palette, change)
     : scene.hovered === cell ? palette.soft : palette.line;
   context.lineWidth = Math.max(selected ? 2.2 : change ? 1.8 : 1, (selected ? 1.6 : 0.6) / pen.scale);

@@ -26,6 +26,7 @@ function readArrangement(model, g, kept) {
     net.slot = net.source < 0 ? doors.get(ENTRY * 1e9 + n) : bySource.get(net.source);
     const ends = [];
     rowOf(c.target, c.targetEnds, i).forEach((target, k) => {
+      if (!c.targetBits[from + k]) return;
       if (gone || (kept && target >= 0 && !kept[target])) return;
       net.bits |= c.targetBits[from + k];
       const end = target < 0 ? doors.get(EXIT * 1e9 + n) : bySource.get(target);

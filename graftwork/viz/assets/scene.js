@@ -20,14 +20,20 @@ export function makeScene(model) {
     hitSet: new Set(),
   };
   scene.open.add(0);
-  scene.kept = scene.cone ? coneOf(model, scene.cone) : null;
+  keep(scene);
   return scene;
 }
 
 // Leaves out of the picture all but a cone; null leaves out nothing.
 export function setCone(scene, cone) {
   scene.cone = cone;
-  scene.kept = cone ? coneOf(scene.model, cone) : null;
+  keep(scene);
+}
+
+// What is to be seen: what the versions that are compared have, and of that the cone.
+export function keep(scene) {
+  const { model } = scene;
+  scene.kept = scene.cone || model.absent ? coneOf(model, scene.cone) : null;
   scene.placed.clear();
   scene.range = null;
 }

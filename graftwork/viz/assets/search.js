@@ -1,5 +1,5 @@
 // Search: plain words match paths, ops, titles, sites and names of values; `op:` `axis:` `site:`
-// `dtype:` `shape:` `param:` and `changed:` ask for one thing. All words must match.
+// `dtype:` `shape:` `param:` `pass:` and `changed:` ask for one thing. All words must match.
 
 import { GROUP, PARAMETER, SIGNS, WORDS, makesOf, opOf, originOf, sitesOf, titleOf, typeOf } from "./data.js";
 
@@ -19,6 +19,7 @@ const MATCHERS = {
   axis: (model, cell, word) => someAxis(model, cell, ([name]) => name.toLowerCase() === word),
   shape: (model, cell, word) => someAxis(model, cell, ([name, shown]) => shown.slice(name.length + 1) === word),
   dtype: (model, cell, word) => makesOf(model, cell).some((wire) => typeOf(model, wire).dtype.startsWith(word)),
+  pass: (model, cell, word) => originOf(model, cell).passes.some((name) => name.toLowerCase().startsWith(word)),
   changed: (model, cell, word) => {
     const change = model.c.change[cell];
     return change > 0 && (!word || WORDS[change].startsWith(word) || SIGNS[change] === word);
@@ -45,7 +46,7 @@ export function find(model, query) {
   if (!words.length) return [];
   const tests = words.map((word) => matcher(model, word));
   const found = [];
-  for (let cell = 1; cell < model.count; cell++) if (tests.every((test) => test(cell))) found.push(cell);
+  for (let cell = 1; cell < model.count; cell++) if (!model.absent?.[cell] && tests.every((test) => test(cell))) found.push(cell);
   const last = words[words.length - 1];
   const score = (cell) => {
     const sites = sitesOf(model, cell), title = titleOf(model, cell).toLowerCase();
