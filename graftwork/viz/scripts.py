@@ -41,6 +41,8 @@ KINDS: Mapping[str, Assets] = {
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)
 
+_BESIDE = re.compile(r"^[ \t]*(?://.*\n)?", re.MULTILINE)
+
 
 def script_text(kinds: Iterable[str]) -> str:
     """The script that shows these kinds of pictures, as one module."""
@@ -65,4 +67,5 @@ def style_text(kinds: Iterable[str]) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    return (files("graftwork.viz") / "assets" / name).read_text("utf-8")
+    """A file without its indentation and lines of comments: no string of ours has two lines."""
+    return _BESIDE.sub("", (files("graftwork.viz") / "assets" / name).read_text("utf-8"))

@@ -17,6 +17,7 @@ from viz_graphs import decoder
 from graftwork import viz
 from graftwork.ir.errors import StorageError
 from graftwork.viz.pack import Rows, packed
+from graftwork.viz.scripts import script_text, style_text
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 
@@ -77,9 +78,9 @@ def test_the_policy_allows_nothing_from_elsewhere() -> None:
 
 
 def test_the_shell_is_small() -> None:
-    html = viz.graph(decoder(1)).html
-    assert len(html) < 120_000
-    assert len(zlib.compress(html.encode())) < 40_000
+    shell = (script_text(["graph"]) + style_text(["graph"])).encode()
+    assert len(shell) < 120_000
+    assert len(zlib.compress(shell, 9)) < 40_000
 
 
 def test_treescope_shows_a_frame() -> None:
