@@ -20,6 +20,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ROOMS = {"ir", "frontends", "passes", "backends", "viz"}
 FRAMEWORKS = {"torch", "jax", "onnx", "onnxruntime", "transformers"}
 MAX_LINES = 450
+# Pictures that need a run of the model live in the public face, which may run one; they are asked
+# for as `graftwork.viz.flow`, so that file, and no other of its room, knows where they are.
+DRIVEN = ("", ".logit_lens", ".flow", ".head", ".neuron")
+WINDOWS = {("graftwork.viz", f"graftwork.pictures{name}") for name in DRIVEN}
 
 
 class Import(NamedTuple):
@@ -106,7 +110,8 @@ def test_imports_are_read_as_python_reads_them() -> None:
 def test_a_room_imports_only_itself_and_ir(path: Path) -> None:
     room = room_of(module_of(path))
     ours = [i for i in file_imports(path) if i.name.split(".")[0] == "graftwork"]
-    assert [where(path, i) for i in ours if room_of(i.name) not in {room, "ir"}] == []
+    beyond = [i for i in ours if room_of(i.name) not in {room, "ir"}]
+    assert [where(path, i) for i in beyond if (module_of(path), i.name) not in WINDOWS] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

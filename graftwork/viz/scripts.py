@@ -31,11 +31,18 @@ KINDS: Mapping[str, Assets] = {
         ("graph",),
     ),
     "attention": Assets(
-        ("scales", "grid", "matrix", "keys", "strip", "heads", "attention"),
+        ("scales", "grid", "matrix", "keys", "strip", "bars", "heads", "attention"),
         ("matrix", "keys", "strip", "attention"),
     ),
     "array": Assets(
         ("scales", "grid", "matrix", "stored", "digits", "summary", "array"), ("matrix", "array"),
+    ),
+    "lens": Assets(
+        ("scales", "grid", "matrix", "keys", "strip", "bars", "lens"),
+        ("matrix", "keys", "strip", "bars"),
+    ),
+    "tokens": Assets(
+        ("scales", "keys", "strip", "bars", "tokens"), ("matrix", "keys", "strip", "bars")
     ),
 }  # fmt: skip
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)

@@ -60,7 +60,7 @@ def words_of(tokens: Tokens, extents: dict[str, int], axis: str) -> list[list[st
     """
     rows = _rows(tokens)
     for row in rows:
-        if len(row) != extents[axis]:
+        if len(row) != extents.get(axis, len(row)):
             raise InputError(
                 f"axis {axis!r} has {extents[axis]} positions, and there are {len(row)} tokens"
             )
@@ -69,8 +69,23 @@ def words_of(tokens: Tokens, extents: dict[str, int], axis: str) -> list[list[st
     return rows
 
 
+def ids_of(tokens: Tokens) -> tuple[Tokenizer, np.ndarray[Any, Any]]:
+    """The tokenizer and the ids of one example.
+
+    Raises:
+        InputError: if tokens are strings, or of several examples.
+    """
+    if not _has_ids(tokens):
+        raise InputError("logits need the ids of the tokens: give them as (tokenizer, ids)")
+    tokenizer, ids = tokens
+    numbers = np.asarray(ids)
+    if numbers.ndim > 1 and len(numbers) != 1:
+        raise InputError(f"there are ids of {len(numbers)} examples; give those of one")
+    return tokenizer, numbers.reshape(-1)
+
+
 def _rows(tokens: Any) -> list[list[str]]:
-    if isinstance(tokens, tuple) and len(tokens) == 2 and _are_ids(tokens[1]):
+    if _has_ids(tokens):
         tokenizer, ids = tokens
         return [spelled(tokenizer, row) for row in np.atleast_2d(np.asarray(ids))]
     if all(isinstance(token, str) for token in tokens):
@@ -78,5 +93,8 @@ def _rows(tokens: Any) -> list[list[str]]:
     return [[shown(token) for token in row] for row in tokens]
 
 
-def _are_ids(given: Any) -> bool:
-    return not isinstance(given, str) and np.asarray(given).dtype.kind in "iu"
+def _has_ids(tokens: Any) -> bool:
+    """Whether these are a tokenizer and ids: two things, the second of whole numbers."""
+    if not isinstance(tokens, tuple) or len(tokens) != 2 or isinstance(tokens[1], str):
+        return False
+    return np.asarray(tokens[1]).dtype.kind in "iu"

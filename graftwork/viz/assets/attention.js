@@ -1,6 +1,7 @@
 // The picture of attention: all heads small, the chosen ones large, and the tokens themselves,
 // coloured by what the one that is pointed at attends to, or by what attends to it.
 
+import { percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
 import { CHANGE, arrange, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf } from "./heads.js";
 import { makeKeys } from "./keys.js";
@@ -132,12 +133,7 @@ function matrixOf(view, head, source) {
 function describe(view, head, source, query, key) {
   const from = quoted(wordsOf(view, QUERY)[query]), to = quoted(wordsOf(view, KEY)[key]);
   if (!isSeen(view.model, query, key)) return `${query} ${from} cannot see ${key} ${to}`;
-  return `${query} ${from} → ${key} ${to}: ${percent(shareOf(view.model, head, source, query, key))}`;
-}
-
-function percent(share) {
-  const size = Math.abs(share) * 100;
-  return `${share < 0 ? "−" : ""}${size >= 9.95 || size === 0 ? size.toFixed(0) : size.toFixed(1)} %`;
+  return `${query} ${from} → ${key} ${to}: ${percentOf(shareOf(view.model, head, source, query, key))}`;
 }
 
 // --- colours
@@ -183,7 +179,7 @@ function refresh(view) {
     colourStrip(strip, (at) => {
       const share = shows ? shareWith(view, source, at) : null;
       const state = holds && at === view.at ? (view.locked ? "locked" : "held") : shows && share === null ? "unseen" : "";
-      return { rgb: share === null ? null : scale.rgb(share, dark), note: share === null ? "" : percent(share), state };
+      return { rgb: share === null ? null : scale.rgb(share, dark), note: share === null ? "" : percentOf(share), state };
     });
     fill(title, titleOf(view, source, side));
     if (shows || side === KEY) listShares(view, list, source);
@@ -209,7 +205,7 @@ function listShares(view, list, source) {
   fill(list, holder, shares.slice(0, LISTED).map(({ word, at, share }) => {
     const bar = element("span", { class: share < 0 ? "bar-mark less" : "bar-mark" });
     bar.style.width = `${Math.min(1, Math.abs(share) / scale.high) * 56}px`;
-    return element("li", {}, bar, element("span", { class: "token-word" }, tokenWords(word)), element("span", { class: "soft" }, ` ${at}`), element("b", {}, percent(share)));
+    return element("li", {}, bar, element("span", { class: "token-word" }, tokenWords(word)), element("span", { class: "soft" }, ` ${at}`), element("b", {}, percentOf(share)));
   }));
 }
 
@@ -224,7 +220,7 @@ function point(view, side, at, other = -1) {
 
 function sayHeld(view) {
   const shares = wordsOf(view, 1 - view.side).map((word, at) => [shareWith(view, view.shown[0], at) ?? 0, word]);
-  const best = shares.sort((a, b) => b[0] - a[0]).slice(0, 3).map(([share, word]) => `${quoted(word)} ${percent(share)}`);
+  const best = shares.sort((a, b) => b[0] - a[0]).slice(0, 3).map(([share, word]) => `${quoted(word)} ${percentOf(share)}`);
   say(view.page, `${quoted(wordsOf(view, view.side)[view.at])} ${view.side === QUERY ? "attends to" : "is attended by"} ${best.join(", ")}`);
 }
 
