@@ -12,6 +12,7 @@ chunks that fit the memory.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, reduce
 from importlib.util import find_spec
@@ -21,21 +22,27 @@ from typing import Any, TypeAlias
 import numpy as np
 from attrs import field, frozen
 
-from graftwork.backends import Program
+from graftwork.backends import Program, compile
 from graftwork.fastest import Engine, fastest
 from graftwork.ir.array import NamedArray
 from graftwork.ir.binding import bind, flatten
-from graftwork.ir.errors import SelectionError
+from graftwork.ir.errors import InputError, SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.size_values import evaluate
-from graftwork.lower import compile
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import WORLDS
 from graftwork.passes.interventions import Keep, Measure
 from graftwork.passes.lowering import lowered
 from graftwork.passes.metric import Metric
 from graftwork.passes.sweeps import saved
-from graftwork.passes.sweeps.chunks import Cells, Worlds, chunks, everything, feed, sizes_of
+from graftwork.passes.sweeps.chunks import (
+    Cells,
+    Feeding,
+    Worlds,
+    chunks,
+    everything,
+    feeding,
+)
 from graftwork.passes.sweeps.cost import Cost, Plan, cost, peak
 from graftwork.passes.sweeps.effect import Effect, effect_of
 from graftwork.passes.sweeps.facts import reaches
@@ -61,6 +68,8 @@ class Sweep:
         metric: from the named outputs, inputs and sites to a term, such as a difference of logits.
         backend, device, options: what computes it; see `gw.compile`. Without a backend it is
             torch, uncompiled, or ONNX Runtime, whichever is measured to be the faster one here.
+        devices: those of JAX among which worlds are shared out, such as `jax.devices()`; each
+            holds the weights and takes every so many chunks.
         memory: how many bytes activations may take; so many worlds run at a time.
     """
 
@@ -70,6 +79,7 @@ class Sweep:
     backend: str | None = field(default=None, kw_only=True)
     device: str | None = field(default=None, kw_only=True)
     options: Mapping[str, Any] = field(factory=dict, kw_only=True)
+    devices: Sequence[Any] = field(default=(), kw_only=True, converter=tuple)
     memory: int = field(default=1 << 30, kw_only=True)
 
     def run(
@@ -92,7 +102,7 @@ class Sweep:
         """
         job = self._job(inputs)
         kept = self._that_differ(job)
-        parts = list(chunks(kept, job.cells, self._chunk_size(job, self.program.graph)))
+        parts = list(chunks(kept, job.cells, self._chunk_size(job, self.programs[0].graph)))
         table = plain = np.zeros(())
         for worlds, found in zip(parts, self._results(job, parts, resume, progress), strict=True):
             if worlds is parts[0]:
@@ -104,7 +114,7 @@ class Sweep:
                 wanted = np.isin(cells, kept[entry])
                 table[entry, cells[wanted]] = found[METRIC][start : start + len(cells)][wanted]
                 start += len(cells)
-        (layout,) = (p.layout for p in self.program.graph.outputs if p.name == PLAIN)
+        (layout,) = (p.layout for p in self.programs[0].graph.outputs if p.name == PLAIN)
         return effect_of(self.template, job.cells, table, NamedArray(plain, layout))
 
     def plan(self, /, **inputs: Any) -> Plan:
@@ -130,7 +140,9 @@ class Sweep:
             }
         for word, shared in ways.items():
             graph = lowered(_giving(shared.graph, METRIC))
-            steps[word] = reduce(Cost.__add__, (self._cost(shared, graph, job, p) for p in parts))
+            told = feeding(shared, job.cells, job.sizes, parts)
+            costs = (cost(graph, told.symbols(worlds)) for worlds in parts)
+            steps[word] = reduce(Cost.__add__, costs)
         return Plan(count, len(parts), steps)
 
     # --- what is compiled -----------------------------------------------------------------------
@@ -163,27 +175,35 @@ class Sweep:
         return share(self.narrowed, len(self.template.choices), positions)
 
     @cached_property
-    def program(self) -> Program:
-        """The metric in all worlds, and in none."""
+    def programs(self) -> tuple[Program, ...]:
+        """The metric in all worlds, and in none; on each device."""
         return self._compiled(METRIC, PLAIN)
 
     @cached_property
-    def probe(self) -> Program:
-        """Whether edits change anything."""
+    def probes(self) -> tuple[Program, ...]:
+        """Whether edits change anything; on each device."""
         return self._compiled(DIFFERS)
 
     @cached_property
     def engine(self) -> Engine:
-        """What computes it."""
-        if self.backend is not None:
-            return Engine(self.backend, self.options)
+        """What computes it.
+
+        Raises:
+            InputError: for devices of another backend than JAX.
+        """
+        backend = self.backend or ("jax" if self.devices else None)
+        if self.devices and backend != "jax":
+            raise InputError(f"devices= are those of JAX, and backend= is {backend!r}")
+        if backend is not None:
+            return Engine(backend, self.options)
         graph = self.shared.graph
         sizes = {name: 1 if name.startswith(WORLDS) else _MANY for name in graph.symbols}
         return fastest(graph, sizes, self.device)
 
-    def _compiled(self, *words: str) -> Program:
-        engine, graph = self.engine, _giving(self.shared.graph, *words)
-        return compile(graph, engine.backend, self.device, **engine.options)
+    def _compiled(self, *words: str) -> tuple[Program, ...]:
+        engine, graph = self.engine, lowered(_giving(self.shared.graph, *words))
+        places = self.devices or (self.device,)
+        return tuple(compile(graph, engine.backend, at, **engine.options) for at in places)
 
     # --- one run --------------------------------------------------------------------------------
 
@@ -215,12 +235,13 @@ class Sweep:
         if all(axis is None or isinstance(self.worlds.axes[axis], int) for axis in axes):
             return worlds
         found: dict[int, list[Array]] = {entry: [] for entry in worlds}
-        for part in chunks(worlds, job.cells, self._chunk_size(job, self.probe.graph)):
-            out = self.probe(**job.inputs, **feed(self.shared, job.cells, part, job.sizes))
+        parts = list(chunks(worlds, job.cells, self._chunk_size(job, self.probes[0].graph)))
+        told = feeding(self.shared, job.cells, job.sizes, parts)
+        for part, out in zip(parts, self._outputs(job, self.probes, parts, told), strict=True):
             for entry, cells in part.items():
                 differ = out.get(f"{DIFFERS}.{entry}")
-                found[entry].append(cells if differ is None else cells[np.asarray(differ)])
-        return {entry: np.concatenate(cells) for entry, cells in found.items()}
+                found[entry].append(cells if differ is None else cells[differ])
+        return {entry: np.unique(np.concatenate(cells)) for entry, cells in found.items()}
 
     def _results(
         self, job: _Job, parts: Sequence[Worlds], resume: Folder | None, progress: bool
@@ -230,30 +251,46 @@ class Sweep:
         if resume is not None:
             given = {name: np.asarray(x) for name, x in flatten(job.inputs)}
             given |= {f"cells.{e}": np.concatenate([part[e] for part in parts]) for e in parts[0]}
-            folder = saved.opened(resume, saved.key_of(self.program.graph, given))
-        for number, worlds in enumerate(_tracked(parts, progress)):
-            found = None if folder is None else saved.kept(folder, number)
+            folder = saved.opened(resume, saved.key_of(self.programs[0].graph, given))
+        kept = [None if folder is None else saved.kept(folder, n) for n in range(len(parts))]
+        told = feeding(self.shared, job.cells, job.sizes, parts)
+        missing = [worlds for worlds, known in zip(parts, kept, strict=True) if known is None]
+        fresh = self._outputs(job, self.programs, missing, told)
+        for number in _tracked(range(len(parts)), progress):
+            found = kept[number]
             if found is None:
-                told = feed(self.shared, job.cells, worlds, job.sizes)
-                out = self.program(**job.inputs, **told)
-                found = {name: np.asarray(x) for name, x in out.items()}
+                found = next(fresh)
                 if folder is not None:
                     saved.keep(folder, number, found)
             yield found
 
+    def _outputs(
+        self,
+        job: _Job,
+        programs: Sequence[Program],
+        parts: Sequence[Worlds],
+        told: Feeding,
+    ) -> Iterator[Mapping[str, Array]]:
+        """What programs give for each chunk; as many chunks are under way as there are programs."""
+        running: deque[Mapping[str, Any]] = deque()
+        for number, worlds in enumerate(parts):
+            run = programs[number % len(programs)]
+            running.append(run(**job.inputs, **told.inputs(worlds)))
+            if len(running) == len(programs):
+                yield _arrays(running.popleft())
+        yield from map(_arrays, running)
+
     def _chunk_size(self, job: _Job, graph: Graph) -> int:
         """How many worlds of each entry fit the memory."""
-        size, worlds = len(job.cells), everything(job.entries, job.cells)
+        worlds = everything(job.entries, job.cells)
+        size = -(-len(job.cells) // max(1, len(self.devices)))
         while size > 1:
             first = next(chunks(worlds, job.cells, size))
-            sizes = sizes_of(self.shared, job.cells, first, job.sizes)
-            if peak(graph, sizes) <= self.memory:
+            told = feeding(self.shared, job.cells, job.sizes, [first])
+            if peak(graph, told.symbols(first)) <= self.memory:
                 break
             size = (size + 1) // 2
         return size
-
-    def _cost(self, shared: Shared, graph: Graph, job: _Job, worlds: Worlds) -> Cost:
-        return cost(graph, sizes_of(shared, job.cells, worlds, job.sizes))
 
 
 @frozen(eq=False)
@@ -285,7 +322,11 @@ def _position(at: Any, extent: int, word: str) -> int:
     return int(at) % extent
 
 
-def _tracked(parts: Sequence[Worlds], progress: bool) -> Iterable[Worlds]:
+def _arrays(out: Mapping[str, Any]) -> Mapping[str, Array]:
+    return {name: np.asarray(x) for name, x in out.items()}
+
+
+def _tracked(parts: Sequence[int], progress: bool) -> Iterable[int]:
     """The chunks, with a bar where there are several and one can be shown."""
     if progress and len(parts) > 1 and find_spec("rich") is not None:
         from rich.progress import track

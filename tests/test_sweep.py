@@ -21,7 +21,7 @@ from graftwork.passes.sweeps.worlds import narrowed
 from graftwork.sweep import Effect, Sweep
 from tests.models.zoo import EXACT, axes, build, inputs, tolerance
 
-SEQ = 6
+SEQ, WIDTH = 6, 32
 BACKENDS = ("numpy", "jax", "torch", "onnx")
 CLEAN = "clean"
 
@@ -69,6 +69,7 @@ def one_by_one(graph: gw.Graph, effect: Effect, given: Mapping[str, Any]) -> np.
     return np.reshape(found, effect.shape)
 
 
+DIRECTIONS = tuple(np.random.default_rng(5).normal(size=(3, WIDTH)))
 EDITS: Mapping[str, tuple[p.Pass, bool]] = {
     "patch a stream": (
         p.Patch("blocks.{layer}.resid_pre", where={"seq": gw.each}, source=CLEAN), True,
@@ -86,6 +87,14 @@ EDITS: Mapping[str, tuple[p.Pass, bool]] = {
     "patterns": (p.Ablate("blocks.{layer}.attn.pattern", where={"heads": gw.each}), False),
     "scales": (p.Scale("blocks.{layer}.mlp.out", gw.each("scale", (0.0, 2.0))), False),
     "neurons": (p.Ablate("blocks.1.mlp.post", where={"mlp": gw.each((3, 7)), "seq": -1}), False),
+    "directions": (
+        p.Steer("blocks.{layer}.resid_post", gw.each("direction", DIRECTIONS), where={"seq": -1}),
+        False,
+    ),
+    "directions at positions": (
+        p.Patch("blocks.{layer}.resid_pre", value=gw.each("direction", DIRECTIONS),
+                where={"seq": gw.each((1, 4))}), False,
+    ),
     "whole layers": (p.Skip("blocks.{layer}.mlp"), False),
     "embeddings": (p.Patch("embed", where={"seq": gw.each}, source=CLEAN), True),
     "the final stream": (
@@ -227,6 +236,25 @@ def test_what_changes_every_run_is_refused(model: Model, applied: p.Pass) -> Non
     """Worlds would see one another's edits."""
     with pytest.raises(gw.GraftworkError, match="cannot be swept"):
         Sweep(model.graph, applied, metric=metric, backend="numpy").run(**model.given)
+
+
+@pytest.mark.parametrize("model", ["gpt2"], indirect=True)
+def test_arrays_are_one_axis_of_worlds(model: Model) -> None:
+    """More directions make no larger graph, and are labelled by their numbers."""
+    sweeps = [
+        Sweep(model.graph, p.Steer("blocks.{layer}.mlp.out", gw.each("direction", arrays)),
+              metric=metric, backend="numpy")
+        for arrays in (DIRECTIONS[:1], DIRECTIONS)
+    ]  # fmt: skip
+    few, many = (len(sweep.shared.graph.nodes) for sweep in sweeps)
+    assert few == many
+    effect = sweeps[1].run(**model.given)
+    assert effect.labels == {"layer": (0, 1), "direction": (0, 1, 2)}
+    edit = effect.edit(layer=1, direction=2)
+    assert edit == p.Steer("blocks.1.mlp.out", DIRECTIONS[2])
+    ragged = gw.each("direction", (DIRECTIONS[0], DIRECTIONS[0][1:]))
+    with pytest.raises(gw.GraftworkError, match="several shapes"):
+        Sweep(model.graph, p.Steer("embed", ragged), metric=metric).run(**model.given)
 
 
 @pytest.mark.parametrize("model", ["gpt2"], indirect=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from attrs import frozen
 
 from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
@@ -23,11 +24,33 @@ from graftwork.ir.vocabulary import roles_of
 from graftwork.passes.positions import SAME_ARRAY as SAME_ARRAY
 from graftwork.passes.positions import WORLDS as WORLDS
 from graftwork.passes.positions import At as At
-from graftwork.passes.positions import Basis, editing, fixed, hits, is_single, named_axes
+from graftwork.passes.positions import (
+    Basis,
+    array_parameter,
+    editing,
+    fixed,
+    hits,
+    is_single,
+    named_axes,
+)
 from graftwork.passes.positions import Where as Where
 from graftwork.passes.positions import summary as summary
 
 Site: TypeAlias = str | Selector
+
+
+@frozen
+class OneOf:
+    """One of several arrays in each world: what `each` stands for while a sweep is compiled.
+
+    Attributes:
+        name: of the input, an i64 array over `worlds`, which the graph has, that tells which; -1
+            is none of them.
+        arrays: the arrays, all of one shape.
+    """
+
+    name: str
+    arrays: tuple[Any, ...]
 
 
 def edit_sites(
@@ -121,9 +144,32 @@ def given_array(
     Raises:
         InputError: if the array does not fit the site; names both.
     """
+    if isinstance(array, OneOf):
+        return _one_of(rewriter, found, array, where, name)
     axes = _axes_of(rewriter, found, array, where)
-    data = array.squeeze() if isinstance(array, NamedArray) else array
-    return fixed(rewriter, found, name, np.asarray(data).astype(found.dtype.numpy), axes)
+    data = np.asarray(_squeezed(array)).astype(found.dtype.numpy)
+    return fixed(rewriter, found, name, data, axes)
+
+
+def _one_of(
+    rewriter: Rewriter, found: Found, given: OneOf, where: Where | None, name: str
+) -> Value:
+    """The array of each world, out of a parameter that holds them all."""
+    axes = _axes_of(rewriter, found, given.arrays[0], where)
+    rewriter.typing.make(given.name, len(given.arrays))
+    data = np.stack([np.asarray(_squeezed(array)) for array in given.arrays])
+    data = data.astype(found.dtype.numpy)
+    held = array_parameter(rewriter, found, name, data, (given.name, *axes))
+    number = next(port.value for port in rewriter.inputs if port.name == given.name)
+    builder = rewriter.builder()
+    terms = Term(held, builder), Term(number, builder)
+    chosen = ops.gather(*terms, axes=(given.name,), mode="clip")
+    rewriter.insert(builder.nodes)
+    return rewriter.inside(found.place.value, chosen.value)
+
+
+def _squeezed(array: Any) -> Any:
+    return array.squeeze() if isinstance(array, NamedArray) else array
 
 
 def _axes_of(rewriter: Rewriter, found: Found, array: Any, where: Where | None) -> tuple[str, ...]:

@@ -363,8 +363,14 @@ def named_axes(rewriter: Rewriter, found: Found, array: NamedArray) -> tuple[str
 
 
 def fixed(rewriter: Rewriter, found: Found, name: str, data: Any, axes: tuple[str, ...]) -> Value:
-    """A parameter that holds an array over axes of a site, and does not learn; as edits there
-    read it.
+    """What edits at a site read of a parameter that holds an array over its axes."""
+    return rewriter.inside(found.place.value, array_parameter(rewriter, found, name, data, axes))
+
+
+def array_parameter(
+    rewriter: Rewriter, found: Found, name: str, data: Any, axes: tuple[str, ...]
+) -> Value:
+    """A parameter that holds an array over axes of a site, and does not learn.
 
     Raises:
         InputError: if the array does not fit the axes; names both.
@@ -382,5 +388,4 @@ def fixed(rewriter: Rewriter, found: Found, name: str, data: Any, axes: tuple[st
             )
     unique = unused(name, {p.name for p in rewriter.parameters})
     of = Type(dtype_of(data.dtype), axes)
-    value = rewriter.add_parameter(unique, data, of, trainable=False)
-    return rewriter.inside(found.place.value, value)
+    return rewriter.add_parameter(unique, data, of, trainable=False)

@@ -42,7 +42,7 @@ def to_jax(graph: Graph) -> tuple[Callable[..., Arrays], Arrays]:
 
 def compile(
     graph: Graph,
-    device: str | None = None,
+    device: str | jax.Device | None = None,
     shard: Mapping[str, str] | None = None,
     mesh: jax.sharding.Mesh | None = None,
 ) -> Program:
@@ -50,7 +50,7 @@ def compile(
 
     Args:
         graph: what to compile.
-        device: "cpu", "gpu" or "cuda", "tpu"; None for the best present.
+        device: "cpu", "gpu" or "cuda", "tpu", or one of `jax.devices()`; None for the best present.
         shard: role or name of an axis -> axis of the device mesh. An axis whose extent the mesh
             does not divide stays whole.
         mesh: devices with named axes of type Auto; None for all devices of the platform, shared

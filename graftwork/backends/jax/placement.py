@@ -60,7 +60,7 @@ def _spec(parts: Sequence[Any]) -> PartitionSpec:
 
 
 def placement(
-    graph: Graph, device: str | None, shard: Mapping[str, str], mesh: Mesh | None
+    graph: Graph, device: str | jax.Device | None, shard: Mapping[str, str], mesh: Mesh | None
 ) -> Placement:
     """Resolve a device name, and roles or axis names to mesh axes.
 
@@ -75,7 +75,9 @@ def placement(
     return Placement(devices[0], mesh or _mesh(devices, sorted(set(shard.values()))), axes)
 
 
-def _devices(name: str | None) -> list[Any]:
+def _devices(name: str | jax.Device | None) -> list[Any]:
+    if isinstance(name, jax.Device):
+        return [name]
     try:
         return jax.devices(name)
     except RuntimeError as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from graftwork.ir.size_values import evaluate
-from graftwork.passes.sweeps.rows import suffix
+from graftwork.passes.sweeps.rows import Places
 from graftwork.passes.sweeps.share import Shared
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -58,44 +58,88 @@ def everything(entries: int, cells: Cells) -> Worlds:
 
 
 def chunks(kept: Worlds, cells: Cells, size: int) -> Iterator[Worlds]:
-    """At most `size` worlds of each entry at a time; an entry that has run out runs one idly.
+    """At most `size` worlds of each entry at a time, of each entry as many in all chunks.
 
-    There is always a chunk, which also gives the metric of the unedited run.
+    Where an entry has run out it repeats the cell that costs least, so that backends which compile
+    for each shape meet one. There is always a chunk, which also gives the metric of the unedited
+    run.
     """
-    order, idle = cells.order(), np.array([cells.least()])
+    order, idle = cells.order(), cells.least()
     queues = {entry: order[np.isin(order, own)] for entry, own in kept.items()}
-    for start in range(0, max(1, *map(len, queues.values())), size):
-        taken = {entry: queue[start : start + size] for entry, queue in queues.items()}
-        yield {entry: own if len(own) else idle for entry, own in taken.items()}
+    parts = max(1, *(-(-len(queue) // size) for queue in queues.values()))
+    for part in range(parts):
+        taken = {}
+        for entry, queue in queues.items():
+            count = max(1, -(-len(queue) // parts))
+            own = queue[part * count : (part + 1) * count]
+            taken[entry] = np.append(own, np.full(count - len(own), idle, own.dtype))
+        yield taken
 
 
-def feed(
-    shared: Shared, cells: Cells, worlds: Worlds, sizes: Mapping[str, int]
-) -> dict[str, Array]:
-    """The inputs that tell the worlds apart, and what follows from them.
+def room(cells: Cells, parts: Iterable[Worlds], length: int) -> Mapping[int, int]:
+    """Entry -> how many rows it has from its edits on in the fullest of some chunks.
 
     Args:
-        sizes: symbol -> extent, of the model's own axes.
+        length: how many positions there are.
     """
-    given: dict[str, Array] = {
-        f"worlds.{word}.{entry}": cells.positions[own, number]
-        for entry, own in worlds.items()
-        for number, word in enumerate(cells.words)
-    }
-    if shared.axis is None or cells.along is None:
+    found: dict[int, int] = {}
+    for worlds in parts:
+        for entry, places in _places(cells, worlds).items():
+            found[entry] = max(found.get(entry, 0), int((length - places).sum()))
+    return found
+
+
+@frozen(eq=False)
+class Feeding:
+    """What the inputs that tell worlds apart hold.
+
+    Attributes:
+        sizes: symbol -> extent, of the model's own axes.
+        room: entry -> how many rows it is given, as of `room`.
+    """
+
+    shared: Shared
+    cells: Cells
+    sizes: Mapping[str, int]
+    room: Mapping[int, int]
+
+    def inputs(self, worlds: Worlds) -> dict[str, Array]:
+        """For these worlds."""
+        given: dict[str, Array] = {
+            f"worlds.{word}.{entry}": self.cells.positions[own, number]
+            for entry, own in worlds.items()
+            for number, word in enumerate(self.cells.words)
+        }
+        if self.shared.axis is None or self.cells.along is None:
+            return given
+        places = Places(_places(self.cells, worlds), self.length, self.room)
+        given |= {f"rows.{entry}": places.suffix(entry) for entry in self.shared.suffixes}
+        given |= {known.name: known.index(places, self.sizes) for known in self.shared.lookups}
         return given
-    column = cells.positions[:, cells.words.index(cells.along)]
-    places = {entry: column[own] for entry, own in worlds.items()}
-    length = evaluate(shared.graph.axes[shared.axis], sizes)
-    given |= {f"rows.{entry}": suffix(places[entry], length) for entry in shared.suffixes}
-    given |= {known.name: known.index(places, sizes, length) for known in shared.lookups}
-    return given
+
+    def symbols(self, worlds: Worlds) -> dict[str, int]:
+        """All size symbols of a sweep's graph, for these worlds."""
+        rows = {f"rows_{entry}": self.room[entry] for entry in self.shared.suffixes}
+        counts = {f"worlds_{entry}": len(own) for entry, own in worlds.items()}
+        return {**self.sizes, **rows, **counts}
+
+    @property
+    def length(self) -> int:
+        assert self.shared.axis is not None
+        return evaluate(self.shared.graph.axes[self.shared.axis], self.sizes)
 
 
-def sizes_of(
-    shared: Shared, cells: Cells, worlds: Worlds, sizes: Mapping[str, int]
-) -> dict[str, int]:
-    """All size symbols of a sweep's graph, for these worlds."""
-    given = feed(shared, cells, worlds, sizes)
-    rows = {f"rows_{entry}": len(given[f"rows.{entry}"]) for entry in shared.suffixes}
-    return {**sizes, **rows, **{f"worlds_{entry}": len(own) for entry, own in worlds.items()}}
+def feeding(
+    shared: Shared, cells: Cells, sizes: Mapping[str, int], parts: Sequence[Worlds]
+) -> Feeding:
+    """For chunks that all have the same shapes."""
+    unknown = Feeding(shared, cells, sizes, {})
+    if shared.axis is None or cells.along is None:
+        return unknown
+    return evolve(unknown, room=room(cells, parts, unknown.length))
+
+
+def _places(cells: Cells, worlds: Worlds) -> Mapping[int, Array]:
+    """Entry -> the position of its edit in each of its worlds."""
+    column = cells.positions[:, cells.words.index(str(cells.along))]
+    return {entry: column[own] for entry, own in worlds.items()}

@@ -65,65 +65,88 @@ class Lookup:
     source: Rows | Grid | None
     target: Points
 
-    def index(self, places: Mapping[int, Array], sizes: Mapping[str, int], length: int) -> Array:
+    def index(self, places: Places, sizes: Mapping[str, int]) -> Array:
         """The indices, int64: (rows,), (worlds, positions) or (worlds,).
 
         Args:
-            places: entry -> the position of its edit in each of its worlds.
             sizes: size symbol -> extent.
-            length: how many positions there are.
         """
-        points = list(_points(self.target, places, sizes, length))
-        worlds = _firsts(self.target.entries, places)
+        points = list(_points(self.target, places, sizes))
+        worlds = _firsts(self.target.entries, places.of)
         if self.source is None:
             parts = [np.broadcast_to(worlds[e] + w, s.shape) for e, w, s in points]
         else:
-            table = _table(self.source, places, length)
+            table = _table(self.source, places)
             parts = [table[e][w, s] if e in table else s for e, w, s in points]
         return np.concatenate(parts).astype(np.int64)
 
 
-def suffix(places: Array, length: int) -> Array:
-    """The positions of the rows from each place on, one world after another."""
-    return np.concatenate([np.arange(p, length, dtype=np.int64) for p in places])
+@frozen(eq=False)
+class Places:
+    """Where the edits of some worlds are made.
+
+    Attributes:
+        of: entry -> the position of its edit in each of its worlds.
+        length: how many positions there are.
+        room: entry -> how many rows it is given, at least those from each edit on; what is left
+            repeats the last one.
+    """
+
+    of: Mapping[int, Array]
+    length: int
+    room: Mapping[int, int]
+
+    def suffix(self, entry: int) -> Array:
+        """The positions of the rows from each edit on, one world after another."""
+        found = [np.arange(place, self.length, dtype=np.int64) for place in self.of[entry]]
+        return self._filled(entry, np.concatenate(found))
+
+    def worlds(self, entry: int) -> Array:
+        """The worlds of these rows."""
+        own = self.of[entry]
+        return self._filled(entry, np.repeat(np.arange(len(own)), self.length - own))
+
+    def _filled(self, entry: int, rows: Array) -> Array:
+        return np.pad(rows, (0, self.room[entry] - len(rows)), mode="edge")
 
 
 def _points(
-    target: Points, places: Mapping[int, Array], sizes: Mapping[str, int], length: int
+    target: Points, places: Places, sizes: Mapping[str, int]
 ) -> Iterator[tuple[int, Array, Array]]:
     """For each entry its number, and the worlds and positions of its points."""
     for number, entry in enumerate(target.entries):
-        own = places[entry]
+        own = places.of[entry]
         worlds = np.arange(len(own))
         match target:
             case Rows() if target.singles[number]:
                 yield entry, worlds, own
             case Rows():
-                yield entry, np.repeat(worlds, length - own), suffix(own, length)
+                yield entry, places.worlds(entry), places.suffix(entry)
             case Grid():
-                everywhere = np.broadcast_to(np.arange(length), (len(own), length))
+                everywhere = np.broadcast_to(np.arange(places.length), (len(own), places.length))
                 yield entry, worlds[:, None], everywhere
             case At():
                 yield entry, worlds, np.full(len(own), evaluate(target.at, sizes))
 
 
-def _table(source: Rows | Grid, places: Mapping[int, Array], length: int) -> Mapping[int, Array]:
+def _table(source: Rows | Grid, places: Places) -> Mapping[int, Array]:
     """Entry -> (world, position) -> where that lies in the table of a source."""
-    firsts = _firsts(source.entries, places)
+    firsts, length = _firsts(source.entries, places.of), places.length
     table, rows = {}, 0
     for number, entry in enumerate(source.entries):
-        own = places[entry]
+        own = places.of[entry]
         if isinstance(source, Grid):
             start = firsts[entry] * length
             table[entry] = start + np.arange(len(own) * length).reshape(len(own), length)
             continue
+        single = source.singles[number]
         found = np.tile(np.arange(length), (len(own), 1))
         reached = np.arange(length) >= own[:, None]
-        if source.singles[number]:
+        if single:
             reached &= np.arange(length) == own[:, None]
         count = int(reached.sum())
         found[reached] = length + rows + np.arange(count)
-        rows += count
+        rows += count if single else places.room[entry]
         table[entry] = found
     return table
 

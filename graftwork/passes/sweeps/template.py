@@ -2,7 +2,8 @@
 
 `Patch("blocks.{layer}.attn.z", where={"heads": each}, source="clean")` leaves open a layer, which
 is a word in a path, and a head, which is `each` position of an axis. Anything else is swept with
-`each("scale", (1.0, 2.0))`.
+`each("scale", (1.0, 2.0))`. Positions and arrays are what runs tell apart by number: one edit of
+the graph holds all of them; for anything else there is an edit for each way to fill it in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+import numpy as np
 from attrs import evolve, frozen
 
 from graftwork.ir.calls import modules
@@ -20,6 +22,8 @@ from graftwork.ir.glob import compiled
 from graftwork.ir.graph import Graph
 from graftwork.ir.select import Selector
 from graftwork.passes.base import Pass
+from graftwork.passes.edit import OneOf
+from graftwork.passes.positions import Swept
 from graftwork.passes.spans import blocks
 
 Word = str | int
@@ -67,8 +71,8 @@ class Template:
     Attributes:
         applied: the pass.
         choices: what the words in its paths and its other fields may be, all together, in order.
-        positions: word -> the axis word and the positions of what is swept in `where=`; None for
-            all of the axis.
+        positions: word -> the axis word and the positions of what is swept in `where=`, or of
+            arrays, which count as positions of an axis of their own; None for all of the axis.
     """
 
     applied: Pass
@@ -156,8 +160,21 @@ class _Reading:
             return found
         if found.word is None or found.values is None:
             raise InputError("outside of where=, each takes a name and values: each('scale', ...)")
-        self.values[found.word] = found.values
+        if not any(map(_is_array, found.values)):
+            self.values[found.word] = found.values
+            return found
+        shapes = {np.shape(array) for array in found.values}
+        if len(shapes) > 1:
+            raise InputError(
+                f"each({found.word!r}, ...) lists arrays of several shapes, {sorted(shapes)}; "
+                "sweep those of one shape together"
+            )
+        self.positions[found.word] = (found.word, None)
         return found
+
+
+def _is_array(value: Any) -> bool:
+    return bool(getattr(value, "shape", ()))
 
 
 @frozen(eq=False)
@@ -171,9 +188,14 @@ class _Filling:
         return _OPEN.sub(lambda match: str(self.choice[match[1]]), text)
 
     def each(self, found: Each, where: str | None) -> Any:
-        if where is None:
-            return self.choice[str(found.word)]
-        return self.positions[found.word or where]
+        word = str(found.word or where)
+        if where is None and word in self.choice:
+            return self.choice[word]
+        at = self.positions[word]
+        if where is not None:
+            return at
+        arrays = found.values or ()
+        return OneOf(at.name, arrays) if isinstance(at, Swept) else arrays[at]
 
 
 def _map(value: Any, change: _Reading | _Filling, where: str | None = None) -> Any:
