@@ -39,6 +39,7 @@ def page(title: str, parts: Sequence[Part]) -> str:
 </head>
 <body class="{"alone" if len(parts) == 1 else "many"}">
 <main>
+<h1 class="unseen">{html.escape(title)}</h1>
 {"".join(map(_section, parts))}</main>
 <script type="module">{script}</script>
 </body>

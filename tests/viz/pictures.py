@@ -1,0 +1,56 @@
+"""One picture of every kind, small, for what all of them must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from viz_graphs import decoder, doubled
+
+import graftwork as gw
+from graftwork import viz
+
+WORDS = ["The", " cat", " sat", " on", " the", " mat"]
+
+
+def numbers(*sizes: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=sizes).astype(np.float32)
+
+
+def graph() -> viz.View:
+    return viz.graph(decoder(3))
+
+
+def difference() -> viz.View:
+    before = decoder(3)
+    return viz.graph(doubled(before, "blocks.1.mlp.post"), diff=before)
+
+
+def heatmap() -> viz.View:
+    return viz.heatmap(gw.NamedArray(numbers(4, 6), ("layer", "seq")), tokens={"seq": WORDS})
+
+
+def array() -> viz.View:
+    array = numbers(2, 60, 40)
+    array[0, 3, 4], array[1, 5, 6], array[1, 7, 8] = np.nan, np.inf, 30
+    return viz.array(gw.NamedArray(array, ("heads", "seq", "head_dim")))
+
+
+def digits() -> viz.View:
+    ids = np.arange(-5, 31).reshape(6, 6)
+    return viz.array({"ids": gw.NamedArray(ids, ("batch", "seq"))})
+
+
+def attention() -> viz.View:
+    scores = np.exp(numbers(2, 3, 6, 6)) * np.tri(6)
+    pattern = scores / scores.sum(-1, keepdims=True)
+    return viz.attention(gw.NamedArray(pattern, ("layer", "heads", "seq", "kv_seq")), WORDS)
+
+
+def page() -> viz.View:
+    return viz.page([graph(), heatmap()])
+
+
+PICTURES: Mapping[str, Callable[[], viz.View]] = {
+    made.__name__: made for made in (graph, difference, heatmap, array, digits, attention, page)
+}
