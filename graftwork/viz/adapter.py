@@ -31,9 +31,10 @@ class NamedArrayAdapter(ndarray_adapters.NDArrayAdapter[NamedArray]):  # type: i
     def get_array_data_with_truncation(
         self, array: NamedArray, mask: Any, edge_items_per_axis: tuple[int | None, ...]
     ) -> tuple[Any, Any]:
-        return NumpyArrayAdapter().get_array_data_with_truncation(
+        shown: tuple[Any, Any] = NumpyArrayAdapter().get_array_data_with_truncation(
             np.asarray(array), None if mask is None else np.asarray(mask), edge_items_per_axis
         )
+        return shown
 
     def get_array_summary(self, array: NamedArray, fast: bool) -> str:
         return repr(array).partition("\n")[0]
