@@ -60,9 +60,9 @@ def _has_treescope() -> bool:
 
 
 def _array_adapter(self: NamedArray) -> Any:
-    from graftwork.viz.adapter import NamedArrayAdapter
+    from graftwork.viz.adapter import array_adapter
 
-    return NamedArrayAdapter()
+    return array_adapter()
 
 
 def attach() -> None:
