@@ -185,6 +185,7 @@ def difference(open_page: Open, after: Graph, before: Graph) -> Page:
 def test_a_difference_is_marked_counted_and_walked(open_page: Open) -> None:
     before = decoder(3)
     page = difference(open_page, doubled(before, "blocks.1.mlp.post"), before)
+    assert "undefined" not in page.locator("body").inner_text()
     assert page.get_by_role("group", name="Changes").inner_text().split()[:3] == ["+2", "−0", "~0"]
     page.keyboard.press("n")
     assert selected(page) == "mul"

@@ -91,9 +91,9 @@ export function makeBar(page, title, ...tools) {
   return element("header", { class: "bar" }, element("h2", {}, title), ...tools, themeButton(page));
 }
 
-// Puts a picture in place of the one that stands still.
+// Puts a picture in place of the one that stands still; what is not there is left out.
 export function show(root, ...children) {
   root.style.setProperty("--height", `${root.dataset.height}px`);
   root.querySelector(".still").remove();
-  root.append(...children);
+  root.append(...children.filter(Boolean));
 }
