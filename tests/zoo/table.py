@@ -71,14 +71,21 @@ def write(rows: Iterable[str]) -> None:
 
 
 def totals(rows: Sequence[str]) -> str:
-    """How many families convert, and how many of their blocks are recognised."""
-    converted = sum(" | yes | " in line for line in rows)
+    """How many families convert and run compiled, and how many of their blocks are recognised."""
+    converted = [line for line in rows if " | yes | " in line]
+    compiled = sum(_cell(line, "inductor") not in ("", "no") for line in converted)
     found, there = blocks(rows)
     share = f"{100 * found / max(there, 1):.1f} %"
     return (
-        f"{converted} of {len(rows)} families convert; "
-        f"{found} of {there} blocks ({share}) are recognised.\n"
+        f"{len(converted)} of {len(rows)} families convert; {compiled} of these have been run under "
+        f"TorchInductor too; {found} of {there} blocks ({share}) are recognised.\n"
     )
+
+
+def _cell(row: str, column: str) -> str:
+    """What a line has in a column."""
+    columns = [each.strip() for each in COLUMNS.split("\n")[1].split("|")]
+    return row.split("|")[columns.index(column)].strip()
 
 
 def blocks(rows: Iterable[str]) -> tuple[int, int]:
