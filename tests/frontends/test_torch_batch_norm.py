@@ -27,8 +27,9 @@ def test_a_run_gives_the_statistics_that_torch_gathers() -> None:
         x = numbers(batch, 3, 8, 8, seed=1)
         run = copy.deepcopy(model).train()
         with torch.no_grad():
-            wanted = {"output": run(x), **dict(run.named_buffers())}
-        found = compile(graph)(x.numpy())
+            wanted = {"output": run(x)}
+            wanted |= {f"model.{name}": buffer for name, buffer in run.named_buffers()}
+        found = compile(graph)(**{graph.inputs[0].name: x.numpy()})
         assert set(found) == set(wanted)
         for name, expected in wanted.items():
             np.testing.assert_allclose(found[name], expected.numpy(), rtol=1e-9, err_msg=name)

@@ -77,7 +77,7 @@ def totals(rows: Sequence[str]) -> str:
     found, there = blocks(rows)
     share = f"{100 * found / max(there, 1):.1f} %"
     return (
-        f"{len(converted)} of {len(rows)} families convert; {compiled} of these have been run under "
+        f"{len(converted)} of {len(rows)} families convert; {compiled} of them were run under "
         f"TorchInductor too; {found} of {there} blocks ({share}) are recognised.\n"
     )
 
