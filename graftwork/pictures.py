@@ -5,25 +5,31 @@ They are `graftwork.viz.logit_lens`, `flow`, `head` and `neuron`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from graftwork.ir.array import NamedArray
-from graftwork.ir.errors import InputError
+from graftwork.ir.errors import InputError, SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.select import require
 from graftwork.lower import compile
-from graftwork.passes.analyses import LogitLens
+from graftwork.passes.analyses import Contributions, LogitLens, neuron_vocabulary, ov, unembedding
 from graftwork.passes.analyses.readout import readout
+from graftwork.passes.interventions import Collect
+from graftwork.viz.attention import attention
 from graftwork.viz.lens import lens_view, seen, targets_of
+from graftwork.viz.predictions import log_probabilities, predictions
+from graftwork.viz.routes import Flow, Neurons, Notes, flow_of, flow_part
 from graftwork.viz.view import View
 from graftwork.viz.words import Tokenizer
 
 Array = np.ndarray[Any, Any]
 _LOGITS = 1 << 28
 """How many bytes of logits one run may give."""
+_PROMOTED, _NEURONS = 6, 4
+"""How many tokens a head or neuron is said to promote, and how many neurons a node has."""
 
 
 def logit_lens(
@@ -60,12 +66,71 @@ def logit_lens(
     numbers = given["input_ids"].reshape(-1)
     aims: Array | None = None
     found = []
-    for sites in _chunks(graph, _streams(graph, site), numbers.size):
-        out = compile(graph.apply(*map(LogitLens, sites)), backend)(**given)
+    for sites, out in _lenses(graph, _streams(graph, site), given, backend):
         if aims is None:
             aims = targets_of(_rows(out["logits"]), numbers, targets)
         found += [seen(name, _rows(out[f"lens.{name}"]), aims, top) for name in sites]
     return lens_view(found, numbers, tokenizer, targets, "Logit lens")
+
+
+def flow(
+    graph: Graph,
+    ids: Any,
+    tokenizer: Tokenizer,
+    *,
+    threshold: float = 0.04,
+    floor: float = 0.01,
+    top: int = 8,
+    backend: str = "onnx",
+    **inputs: Any,
+) -> View:
+    """A page of information-flow routes (Ferrando and Voita 2024), over all attention maps.
+
+    The model is run once with `passes.Contributions`, and for what its streams say with
+    `passes.LogitLens`. The page draws the routes to a token that is chosen there, above a threshold
+    that is moved there, as `passes.routes` finds them. A node says what its stream would say, by
+    which heads and neurons it was made, and what tokens these promote. Below are the attention maps
+    of all heads beside their contribution maps; a head that is chosen above is shown.
+
+    What a head or neuron promotes is read from the weights as they are: without the final norm.
+
+    Args:
+        graph: with the input `input_ids` and the output `logits`.
+        ids: integers, of one prompt.
+        tokenizer: what decodes ids, or a list with the string of each.
+        threshold: where the page begins.
+        floor: the lowest threshold that the page can show; lower ones make larger files.
+        top: how many tokens each stream says.
+        inputs: further inputs of the graph; an `attention_mask` is ones where it is not given.
+
+    Raises:
+        InputError: if the graph has not that input and output, ids are of several prompts, or the
+            threshold is below the floor.
+        SelectionError: if a stream is no sum, or an attention no sum over its heads.
+    """
+    if not 0 <= floor <= threshold < 1:
+        raise InputError(f"threshold={threshold} must be from floor={floor} up to 1")
+    given = _given(graph, ids, inputs)
+    numbers = given["input_ids"].reshape(-1)
+    read = [s for s in graph.sites if s.endswith((".attn.pattern", ".attn.z", ".mlp.post"))]
+    out = compile(graph.apply(Contributions(), Collect(*read)), backend)(**given)
+    found = flow_of(out, floor)
+    said = [
+        predictions(log_probabilities(_rows(lens[f"lens.{name}"])), top)
+        for names, lens in _lenses(graph, list(found.streams), given, backend)
+        for name in names
+    ]
+    promote = np.asarray(unembedding(graph).order("target", "vocab"), np.float32)
+    notes = Notes(said, _of_heads(graph, out, found, promote), _of_mlps(graph, out, found, promote))
+    part = flow_part(found, notes, numbers, tokenizer, threshold, floor)
+    patterns = {name: x for name, x in out.items() if name.endswith(".attn.pattern")}
+    maps = attention(
+        patterns,
+        (tokenizer, numbers),
+        other={name: x for name, x in out.items() if name.startswith("flow.")},
+        names=("attention", "contribution"),
+    )
+    return View(part.title, (part, *maps.parts), part.title)
 
 
 def _streams(graph: Graph, site: str | None) -> list[str]:
@@ -75,20 +140,91 @@ def _streams(graph: Graph, site: str | None) -> list[str]:
     return [found.name for glob in ([site] if site else globs) for found in require(graph, glob)]
 
 
-def _chunks(graph: Graph, sites: list[str], positions: int) -> Iterator[list[str]]:
-    """The sites, as many at a time as give no more logits than a run may."""
+def _lenses(
+    graph: Graph, sites: list[str], given: Mapping[str, Any], backend: str
+) -> Iterator[tuple[list[str], Mapping[str, NamedArray]]]:
+    """Runs with the lenses of sites, of as many at a time as give no more than a run may."""
     vocabulary = graph.axes[readout(graph).vocab]
     assert isinstance(vocabulary, int), "a model has so many tokens as its unembedding"
-    size = max(1, _LOGITS // (4 * positions * vocabulary))
+    size = max(1, _LOGITS // (4 * given["input_ids"].size * vocabulary))
     for start in range(0, len(sites), size):
-        yield sites[start : start + size]
+        some = sites[start : start + size]
+        yield some, compile(graph.apply(*map(LogitLens, some)), backend)(**given)
 
 
 def _rows(logits: NamedArray) -> Array:
     """Logits of the one prompt, over positions and vocabulary."""
-    named = logits.squeeze()
-    one = named[{"batch": 0}] if "batch" in named.axes else named
+    one = _one(logits)
     return np.asarray(one.order(*(axis for axis in one.sizes if axis != "vocab"), "vocab"))
+
+
+# --- what parts of a flow promote
+
+
+def _of_heads(graph: Graph, out: Mapping[str, NamedArray], found: Flow, promote: Array) -> Array:
+    """The tokens that each of the flow's writers promotes by what it adds to the stream."""
+    writers = found.writers
+    if any(path and f"{path}.z" not in out for path in found.attentions):
+        return np.zeros((len(writers), 0), np.int64)
+    vectors = np.zeros((len(writers), len(promote)), np.float32)
+    for step, path in enumerate(found.attentions):
+        mine = writers[:, 0] == step
+        if path is None or not mine.any():
+            continue
+        try:
+            weight = ov(graph, path).b.order("heads", "head_dim", "target")
+        except SelectionError:
+            return np.zeros((len(writers), 0), np.int64)
+        query, head = writers[mine, 1], writers[mine, 2]
+        z = np.asarray(_one(out[f"{path}.z"]).order("seq", "heads", "head_dim"))
+        vectors[mine] = np.einsum("ni,nij->nj", z[query, head], np.asarray(weight)[head])
+    return _best(vectors, promote)
+
+
+def _of_mlps(
+    graph: Graph, out: Mapping[str, NamedArray], found: Flow, promote: Array
+) -> list[Neurons | None]:
+    """The neurons of each MLP that write most at each position, and what they promote."""
+    notes: list[Neurons | None] = []
+    for path in found.mlps:
+        activations = out.get(f"{path}.post")
+        if path is None or activations is None:
+            notes.append(None)
+            continue
+        try:
+            weight = np.asarray(neuron_vocabulary(graph, path).a.order("mlp", "target"))
+        except SelectionError:
+            notes.append(None)
+            continue
+        active = np.asarray(_one(activations).order("seq", "mlp"))
+        sizes = active * np.linalg.norm(weight, axis=-1)
+        ids = np.argsort(-abs(sizes), axis=-1)[:, :_NEURONS]
+        largest = np.take_along_axis(sizes, ids, -1)
+        vectors = weight[ids] * np.sign(largest)[..., None]
+        tokens = _best(vectors.reshape(-1, len(promote)).astype(np.float32), promote)
+        notes.append(Neurons(ids, largest, tokens))
+    return notes
+
+
+def _best(vectors: Array, promote: Array) -> Array:
+    """The ids of the tokens that vectors of the stream promote most, over vectors."""
+    count = min(_PROMOTED, promote.shape[-1])
+    found = []
+    for start in range(0, len(vectors), 256):
+        scores = vectors[start : start + 256] @ promote
+        some = np.argpartition(scores, -count)[:, -count:]
+        order = np.argsort(-np.take_along_axis(scores, some, -1), axis=-1)
+        found.append(np.take_along_axis(some, order, -1))
+    return np.concatenate([np.zeros((0, count), np.int64), *found])
+
+
+# --- one prompt
+
+
+def _one(array: NamedArray) -> NamedArray:
+    """Without the axis of examples, of which there is one."""
+    named = array.squeeze().numpy()
+    return named[{"batch": 0}] if "batch" in named.axes else named
 
 
 def _given(graph: Graph, ids: Any, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from graftwork.viz.tokens import tokens
 from graftwork.viz.view import View
 
 if TYPE_CHECKING:
-    from graftwork.pictures import logit_lens
+    from graftwork.pictures import flow, logit_lens
 
 __all__ = [
     "View",
     "array",
     "attention",
+    "flow",
     "graph",
     "heatmap",
     "logit_lens",
@@ -25,7 +26,7 @@ __all__ = [
     "tokens",
 ]
 
-_DRIVEN = {"logit_lens"}
+_DRIVEN = {"flow", "logit_lens"}
 
 
 def __getattr__(name: str) -> Any:

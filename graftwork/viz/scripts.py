@@ -37,6 +37,9 @@ KINDS: Mapping[str, Assets] = {
     "array": Assets(
         ("scales", "grid", "matrix", "stored", "digits", "summary", "array"), ("matrix", "array"),
     ),
+    "flow": Assets(
+        ("scales", "keys", "strip", "bars", "routes", "flow"), ("keys", "strip", "bars", "flow")
+    ),
     "lens": Assets(
         ("scales", "grid", "matrix", "keys", "strip", "bars", "lens"),
         ("matrix", "keys", "strip", "bars"),
