@@ -73,25 +73,42 @@ def torch_compile(model: nn.Module) -> Forward:
 
 def onnx_runtime(model: nn.Module) -> Forward:
     """The module through ``torch.onnx.export``, with free batch and seq, run by ONNX Runtime."""
+    import torch
+
+    sample = {"input_ids": torch.zeros((2, 16), dtype=torch.int64)}
+    return exported(model, sample, {0: "batch", 1: "seq"}, "logits")
+
+
+def exported(
+    model: nn.Module, sample: Mapping[str, Any], free: Mapping[int, str], output: str
+) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """A module of one input through ``torch.onnx.export``, run by ONNX Runtime.
+
+    Args:
+        sample: the input by name.
+        free: dimension of it -> name, of those that vary.
+        output: how to call the first output, which is given.
+    """
     import onnxruntime
     import torch
 
+    (argument,) = sample
     with TemporaryDirectory() as folder:
         path = Path(folder) / "native.onnx"
         torch.onnx.export(
             model,
-            kwargs={"input_ids": torch.zeros((2, 16), dtype=torch.int64)},
+            kwargs=dict(sample),
             f=path,
             dynamo=True,
             verbose=False,
-            output_names=["logits"],
-            dynamic_shapes={"input_ids": {0: "batch", 1: "seq"}},
+            output_names=[output],
+            dynamic_shapes={argument: dict(free)},
         )
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    def forward(ids: Ids) -> Logits:
-        (logits,) = session.run(["logits"], {"input_ids": ids})
-        return cast(Logits, logits)
+    def forward(given: NDArray[Any]) -> NDArray[Any]:
+        (made,) = session.run([output], {argument: given})
+        return cast("NDArray[Any]", made)
 
     return forward
 

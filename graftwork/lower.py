@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graftwork.backends import Program
+from graftwork.backends.cache import Cache
 from graftwork.ir.graph import Graph
 
 
@@ -16,6 +17,7 @@ def compile(
     device: str | None = None,
     *,
     buckets: Mapping[str, Sequence[int]] | None = None,
+    cache: Cache = None,
     **options: Any,
 ) -> Program:
     """Compile a graph: `run = gw.compile(graph, backend="onnx"); out = run(input_ids=ids)`.
@@ -26,6 +28,9 @@ def compile(
         buckets: dynamic size -> sizes that inputs are padded to at their end, `{"seq": (64, 128)}`,
             so that a backend that compiles for each shape, as JAX does, compiles for these alone.
             Results are cut to the true sizes, and come as numpy arrays.
+        cache: where JAX and TorchInductor keep what they compiled, for other processes: a folder,
+            or True for the user's own cache; None for `$GRAFTWORK_CACHE` where that is set, else
+            they do what they do anyway.
         options: of the backend, such as `shard={"heads": "model"}` for JAX.
 
     Raises:
@@ -40,9 +45,10 @@ def compile(
         from graftwork.buckets import bucketed
         from graftwork.passes.padding import padded
 
-        program = backends.compile(lowered(padded(graph, buckets)), backend, device, **options)
+        narrow = lowered(padded(graph, buckets))
+        program = backends.compile(narrow, backend, device, cache=cache, **options)
         return bucketed(graph, program, buckets)
-    return backends.compile(lowered(graph), backend, device, **options)
+    return backends.compile(lowered(graph), backend, device, cache=cache, **options)
 
 
 def to_torch(graph: Graph) -> Any:

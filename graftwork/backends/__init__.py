@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from graftwork.backends.cache import Cache, folder
 from graftwork.backends.engine import Laid, Target, register_lowering
 from graftwork.backends.program import Program
 from graftwork.ir.errors import UnsupportedOpError, nearest
@@ -23,10 +24,21 @@ _MODULES = {
 }
 
 
+_KEEPING = ("jax", "torch")  # those whose compilers can keep what they compiled
+
+
 def compile(
-    graph: Graph, backend: str = "jax", device: str | None = None, **options: Any
+    graph: Graph,
+    backend: str = "jax",
+    device: str | None = None,
+    *,
+    cache: Cache = None,
+    **options: Any,
 ) -> Program:
     """Compile a graph for a backend and a device ("cpu", "cuda", "tpu"; None: the best present).
+
+    Args:
+        cache: where compiled programs are kept; see `graftwork.backends.cache.folder`.
 
     Raises:
         UnsupportedOpError: for an unknown backend, or an op that it cannot lower.
@@ -34,5 +46,8 @@ def compile(
     if backend not in _MODULES:
         raise UnsupportedOpError(f"no backend {backend!r}{nearest(backend, _MODULES)}")
     module = importlib.import_module(_MODULES[backend])
+    kept = folder(cache)
+    if kept is not None and backend in _KEEPING:
+        options["cache"] = kept / backend
     program: Program = module.compile(graph, device, **options)
     return program

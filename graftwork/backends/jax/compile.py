@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from jax import lax
 
 from graftwork.backends.engine import lower_graph
 from graftwork.backends.jax.arrays import as_jax
+from graftwork.backends.jax.keeping import kept_in
 from graftwork.backends.jax.placement import Placement, placement
 from graftwork.backends.jax.table import TABLE
 from graftwork.backends.jax.target import JaxTarget
@@ -45,6 +47,7 @@ def compile(
     device: str | jax.Device | None = None,
     shard: Mapping[str, str] | None = None,
     mesh: jax.sharding.Mesh | None = None,
+    cache: Path | None = None,
 ) -> Program:
     """A program jitted by XLA, once for each new shape of its inputs; see `RecompilationWarning`.
 
@@ -55,6 +58,7 @@ def compile(
             does not divide stays whole.
         mesh: devices with named axes of type Auto; None for all devices of the platform, shared
             out evenly over the mesh axes that `shard` names.
+        cache: a folder in which compiled programs are kept for other processes.
 
     Raises:
         DeviceError: if there is no such device.
@@ -66,6 +70,7 @@ def compile(
         return as_jax(array, where.of(port.layout, array.shape))
 
     sizes: list[Mapping[str, int]] = []
+    compiled: set[tuple[int, ...]] = set()
 
     @jax.jit
     def program(params: Arrays, inputs: Arrays) -> Arrays:
@@ -76,7 +81,13 @@ def compile(
     def execute(binding: Binding) -> Arrays:
         with jax.enable_x64(True):
             inputs = {port.name: put(port, binding.arrays[port.name]) for port in graph.inputs}
-            return dict(program(params, inputs))
+            shape = tuple(binding.symbols.values())
+            if cache is None or shape in compiled:
+                return dict(program(params, inputs))
+            with kept_in(cache):
+                results = dict(program(params, inputs))
+            compiled.add(shape)
+            return results
 
     with jax.enable_x64(True):
         params = {p.name: put(p, graph.store[p.name]) for p in graph.parameters}

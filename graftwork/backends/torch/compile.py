@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from graftwork.backends.cache import environment
 from graftwork.backends.program import Program
 from graftwork.backends.torch.arrays import as_torch
 from graftwork.backends.torch.module import GraphModule
 from graftwork.ir.binding import Binding
 from graftwork.ir.errors import DeviceError
 from graftwork.ir.graph import Graph
+
+_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def to_torch(graph: Graph) -> nn.Module:
@@ -26,7 +31,10 @@ def to_torch(graph: Graph) -> nn.Module:
 
 
 def compile(
-    graph: Graph, device: str | None = None, mode: Literal["inductor", "eager"] = "inductor"
+    graph: Graph,
+    device: str | None = None,
+    mode: Literal["inductor", "eager"] = "inductor",
+    cache: Path | None = None,
 ) -> Program:
     """A program without gradients, compiled by TorchInductor.
 
@@ -37,6 +45,7 @@ def compile(
         graph: what to compile.
         device: "cpu", "cuda" or another that torch knows; None for the best present.
         mode: "eager" runs the same module without compiling it.
+        cache: a folder in which compiled code is kept, instead of Inductor's own.
 
     Raises:
         DeviceError: if there is no such device.
@@ -49,9 +58,12 @@ def compile(
     parameters = module.held()
     names = [port.name for port in graph.outputs]
 
+    def kept() -> AbstractContextManager[None]:
+        return nullcontext() if cache is None else environment(_FOLDER, str(cache))
+
     def execute(binding: Binding) -> dict[str, Any]:
         inputs = [as_torch(binding.arrays[port.name], place) for port in graph.inputs]
-        with torch.no_grad():
+        with torch.no_grad(), kept():
             found = function(*inputs, *parameters)
         return dict(zip(names, found, strict=True))
 
