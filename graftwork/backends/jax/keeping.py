@@ -34,5 +34,5 @@ def kept_in(folder: Path) -> Iterator[None]:
 
 def _set(options: dict[str, object]) -> None:
     for name, value in options.items():
-        jax.config.update(name, value)
+        jax.config.update(name, value)  # type: ignore[no-untyped-call]
     compilation_cache.reset_cache()  # it opens the folder anew
