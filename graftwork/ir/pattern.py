@@ -13,7 +13,7 @@ The pattern is itself a graph, so it prints, and it is the smallest example of w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import Factory, define, evolve, field, frozen
@@ -36,10 +36,9 @@ _ANY: Mapping[DType, Callable[[DType], bool]] = {
 
 _REACH = 4  # how far before a node its surroundings are compared
 
-Near = tuple[int, ...]
-"""Sets of ops, one for each distance: a number whose bits are ops."""
+_WIDTH = _REACH + 1  # the bits of one op, one for each distance
 
-_BITS: dict[Op, int] = {}
+_BITS: dict[Op, int] = {}  # op -> its bit at distance 0
 
 
 class Variables:
@@ -104,14 +103,14 @@ class Pattern:
     root: Value
     axes: AxisTable
     makers: Mapping[Value, Node] = field(init=False)
-    near: Near = field(init=False)
+    near: int = field(init=False)
 
     @makers.default
     def _make_makers(self) -> Mapping[Value, Node]:
         return {value: node for node in self.nodes for value in node.outputs}
 
     @near.default
-    def _make_near(self) -> Near:
+    def _make_near(self) -> int:
         return ops_near(self.nodes, self.makers)[self.makers[self.root]]
 
     @staticmethod
@@ -153,28 +152,27 @@ class Pattern:
         """
         return _Matcher(self, index, table).run(root)
 
-    def plausible(self, near: Near) -> bool:
+    def plausible(self, near: int) -> bool:
         """Whether a node with these ops near it has all that are near the root."""
-        return all(a & b == a for a, b in zip(self.near, near, strict=True))
+        return self.near & near == self.near
 
 
-def ops_near(nodes: Iterable[Node], makers: Mapping[Value, Node]) -> Mapping[Node, Near]:
-    """Node -> the ops that are 0, 1, ... `_REACH` steps before it.
+def ops_near(nodes: Sequence[Node], makers: Mapping[Value, Node]) -> Mapping[Node, int]:
+    """Node -> the ops that are 0, 1, ... `_REACH` steps before it: a bit for each at each distance.
 
     A pattern lies at a node only if the ops near its root are as near to that node: so most rules
     need not be tried at most nodes.
     """
-    sources = {node: [makers[v] for v in node.inputs if v in makers] for node in nodes}
-    levels = [{node: _BITS.setdefault(node.op, 1 << len(_BITS)) for node in sources}]
-    for _ in range(_REACH):
-        last, level = levels[-1], {}
-        for node, made in sources.items():
-            found = 0
-            for maker in made:
-                found |= last[maker]
-            level[node] = found
-        levels.append(level)
-    return dict(zip(sources, zip(*[level.values() for level in levels], strict=True), strict=True))
+    ops = [_BITS.setdefault(op, 1 << len(_BITS) * _WIDTH) for op in {n.op: None for n in nodes}]
+    farther = sum(ops) * ((1 << _REACH) - 1)  # all that can be one step farther away
+    near: dict[Node, int] = {}
+    for node in nodes:
+        before = 0
+        for value in node.inputs:
+            if value in makers:
+                before |= near[makers[value]]
+        near[node] = _BITS[node.op] | (before & farther) << 1
+    return near
 
 
 @define

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import RewriteError
 from graftwork.ir.graph import Graph, Index, Node, Region, Value
-from graftwork.ir.pattern import Match, Near, Pattern, Variables, ops_near
+from graftwork.ir.pattern import Match, Pattern, Variables, ops_near
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 from graftwork.passes.base import Pass
@@ -145,7 +145,7 @@ class _Round:
         self.fired = fired
         self.index = Index.of(region.nodes, region.outputs)
         self.near = ops_near(region.nodes, self.index.producer)
-        self.plausible: dict[Near, Sequence[Rule]] = {}
+        self.plausible: dict[int, Sequence[Rule]] = {}
         self.used: set[Node] = set()
         self.made: dict[Node, Sequence[Node]] = {}
         self.aliases: dict[Value, Value] = {}

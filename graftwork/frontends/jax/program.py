@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,7 +32,7 @@ from graftwork.ir.graph import Graph, Parameter, Port, Value
 from graftwork.ir.levels import used_axes
 from graftwork.ir.names import unused
 from graftwork.ir.pipeline import collection_paused
-from graftwork.ir.positional import Positional, carrying_axes, fresh
+from graftwork.ir.positional import Dims, Positional, carrying_axes, fresh
 from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.store import Store
 from graftwork.ir.types import Type, Typing
@@ -118,7 +119,9 @@ def _graph(
             leaf = Leaf(entries.free(name or "constant"), value)
             entries.parameter(leaf, variable, name is not None)
     owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
-    translator = Translator(builder, traced.size, key, Templates(simplify), owners=owners)
+    translator = Translator(
+        builder, traced.size, key, Templates(simplify), owners=owners, free=entries.free_axes
+    )
     translator.bind(tuple(entries.arrays), tuple(entries.arrays.values()))
     for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
         if variable not in entries.arrays:
@@ -139,6 +142,7 @@ class _Entries:
         self.names: dict[Var, str] = {}
         self.parameters: dict[object, Parameter] = {}
         self.store: dict[str, Any] = {}
+        self.free_axes: dict[Var, Callable[[Dims], Positional]] = {}
 
     def free(self, name: str) -> str:
         """A name that no parameter has."""
@@ -166,6 +170,7 @@ class _Entries:
         if known is not None:
             first = next(v for v, name in self.names.items() if name == known.name)
             self.arrays[variable] = self.arrays[first]
+            self.free_axes.pop(first, None)
             more = evolve(known, aliases=(*known.aliases, leaf.name))
             self.parameters[identity(leaf.value)] = more
             return
@@ -178,6 +183,15 @@ class _Entries:
         self.parameters[identity(leaf.value)] = Parameter(
             leaf.name, value, layout, trainable=trained
         )
+        self.free_axes[variable] = partial(self._again, leaf, variable)
+
+    def _again(self, leaf: Leaf, variable: Var, dims: Dims) -> Positional:
+        """A parameter that nothing has read yet, with other axes."""
+        array, layout = self._entry(leaf, variable, dims)
+        old = self.parameters[identity(leaf.value)]
+        new = evolve(old, value=array.term.value, layout=layout)
+        self.parameters[identity(leaf.value)] = new
+        return array
 
     def _entry(
         self, leaf: Leaf, variable: Var, dims: tuple[str | None, ...]

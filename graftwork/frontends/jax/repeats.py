@@ -41,7 +41,10 @@ class Stretch:
 
 
 def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Stretch]:
-    """The equations of a jaxpr in order, those that repeat as stretches."""
+    """The equations of a jaxpr in order, those that repeat as stretches.
+
+    Random keys are left alone: they have an axis that no position tells.
+    """
     equations = jaxpr.eqns
     if len(equations) < 2 * _LEAST:
         yield from equations
@@ -52,16 +55,15 @@ def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Stretch]:
     done = 0
     for start, stop in _repeats(numbers, _living(equations, reads)):
         yield from equations[done:start]
-        yield _stretch(equations[start:stop], numbers[start:stop], reads, stop)
+        found = _stretch(equations[start:stop], numbers[start:stop], reads, stop)
+        keyed = any(_jax.is_key(_jax.aval(variable).dtype) for variable in found.inputs)
+        yield from found.equations if keyed else (found,)
         done = stop
     yield from equations[done:]
 
 
 def _kind(equation: JaxprEqn) -> Hashable:
-    """What equations have in common that do the same; nothing has it if that is not known.
-
-    Random keys are left alone: they have an axis that no position tells.
-    """
+    """What equations have in common that do the same; nothing has it if that is not known."""
     made = [_jax.aval(variable) for variable in equation.outvars]
     types = [(aval.dtype, aval.shape) for aval in made]
     literals = [_value(atom) for atom in equation.invars if isinstance(atom, Literal)]

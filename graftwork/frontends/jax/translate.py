@@ -61,6 +61,8 @@ class Translator:
         seen: equations with their operands -> what they gave. Layers ask for the same masks and
             angles again and again; translators that build in one place share them.
         templates: what repeated stretches of the program became.
+        free: variable of a parameter that nothing has read -> gives it the axes that it is wanted
+            with, and the array.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Translator:
         source: str = "",
         owners: Mapping[Var, str] | None = None,
         seen: dict[Hashable, Sequence[Positional]] | None = None,
+        free: Mapping[Var, Callable[[Dims], Positional]] | None = None,
     ) -> None:
         self.builder = builder
         self.size = size
@@ -82,6 +85,7 @@ class Translator:
         self.source = source
         self.owners = dict(owners or {})
         self.seen = {} if seen is None else seen
+        self.free = dict(free or {})
         self._here = path
         self._arrays: dict[Var, Positional] = {}
         self._exact: dict[Var, Exact] = {}
@@ -97,6 +101,7 @@ class Translator:
             if literal not in self.seen:
                 self.seen[literal] = [Positional(self.builder.constant(literal))]
             return self.seen[literal][0]
+        self.free.pop(atom, None)
         if atom not in self._arrays:
             number = self.number(self._exact[atom], _dtype(atom))
             self._arrays[atom] = Positional(number, (None,) * len(_jax.aval(atom).shape))
@@ -200,7 +205,7 @@ class Translator:
         template = self.templates.known.get(of)
         if template is None:
             template = self.templates.known[of] = self._template(stretch, given)
-        arrays = [known for known in given if isinstance(known, Positional)]
+        arrays = self._fitting(stretch, given, template)
         with self.builder:
             results = iter(
                 template.copy(
@@ -212,6 +217,17 @@ class Translator:
                 self._exact[variable] = template.exact[place]
             else:
                 self._arrays[variable] = next(results)
+
+    def _fitting(
+        self, stretch: Stretch, given: Sequence[Known], template: Template
+    ) -> list[Positional]:
+        """The arrays that a stretch takes; parameters that are free have the template's axes."""
+        places = zip(stretch.inputs, given, strict=True)
+        pairs = [(variable, x) for variable, x in places if isinstance(x, Positional)]
+        for (variable, _), dims in zip(pairs, template.dims, strict=True):
+            if variable in self.free:
+                self._arrays[variable] = self.free.pop(variable)(dims)
+        return [self._arrays[variable] for variable, _ in pairs]
 
     def _template(self, stretch: Stretch, given: Sequence[Known]) -> Template:
         origins: list[Origin] = []

@@ -278,10 +278,13 @@ def diff(
     prepend: Positional | None = None,
     append: Positional | None = None,
 ) -> Positional:
-    """Differences between neighbours, taken n times."""
+    """Differences between neighbours, taken n times, until none is left; of none itself."""
+    if n == 0:
+        return self
     place = place_of(self, dim)
     x = joined([part for part in (prepend, self, append) if part is not None], place)
-    for _ in range(n):
+    extent = x.size(place)
+    for _ in range(min(n, extent) if isinstance(extent, int) else n):
         size = x.size(place)
         extent = None if size == 2 else size - 1
         later, earlier = (sliced(x, place, i, size - 1 + i, 1, extent) for i in (1, 0))
