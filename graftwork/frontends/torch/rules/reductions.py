@@ -283,8 +283,8 @@ def diff(
         return self
     place = place_of(self, dim)
     x = joined([part for part in (prepend, self, append) if part is not None], place)
-    extent = x.size(place)
-    for _ in range(min(n, extent) if isinstance(extent, int) else n):
+    there = x.size(place)
+    for _ in range(min(n, there) if isinstance(there, int) else n):
         size = x.size(place)
         extent = None if size == 2 else size - 1
         later, earlier = (sliced(x, place, i, size - 1 + i, 1, extent) for i in (1, 0))
