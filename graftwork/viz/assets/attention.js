@@ -8,7 +8,7 @@ import { makeKeys } from "./keys.js";
 import { makeMatrix, markCell, markLines, refreshMatrix } from "./matrix.js";
 import { isDark, makeBar, onKeys, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale } from "./scales.js";
-import { colourStrip, focusToken, makeStrip, quoted, setWords, tokenWords } from "./strip.js";
+import { colourStrip, focusToken, makeStrip, quoted, tokenWords } from "./strip.js";
 
 const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6;
 const KEYS = [

@@ -82,8 +82,8 @@ function sumsOf(model, c, outline, count) {
     stubs.set(home, [...(stubs.get(home) ?? []), c.change[i]]);
   }
   for (let i = 0; i < outline; i++) {
-    ops[i + 1] = ops[i] + (c.kind[i] === OP && !model.absent?.[i]);
-    for (let k = 1; k < 4; k++) changes[k][i + 1] = changes[k][i] + (c.change[i] === k && c.kind[i] !== GROUP);
+    ops[i + 1] = ops[i] + Number(c.kind[i] === OP && !model.absent?.[i]);
+    for (let k = 1; k < 4; k++) changes[k][i + 1] = changes[k][i] + Number(c.change[i] === k && c.kind[i] !== GROUP);
     for (const k of stubs.get(i) ?? []) changes[k][i + 1]++;
   }
   return { ops, changes };

@@ -112,11 +112,13 @@ function side(extent) {
   return Math.min(extent, SIDE);
 }
 
-function headAt({ rows, at: [row, column] }) {
+function headAt({ rows, at }) {
+  const [row, column] = at;
   return rows[row][column];
 }
 
-function cellOf({ root, at: [row, column] }) {
+function cellOf({ root, at }) {
+  const [row, column] = at;
   return root.querySelector(`[data-row="${row}"][data-column="${column}"]`);
 }
 

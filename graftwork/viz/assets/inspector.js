@@ -69,7 +69,7 @@ function quote(name) {
 
 function parameterIndex(model, cell) {
   let index = 0;
-  for (let stub = model.outline; stub < cell; stub++) index += model.c.kind[stub] === PARAMETER;
+  for (let stub = model.outline; stub < cell; stub++) index += Number(model.c.kind[stub] === PARAMETER);
   return index;
 }
 

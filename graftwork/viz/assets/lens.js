@@ -8,7 +8,7 @@ import { makeBar, onKeys, onSelection, say, show, tellSelection, views } from ".
 import { makeColourBar, makeScale, written } from "./scales.js";
 import { quoted, tokenWords } from "./strip.js";
 
-const BEST = 0, ENTROPY = 1, SHARE = 2, RANK = 3;
+const BEST = 0, ENTROPY = 1, SHARE = 2;
 const KEYS = [["← →", "along the tokens"], ["↑ ↓", "along the layers"], ["Enter", "hold a cell"], ["v", "colour by the next number"], ["t", "next target"], ["Esc", "let go"], ["?", "these keys"]];
 
 views.set("lens", (root, facts, columns, page) => {

@@ -24,7 +24,7 @@ export function makeMatrix(page, grid) {
     class: "matrix", tabindex: "0", role: "application", "aria-roledescription": "heat map",
     "aria-label": `${grid.label}. Arrow keys move, Enter picks, plus and minus zoom.`,
   }, canvas, extent, tip);
-  const matrix = { page, grid, root, canvas, extent, tip, image: null, zoom: 1, cursor: [-1, -1], hovered: [-1, -1], picked: [-1, -1], lines: [-1, -1] };
+  const matrix = { page, grid, root, canvas, extent, tip, image: null, place: null, zoom: 1, cursor: [-1, -1], hovered: [-1, -1], picked: [-1, -1], lines: [-1, -1] };
   new ResizeObserver(() => { layOut(matrix); draw(matrix); }).observe(root);
   root.addEventListener("scroll", () => draw(matrix));
   root.addEventListener("wheel", (event) => onWheel(matrix, event), { passive: false });

@@ -74,10 +74,11 @@ function joinParent(page) {
 // Keys go to the picture that has the focus, and to the first where none has it.
 export function onKeys(root, hear) {
   document.addEventListener("keydown", (event) => {
-    const home = event.target.closest?.(".view") ?? document.querySelector(".view");
-    const typing = event.target.closest?.("input, textarea, select, dialog[open]");
+    const target = /** @type {Element} */ (event.target);
+    const home = target.closest?.(".view") ?? document.querySelector(".view");
+    const typing = target.closest?.("input, textarea, select, dialog[open]");
     if (home !== root || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest?.("button, a, summary") && (event.key === "Enter" || event.key === " ")) return;
+    if (target.closest?.("button, a, summary") && (event.key === "Enter" || event.key === " ")) return;
     const act = hear(event);
     if (!act) return;
     event.preventDefault();

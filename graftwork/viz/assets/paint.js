@@ -124,7 +124,7 @@ function paintDoors(pen, box, x, y) {
 
 function paintBox(pen, box, x, y) {
   const { context, palette, scene } = pen, { model } = scene;
-  const change = model.c.change[box.cell], { content } = box;
+  const change = model.c.change[box.cell];
   const kind = model.c.kind[box.cell], group = isGroup(model, box.cell);
   pen.boxes++;
   context.globalAlpha = dimmed(pen, box.cell) ? 0.28 : 1;
@@ -184,7 +184,7 @@ function paintContent(pen, box, x, y, group, change) {
   if (content.value) text(context, content.value, free, y + 34, FONTS.code, palette.text);
   paintBadge(pen, content.badge, free - (content.value ? 8 : 0), y + 34);
   if (group) paintToggle(pen, x + box.width - 18, y + 17, false);
-  content.rows.forEach((row, i) => paintRow(pen, row, x, y + content.rowsTop + i * content.rowHeight + 8, right));
+  content.rows.forEach((row, i) => paintRow(pen, row, x, y + content.rowsTop + i * content.rowHeight + 8));
 }
 
 function paintBadge(pen, counts, right, y) {
@@ -199,7 +199,7 @@ function paintBadge(pen, counts, right, y) {
   }
 }
 
-function paintRow(pen, row, x, y, right) {
+function paintRow(pen, row, x, y) {
   const { context, palette } = pen;
   const colour = row.change ? changeColour(palette, row.change) : palette.soft;
   const mark = row.change ? SIGNS[row.change] : row.mark;

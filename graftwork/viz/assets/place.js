@@ -81,7 +81,7 @@ export function placeGroup(scene, group) {
   for (const slots of made.ranks) {
     for (const slot of slots) extent.set(slot, slot.what === CHILD ? boxes.get(slot).span : LANE_WIDTH);
   }
-  const middle = columns(made, extent, boxes);
+  const middle = columns(made, extent);
   const result = settle(model, group, made, boxes, middle, extent);
   placed.set(group, result);
   return result;
@@ -110,7 +110,7 @@ function labelNets(model, made, boxes) {
   }
 }
 
-function columns(made, extent, boxes) {
+function columns(made, extent) {
   const middle = new Map();
   for (const slots of made.ranks) {
     let x = 0;
@@ -133,7 +133,7 @@ function pull(slots, side, middle, extent) {
   const wanted = slots.map((slot) => {
     let total = 0, sum = 0;
     for (const other of slot[side]) {
-      const lanes = (slot.what === LANE) + (other.what === LANE);
+      const lanes = Number(slot.what === LANE) + Number(other.what === LANE);
       const weight = lanes === 2 ? 8 : lanes + 1;
       total += weight;
       sum += weight * middle.get(other);
@@ -180,7 +180,7 @@ function settle(model, group, made, boxes, middle, extent) {
   right += MARGIN + spare;
   const spot = new Map(), entries = new Map(), exits = new Map();
   let y = group === 0 ? 24 : HEADER;
-  made.ranks.forEach((slots, r) => {
+  made.ranks.forEach((slots) => {
     const height = slots.reduce((tall, slot) => Math.max(tall, slot.what === CHILD ? boxes.get(slot).height : 0), 0);
     for (const slot of slots) {
       const x = middle.get(slot) - left;

@@ -31,6 +31,7 @@ function channelsOf(colour) {
 }
 
 // Black or white: what can be read on a colour.
+/** @param {Iterable<number>} rgb */
 export function inkOn([red, green, blue]) {
   return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#12151b" : "#ffffff";
 }

@@ -5,7 +5,7 @@ import { makePage, ready, views } from "./page.js";
 
 async function start() {
   const page = makePage();
-  for (const root of document.querySelectorAll(".view")) {
+  for (const root of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".view"))) {
     const { facts, columns } = await unpack(root.querySelector("script").textContent);
     views.get(root.dataset.kind)(root, facts, columns, page);
   }
