@@ -37,6 +37,7 @@ KINDS: Mapping[str, Assets] = {
     "array": Assets(
         ("scales", "grid", "matrix", "stored", "digits", "summary", "array"), ("matrix", "array"),
     ),
+    "card": Assets(("scales", "strip", "bars", "card"), ("strip", "bars", "card")),
     "flow": Assets(
         ("scales", "keys", "strip", "bars", "routes", "flow"), ("keys", "strip", "bars", "flow")
     ),
