@@ -80,7 +80,13 @@ def test_cards_are_read_by_keys_in_light_and_dark(open_page: Open, scheme: str) 
     sheet = page.get_by_role("region", name="Card", exact=True)
     sheet.focus()
     page.keyboard.press("End")
-    page.wait_for_function("document.querySelector('.sheet').scrollTop > 0")
+    scrolled = 0
+    for _ in range(100):
+        scrolled = page.evaluate("document.querySelector('.sheet').scrollTop")
+        if scrolled:
+            break
+        page.wait_for_timeout(20)
+    assert scrolled > 0
 
 
 def test_hostile_vocabularies_are_inert(open_page: Open) -> None:
