@@ -11,7 +11,7 @@ from graftwork.viz.tokens import tokens
 from graftwork.viz.view import View
 
 if TYPE_CHECKING:
-    from graftwork.pictures import flow, head, logit_lens, neuron
+    from graftwork.pictures import flow, logit_lens
 
 __all__ = [
     "View",
@@ -19,16 +19,14 @@ __all__ = [
     "attention",
     "flow",
     "graph",
-    "head",
     "heatmap",
     "logit_lens",
-    "neuron",
     "page",
     "replay",
     "tokens",
 ]
 
-_DRIVEN = {"flow", "head", "logit_lens", "neuron"}
+_DRIVEN = {"flow", "logit_lens"}
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ class Assets:
     styles: tuple[str, ...]
 
 
-CORE = Assets(("unpack", "dom", "palette", "page"), ("page",))
+CORE = Assets(("unpack", "dom", "palette", "page", "saving"), ("page",))
 KINDS: Mapping[str, Assets] = {
     "graph": Assets(
         ("overlay", "data", "measure", "place", "cone", "scene", "tint", "paint", "camera",
@@ -35,9 +35,9 @@ KINDS: Mapping[str, Assets] = {
         ("matrix", "keys", "strip", "attention"),
     ),
     "array": Assets(
-        ("scales", "grid", "matrix", "stored", "digits", "summary", "array"), ("matrix", "array"),
+        ("scales", "grid", "matrix", "drawing", "stored", "digits", "summary", "array"),
+        ("matrix", "array"),
     ),
-    "card": Assets(("scales", "strip", "bars", "card"), ("strip", "bars", "card")),
     "flow": Assets(
         ("scales", "keys", "strip", "bars", "routes", "flow"), ("keys", "strip", "bars", "flow")
     ),

@@ -113,8 +113,13 @@ def test_the_numbers_as_a_table(open_page: Open) -> None:
 def test_colours_follow_the_numbers_and_the_theme(open_page: Open) -> None:
     values = gw.NamedArray(np.array([[-1.0, 0.0, 1.0]]), ("layer", "seq"))
     page = open_page(viz.heatmap(values), color_scheme="light")
-    probe = """() => { const context = document.querySelector('.matrix canvas').getContext('2d');
-      return [0, 1, 2].map((i) => [...context.getImageData(60 + 54 * i, 44, 1, 1).data]) }"""
+    probe = """() => { const canvas = document.querySelector('.matrix canvas'), runs = [];
+      const {data} = canvas.getContext('2d').getImageData(0, 44, canvas.width, 1);
+      for (let i = 0; i < data.length; i += 4) {
+        const colour = [...data.slice(i, i + 3)];
+        if (String(runs.at(-1)?.colour) === String(colour)) runs.at(-1).wide++;
+        else runs.push({colour, wide: 1}); }
+      return runs.filter((run) => run.wide > 30).map((run) => run.colour).slice(1, 4) }"""
     left, middle, right = page.evaluate(probe)
     assert left[0] > left[2]
     assert right[2] > right[0]

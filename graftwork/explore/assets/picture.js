@@ -23,9 +23,8 @@ export function makeFrame(choose, hear) {
 
 // Tells the picture what is selected around it.
 export function tell(shown, selection) {
-  const layer = /(?:^|\.)blocks\.(\d+)\./.exec(selection.site ?? "");
-  shown.selection = layer ? { layer: Number(layer[1]), ...selection } : selection;
-  shown.frame.contentWindow.postMessage({ selection: shown.selection }, "*");
+  shown.selection = selection;
+  shown.frame.contentWindow.postMessage({ selection }, "*");
 }
 
 export function takePictures(shown, kinds) {
@@ -61,17 +60,17 @@ function walk(shown, event) {
   tab.click();
 }
 
+// Shows a picture, or says why there is none.
 export function showPicture(shown, { picture, title }) {
   shown.frame.title = title;
-  shown.frame.inert = false;
+  shown.frame.hidden = false;
   byId("waiting").hidden = true;
   const path = `/pictures/${picture}`;
   if (shown.frame.getAttribute("src") !== path) shown.frame.src = path;
 }
 
-// Says why there is none.
 export function showWords(shown, words) {
-  shown.frame.inert = true;
+  shown.frame.hidden = true;
   byId("waiting").hidden = false;
   byId("waiting").textContent = words;
 }

@@ -32,8 +32,9 @@ export function paintDigits(context, { x, y, wide, high }, number, dark) {
   context.textBaseline = "middle";
   digits.forEach((digit, i) => {
     context.fillStyle = inkOn(colourOf(Number(digit), dark));
-    if (number < 0 && i === 0 && room >= NARROWEST) context.fillRect(x + 2, y + 2, Math.max(2, Math.min(room - 3, 6)), 2);
-    if (room >= LETTER && high >= 11) context.fillText(digit, x + 1.5 + (i + 0.5) * room, y + high / 2);
+    const below = number < 0 && i === 0, words = below && room >= 2 * LETTER ? `−${digit}` : digit;
+    if (below && words === digit && room >= NARROWEST) context.fillRect(x + 2, y + 2, Math.max(2, Math.min(room - 3, 6)), 2);
+    if (room >= LETTER && high >= 11) context.fillText(words, x + 1.5 + (i + 0.5) * room, y + high / 2);
   });
 }
 

@@ -10,7 +10,7 @@ const GAP = 6, LETTER = 7, MARK = "#ffb000", ALARM = [214, 0, 180], SMALLEST_MAR
 // grid: what matrix.js says. Where everything is when the grid has so much room.
 export function placeGrid(grid, width, height, zoom = 1) {
   const { rows, columns } = grid;
-  const left = Math.max(widest(rows.labels, 22) + 14, widest([rows.name], 22) + LETTER) + 2 * GAP, across = widest(columns.labels, 16);
+  const left = Math.max(widest(rows.labels, 22) + 14, widest([`${rows.name} ↓ `], 24)) + 2 * GAP, across = widest(columns.labels, 16);
   const least = grid.fits ? 0.01 : grid.least ?? 4, most = grid.most ?? 46;
   const wide = clamp((width - left - 8) / columns.labels.length, least, most) * zoom;
   const steep = across > wide - 2;

@@ -10,7 +10,7 @@ const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 export function makePage() {
   const voice = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
   document.body.append(voice);
-  const page = { theme: null, voice, painters: [], listeners: [], selection: {} };
+  const page = { theme: null, voice, painters: [], listeners: [], drawings: new Map(), selection: {} };
   prefersDark.addEventListener("change", () => repaint(page));
   if (parent !== window) joinParent(page);
   return page;
@@ -67,6 +67,13 @@ function joinParent(page) {
   addEventListener("message", ({ source, data }) => {
     if (source === parent && data?.selection) tellSelection(page, parent, data.selection);
   });
+}
+
+// --- saving
+
+// How a picture draws itself as it looks now: a function that gives SVG.
+export function onSave(page, root, draw) {
+  page.drawings.set(root, draw);
 }
 
 // --- keys

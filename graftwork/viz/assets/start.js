@@ -2,12 +2,15 @@
 
 import { unpack } from "./unpack.js";
 import { makePage, ready, views } from "./page.js";
+import { offerSaving } from "./saving.js";
 
 async function start() {
   const page = makePage();
   for (const root of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".view"))) {
     const { facts, columns } = await unpack(root.querySelector("script").textContent);
+    const still = /** @type {HTMLImageElement} */ (root.querySelector(".still")).src;
     views.get(root.dataset.kind)(root, facts, columns, page);
+    offerSaving(page, root, still);
   }
   ready();
 }

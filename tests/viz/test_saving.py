@@ -1,0 +1,80 @@
+"""Saving what a page shows, as SVG and PNG, by button and key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from pictures import PICTURES
+from playwright.sync_api import Page
+from test_hostile import PAYLOADS
+
+import graftwork as gw
+from graftwork import viz
+
+Open = Callable[..., Page]
+SAFE = {"svg", "title", "style", "rect", "text", "path", "image", "g", "mask", "clipPath", "tspan"}
+
+
+def saved(page: Page, kind: str, *, key: bool = False) -> tuple[str, bytes]:
+    """The name and the bytes of the file."""
+    if key:
+        page.keyboard.press("e")
+    else:
+        page.get_by_role("button", name="Save the picture (e)").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Save as {kind}").click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def tags(svg: bytes) -> set[str]:
+    return {element.tag.rpartition("}")[2] for element in ET.fromstring(svg).iter()}
+
+
+@pytest.mark.parametrize("name", [name for name in PICTURES if name != "page"])
+def test_every_picture_is_saved_as_svg_and_png(open_page: Open, name: str) -> None:
+    page = open_page(PICTURES[name]())
+    file, svg = saved(page, "SVG", key=True)
+    assert file.endswith(".svg")
+    assert tags(svg) <= SAFE | {"polyline", "line", "circle", "defs", "marker", "use"}
+    _, png = saved(page, "PNG")
+    assert png.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    assert min(width, height) > 80
+
+
+def test_an_array_is_saved_as_it_looks(open_page: Open) -> None:
+    values = gw.NamedArray(np.arange(24, dtype=np.float32).reshape(2, 3, 4), ("layer", "seq", "k"))
+    page = open_page(viz.array(values, tokens={"seq": ["The", "<b>", "cat"]}), color_scheme="dark")
+    page.get_by_label("Side by side").select_option(label="nothing")
+    page.get_by_role("slider", name="layer").fill("1")
+    _, svg = saved(page, "SVG")
+    root = ET.fromstring(svg)
+    words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"1 <b>", "23", "12"} <= set(words)
+    assert "0" in words
+    assert "11" not in words
+    assert b'fill="#0f1115"' in svg
+
+
+def test_hostile_words_are_inert_in_what_is_saved(open_page: Open) -> None:
+    values = gw.NamedArray(np.zeros((2, len(PAYLOADS))), (PAYLOADS[0], "seq"))
+    page = open_page(viz.heatmap(values, tokens={"seq": PAYLOADS}, title=PAYLOADS[1]))
+    file, svg = saved(page, "SVG")
+    assert "/" not in file
+    assert "<" not in file
+    assert tags(svg) <= SAFE
+    assert page.evaluate("window.__xss") is None
+
+
+def test_a_frame_in_a_notebook_saves_too(open_page: Open) -> None:
+    page = open_page(PICTURES["heatmap"]()._repr_html_(), ready="iframe")
+    frame = page.frame_locator("iframe")
+    frame.locator("body[data-ready]").wait_for(state="attached")
+    frame.get_by_role("button", name="Save the picture (e)").click()
+    with page.expect_download() as download:
+        frame.get_by_role("button", name="Save as PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
