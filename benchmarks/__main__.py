@@ -21,6 +21,7 @@ from benchmarks import (
     report,
     rewriting,
     training,
+    values,
     workloads,
 )
 
@@ -32,6 +33,7 @@ WORKLOADS: dict[str, Callable[[], Sequence[report.Figure]]] = {
     "interventions": interventions.figures,
     "training": training.figures,
     "workloads": workloads.figures,
+    "values": values.figures,
 }
 RESULTS = Path(__file__).with_name("results.md")
 
