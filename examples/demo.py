@@ -336,6 +336,9 @@ class Demo:
         with step("writing HTML"):
             self.graph.to_html(OUT / "graph.html")
             patched.to_html(OUT / "diff.html", diff=self.graph)
+            prompt = self.tokenizer(FRANCE)["input_ids"]
+            gw.viz.logit_lens(self.graph, prompt, self.tokenizer).save(OUT / "lens.html")
+            gw.viz.flow(self.graph, prompt, self.tokenizer).save(OUT / "flow.html")
         for path in sorted(OUT.iterdir()):
             console.print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 

@@ -15,15 +15,25 @@ from graftwork.ir.errors import InputError, SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.select import require
 from graftwork.lower import compile
-from graftwork.passes.analyses import Contributions, LogitLens, neuron_vocabulary, ov, unembedding
+from graftwork.passes.analyses import (
+    Contributions,
+    FactoredMatrix,
+    LogitLens,
+    neuron_vocabulary,
+    ov,
+    unembedding,
+)
 from graftwork.passes.analyses.readout import readout
 from graftwork.passes.interventions import Collect
 from graftwork.viz.attention import attention
+from graftwork.viz.cards import Section, card_part, ranking
 from graftwork.viz.lens import lens_view, seen, targets_of
+from graftwork.viz.part import Part
 from graftwork.viz.predictions import log_probabilities, predictions
 from graftwork.viz.routes import Flow, Neurons, Notes, flow_of, flow_part
+from graftwork.viz.tokens import tokens
 from graftwork.viz.view import View
-from graftwork.viz.words import Tokenizer
+from graftwork.viz.words import Tokenizer, spelled
 
 Array = np.ndarray[Any, Any]
 _LOGITS = 1 << 28
@@ -133,6 +143,130 @@ def flow(
     return View(part.title, (part, *maps.parts), part.title)
 
 
+def head(
+    graph: Graph,
+    layer: int | str,
+    head: int,
+    tokenizer: Tokenizer,
+    *,
+    ids: Any = None,
+    top: int = 12,
+    directions: int = 3,
+    backend: str = "onnx",
+    **inputs: Any,
+) -> View:
+    """A card of an attention head: what it promotes and suppresses by what it attends to.
+
+    The head's circuit from the stream to the vocabulary (`passes.head_vocabulary`) is shown by its
+    greatest singular directions, each of which promotes tokens and suppresses others, or the other
+    way round. With a prompt, the card also says what the head would promote if it attended to each
+    of its tokens alone, and shows its attention there. Weights are taken as they are: without the
+    final norm.
+
+    Args:
+        layer: its number, or the path of an attention (`decoder.blocks.1.cross_attn`).
+        tokenizer: what decodes ids, or a list with the string of each.
+        ids: integers, of one prompt.
+        top: how many tokens each list has.
+        directions: how many singular directions are shown.
+        inputs: further inputs of the graph, for the prompt.
+
+    Raises:
+        SelectionError: if there is no such head, or it cannot be told apart in the weights.
+        InputError: if ids are of several prompts.
+    """
+    path = layer if isinstance(layer, str) else f"blocks.{layer}.attn"
+    whole = ov(graph, layer)
+    _within(head, whole.b.sizes["heads"], f"{path} has no head")
+    a, b = (x[{"heads": head}] if "heads" in x.axes else x for x in (whole.a, whole.b))
+    circuit = FactoredMatrix(a, b, whole.over, whole.rows, whole.columns) @ unembedding(graph)
+    found = circuit.svd()
+    sizes = np.asarray(found.s)
+    written = np.asarray(found.v.order(circuit.over, "vocab"))
+    total = float((sizes**2).sum()) or 1.0
+    sections = []
+    for i, size in enumerate(sizes[:directions]):
+        ends = (
+            ranking("one way", written[i] * size, tokenizer, top),
+            ranking("the other way", written[i] * size, tokenizer, top, least=True),
+        )
+        sections.append(
+            Section(f"direction {i}: {100 * size**2 / total:.0f} % of the squares", ends)
+        )
+    title = f"Head {head} of {path}"
+    facts = [("site", f"{path}.z"), ("norm of its circuit to the vocabulary", f"{total**0.5:.4g}")]
+    if ids is None:
+        return _page(title, card_part(title, facts, sections))
+    given = _given(graph, ids, inputs)
+    numbers = given["input_ids"].reshape(-1)
+    out = compile(graph.apply(Collect(f"{path}.in", f"{path}.pattern")), backend)(**given)
+    read = _one(out[f"{path}.in"])
+    stream = np.asarray(read.order("seq", *(axis for axis in read.sizes if axis != "seq")))
+    inner = stream @ np.asarray(circuit.a.order(circuit.rows, circuit.over), np.float32)
+    scores = inner @ np.asarray(circuit.b.order(circuit.over, "vocab"), np.float32)
+    words = spelled(tokenizer, numbers)
+    rankings = [
+        ranking(f"{at} {word}", scores[at], tokenizer, top // 2) for at, word in enumerate(words)
+    ]
+    sections.append(Section("if it attended to one token alone, it would promote", tuple(rankings)))
+    pattern = _one(out[f"{path}.pattern"])[{"heads": head}]
+    maps = attention(pattern, (tokenizer, numbers), site=f"{path}.pattern")
+    return _page(title, card_part(title, facts, sections), *maps.parts)
+
+
+def neuron(
+    graph: Graph,
+    layer: int | str,
+    neuron: int,
+    tokenizer: Tokenizer,
+    *,
+    ids: Any = None,
+    top: int = 20,
+    backend: str = "onnx",
+    **inputs: Any,
+) -> View:
+    """A card of a neuron: the tokens that it promotes and suppresses when it is active.
+
+    The numbers are logits for each unit of activation (`passes.neuron_vocabulary`), without the
+    final norm. With a prompt, its tokens are coloured by the activation.
+
+    Args:
+        layer: its number, or the path of an MLP.
+        tokenizer: what decodes ids, or a list with the string of each.
+        ids: integers, of one prompt.
+        top: how many tokens each list has.
+        inputs: further inputs of the graph, for the prompt.
+
+    Raises:
+        SelectionError: if there is no such neuron, or the MLP is no sum over its neurons.
+        InputError: if ids are of several prompts.
+    """
+    path = layer if isinstance(layer, str) else f"blocks.{layer}.mlp"
+    circuit = neuron_vocabulary(graph, layer)
+    _within(neuron, circuit.a.sizes["mlp"], f"{path} has no neuron")
+    vector = np.asarray(circuit.a[{"mlp": neuron}], np.float32)
+    scores = vector @ np.asarray(circuit.b.order("target", "vocab"), np.float32)
+    title = f"Neuron {neuron} of {path}"
+    facts = [
+        ("site", f"{path}.post"),
+        ("length of what it writes", f"{np.linalg.norm(vector):.4g}"),
+    ]
+    ends = (
+        ranking("promoted", scores, tokenizer, top),
+        ranking("suppressed", scores, tokenizer, top, least=True),
+    )
+    card = card_part(title, facts, [Section("", ends)])
+    if ids is None:
+        return _page(title, card)
+    given = _given(graph, ids, inputs)
+    out = compile(graph.apply(Collect(f"{path}.post")), backend)(**given)
+    active = np.asarray(_one(out[f"{path}.post"])[{"mlp": neuron}])
+    text = tokens(
+        (tokenizer, given["input_ids"]), {"activation": active}, title=f"{title}: activation"
+    )
+    return _page(title, card, *text.parts)
+
+
 def _streams(graph: Graph, site: str | None) -> list[str]:
     """The names of streams, in order: those of `site`, or the first one and that of each block."""
     prefix = readout(graph).prefix
@@ -237,3 +371,12 @@ def _given(graph: Graph, ids: Any, inputs: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"there are {len(numbers)} prompts; this picture shows one")
     mask = {} if "attention_mask" not in names else {"attention_mask": np.ones_like(numbers)}
     return {**mask, **inputs, "input_ids": numbers}
+
+
+def _page(title: str, *parts: Part) -> View:
+    return View(title, parts, title)
+
+
+def _within(number: int, count: int, complaint: str) -> None:
+    if not 0 <= number < count:
+        raise SelectionError(f"{complaint} {number}; they are 0 to {count - 1}")

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from graftwork.explore.edits import Recipe, expression
 from graftwork.explore.models import Model
 from graftwork.explore.prompts import encode, inputs_of
+from graftwork.explore.runs import BACKEND
+
+_BACKEND = ", ".join(f'{name}="{word}"' for name, word in BACKEND.items())
 
 
 def code(model: Model, prompt: str, recipe: Recipe) -> str:
@@ -26,7 +29,7 @@ def encode(prompt):
 
 
 recipe = [{steps}{chr(10) if steps else ""}]
-run = gw.compile(graph.apply(*recipe), backend="onnx")
+run = gw.compile(graph.apply(*recipe), {_BACKEND})
 out = run({_arguments(model, prompt, recipe.sources)})
 logits = np.asarray(out["logits"])[0, -1]
 for token in logits.argsort()[::-1][:5]:

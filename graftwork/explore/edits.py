@@ -31,6 +31,9 @@ class Recipe:
     sources: Mapping[str, str]
 
 
+NOTHING = Recipe((), {})
+
+
 def recipe(edits: Sequence[Any]) -> Recipe:
     """The passes of edits like `{"action": "Ablate", "site": ..., "where": {"heads": "3"}}`.
 

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
 
-import graftwork as gw
-from graftwork.backends import Program
 from graftwork.explore.cache import Cache
 from graftwork.explore.code import code
-from graftwork.explore.edits import Recipe, recipe
-from graftwork.explore.models import Model, load_model
+from graftwork.explore.edits import NOTHING, Recipe, recipe
+from graftwork.explore.models import Model
 from graftwork.explore.pictures import PICTURES, Shown
-from graftwork.explore.prompts import Array, encode, inputs_of, word
+from graftwork.explore.prompts import Array, decoder, encode
 from graftwork.explore.question import Question
+from graftwork.explore.runs import Runs
 from graftwork.ir.errors import InputError, nearest
 from graftwork.ir.graph import Graph
-from graftwork.viz import View
 
 MOST_LIKELY = 10
 
@@ -32,34 +29,30 @@ class Explorer:
     """What was loaded, compiled and drawn last; nothing of who asked for it."""
 
     def __init__(self) -> None:
-        self._models: Cache[Model] = Cache(2)
-        self._programs: Cache[Program] = Cache(8)
-        self._pictures: Cache[View] = Cache(32)
-        self._loading = Lock()
+        self._runs = Runs()
+        self._pictures: Cache[tuple[str, str]] = Cache(32)
 
     def model(self, question: Question) -> Answer:
         """What a model offers: its sites, with the sizes of their axes, and its pictures."""
-        model = self._model(question.model)
+        model = self._runs.model(question.model)
         graph = model.graph
         return {
             "model": question.model,
-            "folder": model.loader.folder,
             "nodes": len(graph.nodes),
             "text": model.tokenizer is not None,
             "sites": [[path, _sizes(graph, site.roles)] for path, site in graph.sites.items()],
-            "unrecognised": dict(graph.sites.unrecognised),
             "pictures": [[kind, picture.title] for kind, picture in PICTURES.items()],
         }
 
     def run(self, question: Question) -> Answer:
         """The likeliest next tokens without and with the edits, and the code for the latter."""
-        model, edits = self._model(question.model), recipe(question.edits)
+        model, edits = self._runs.model(question.model), recipe(question.edits)
         ids = encode(model, question.prompt)
         at = _position(question.at, len(ids))
-        before = self._next(model, ids, at, Recipe((), {}))
-        after = self._next(model, ids, at, edits) if edits.passes else before
+        before = self._next(model, question.prompt, at, NOTHING)
+        after = self._next(model, question.prompt, at, edits) if edits.passes else before
         return {
-            "tokens": [word(model, token) for token in ids.tolist()],
+            "tokens": [decoder(model).decode(token) for token in ids.tolist()],
             "at": at,
             "rows": _rows(model, before, after),
             "divergence": _finite(np.sum(np.exp(before) * (before - after))),
@@ -73,44 +66,28 @@ class Explorer:
                 f"there is no picture {question.picture!r}{nearest(question.picture, PICTURES)}"
             )
         name = hashlib.sha256(question.key.encode()).hexdigest()
-        view = self._pictures.get(name, lambda: self._drawn(question))
-        return {"picture": name, "title": view.title}
+        title, _ = self._pictures.get(name, lambda: self._drawn(question))
+        return {"picture": name, "title": title}
 
     def page(self, name: str) -> str | None:
         """The page of a picture, if it is still kept."""
-        view = self._pictures.find(name)
-        return None if view is None else view.html
+        _, html = self._pictures.find(name) or (None, None)
+        return html
 
-    # --- what is kept
-
-    def _model(self, path: str) -> Model:
-        def load() -> Model:
-            with self._loading:  # tracing a model is not for two threads at a time
-                return load_model(path)
-
-        return self._models.get(path, load)
-
-    def _program(self, model: Model, edits: Recipe) -> Program:
-        key = (model.graph, *map(repr, edits.passes))
-        return self._programs.get(
-            key, lambda: gw.compile(model.graph.apply(*edits.passes), backend="onnx")
-        )
-
-    def _next(self, model: Model, ids: Array, at: int, edits: Recipe) -> Array:
+    def _next(self, model: Model, prompt: str, at: int, edits: Recipe) -> Array:
         """Log-probabilities of the token after a position, f64 of axes (vocab,)."""
-        others = {
-            name: inputs_of(model, encode(model, prompt)) for name, prompt in edits.sources.items()
-        }
-        out = self._program(model, edits)(**inputs_of(model, ids), **others)
-        logits = np.asarray(out["logits"]).astype(np.float64)
-        if logits.ndim != 3:
-            raise InputError(f"the logits have axes {list(out['logits'].axes)}, not one a token")
-        found: Array = log_softmax(logits[0, at])
+        logits = self._runs.outputs(model, prompt, edits)["logits"]
+        if len(logits.shape) != 3:
+            raise InputError(f"the logits have the axes {list(logits.axes)}, not one for tokens")
+        found: Array = log_softmax(np.asarray(logits)[0, at].astype(np.float64))
         return found
 
-    def _drawn(self, question: Question) -> View:
-        model, edits = self._model(question.model), recipe(question.edits)
-        return PICTURES[question.picture].draw(Shown(model, question.prompt, edits))
+    def _drawn(self, question: Question) -> tuple[str, str]:
+        """The title and the page of a picture."""
+        model, edits = self._runs.model(question.model), recipe(question.edits)
+        shown = Shown(self._runs, model, question.prompt, edits)
+        view = PICTURES[question.picture].draw(shown)
+        return view.title, view.html
 
 
 def _sizes(graph: Graph, roles: Mapping[str, str]) -> dict[str, int | str]:
@@ -130,7 +107,7 @@ def _rows(model: Model, before: Array, after: Array) -> list[Answer]:
     return [
         {
             "token": token,
-            "text": word(model, token),
+            "text": decoder(model).decode(token),
             "before": _finite(np.exp(before[token])),
             "after": _finite(np.exp(after[token])),
         }

@@ -36,9 +36,17 @@ def encode(model: Model, prompt: str) -> Array:
     return np.array(ids, np.int64)
 
 
-def word(model: Model, token: int) -> str:
-    """What a token id stands for."""
-    return str(token) if model.tokenizer is None else str(model.tokenizer.decode([token]))
+class Numbers:
+    """Spells ids where there is no tokenizer."""
+
+    def decode(self, token_ids: int) -> str:
+        """The id as a number."""
+        return str(token_ids)
+
+
+def decoder(model: Model) -> Any:
+    """What spells ids."""
+    return Numbers() if model.tokenizer is None else model.tokenizer
 
 
 def inputs_of(model: Model, ids: Array) -> dict[str, Array]:

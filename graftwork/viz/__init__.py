@@ -11,7 +11,7 @@ from graftwork.viz.tokens import tokens
 from graftwork.viz.view import View
 
 if TYPE_CHECKING:
-    from graftwork.pictures import flow, logit_lens
+    from graftwork.pictures import flow, head, logit_lens, neuron
 
 __all__ = [
     "View",
@@ -19,14 +19,16 @@ __all__ = [
     "attention",
     "flow",
     "graph",
+    "head",
     "heatmap",
     "logit_lens",
+    "neuron",
     "page",
     "replay",
     "tokens",
 ]
 
-_DRIVEN = {"flow", "logit_lens"}
+_DRIVEN = {"flow", "head", "logit_lens", "neuron"}
 
 
 def __getattr__(name: str) -> Any:

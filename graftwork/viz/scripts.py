@@ -38,6 +38,7 @@ KINDS: Mapping[str, Assets] = {
         ("scales", "grid", "matrix", "drawing", "stored", "digits", "summary", "array"),
         ("matrix", "array"),
     ),
+    "card": Assets(("scales", "strip", "bars", "card"), ("strip", "bars", "card")),
     "flow": Assets(
         ("scales", "keys", "strip", "bars", "routes", "flow"), ("keys", "strip", "bars", "flow")
     ),

@@ -19,16 +19,19 @@ from starlette.testclient import TestClient
 
 import graftwork as gw
 from graftwork import passes as p
-from graftwork.explore import explorer
+from graftwork.explore import runs
 from graftwork.explore.app import MOST_BYTES, application
 from graftwork.explore.cache import Cache
 from graftwork.explore.edits import positions, recipe
+from graftwork.explore.pictures import PICTURES
 from graftwork.ir.errors import InputError
 
 HERE = "http://127.0.0.1:8000"
 FRANCE, ITALY = "the capital of France is", "the capital of Italy is"
 ABLATE = {"action": "Ablate", "site": "blocks.0.attn.z", "where": {"heads": "1, 3"}}
 PATCH = {"action": "Patch", "site": "blocks.1.resid_pre", "where": {"seq": "3"}, "prompt": ITALY}
+MLP = {"action": "Ablate", "site": "blocks.0.mlp.post", "where": {"mlp": ":64"}}
+STEER = {"action": "Steer", "site": "blocks.0.mlp.out", "factor": "-1.5", "prompt": ITALY}
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +155,7 @@ def test_a_folder_that_is_no_model_leaves_it_running(
     [
         ({"prompt": ""}, "the prompt is empty"),
         ({"prompt": "the " * 600}, "600 tokens; at most 512"),
-        ({"prompt": "the " * 17}, "out of data bounds"),
+        ({"prompt": "the " * 17}, "cannot run this prompt"),
         ({"prompt": "the", "at": 1}, "position 1 is outside"),
         ({"edits": [7]}, "7 is no edit"),
         ({"edits": [ABLATE | {"action": "Ablat"}]}, "did you mean 'Ablate'"),
@@ -213,8 +216,7 @@ def expected(folder: Path, graph: gw.Graph, *passes: p.Pass, **sources: str) -> 
 def test_probabilities_are_those_of_the_library(
     client: TestClient, folder: Path, graph: gw.Graph, at: int
 ) -> None:
-    steer = {"action": "Steer", "site": "blocks.0.mlp.out", "factor": "-1.5", "prompt": ITALY}
-    edits = [ABLATE, PATCH, steer, {"action": "Scale", "site": "embed", "factor": 2}]
+    edits = [ABLATE, PATCH, STEER, {"action": "Scale", "site": "embed", "factor": 2}]
     answer = ask(client, "/run", model=str(folder), prompt=FRANCE, edits=edits, at=at)
     passes = [
         p.Ablate("blocks.0.attn.z", where={"heads": [1, 3]}),
@@ -291,6 +293,32 @@ def test_a_picture_is_a_document_without_an_origin(
     assert "no picture" in ask(client, "/picture", 400, model=str(folder), picture="x")["error"]
 
 
+@pytest.mark.parametrize("edits", [[], [MLP], [MLP, PATCH]], ids=len)
+@pytest.mark.parametrize("kind", list(PICTURES))
+def test_all_pictures_are_drawn(
+    client: TestClient, folder: Path, kind: str, edits: list[dict[str, Any]]
+) -> None:
+    question = {"model": str(folder), "prompt": FRANCE, "picture": kind}
+    answer = ask(client, "/picture", edits=edits, **question)
+    assert ask(client, "/picture", edits=edits, **question) == answer
+    page = client.get(f"/pictures/{answer['picture']}").text
+    assert answer["title"] in page
+    other = ask(client, "/picture", edits=[*edits, STEER], **question)
+    assert client.get(f"/pictures/{other['picture']}").text != page
+
+
+def test_a_picture_that_edits_rule_out_says_why(client: TestClient, folder: Path) -> None:
+    question = {"model": str(folder), "prompt": FRANCE, "edits": [ABLATE]}
+    answer = ask(client, "/picture", 400, picture="flow", **question)
+    assert "blocks.0.attn.z is no sum over positions: select" in answer["error"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PICTURES if kind != "graph"])
+def test_a_picture_of_a_run_needs_a_prompt(client: TestClient, folder: Path, kind: str) -> None:
+    answer = ask(client, "/picture", 400, model=str(folder), picture=kind)
+    assert answer["error"] == "the prompt is empty"
+
+
 # --- several at once
 
 
@@ -313,7 +341,7 @@ def test_a_slow_request_does_not_block_others(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, go_on = Event(), Event()
-    load = explorer.load_model
+    load = runs.load_model
 
     def slowly(path: str) -> Any:
         if path.endswith("/slow"):
@@ -322,7 +350,7 @@ def test_a_slow_request_does_not_block_others(
             raise InputError("slow")
         return load(path)
 
-    monkeypatch.setattr(explorer, "load_model", slowly)
+    monkeypatch.setattr(runs, "load_model", slowly)
     with TestClient(application(), base_url=HERE, headers={"origin": HERE}) as client:
         ask(client, "/model", model=str(folder))
         with ThreadPoolExecutor(1) as pool:

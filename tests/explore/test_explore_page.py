@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 import graftwork as gw
 from graftwork.explore.app import application
+from graftwork.explore.pictures import PICTURES
 
 FRANCE, ITALY = "the capital of France is", "the capital of Italy is"
 Open = Callable[..., Page]
@@ -162,6 +163,30 @@ def test_a_patch_from_another_prompt(open_page: Open, folder: Path) -> None:
     expect(page.locator("#divergence")).to_contain_text("by 0.00 nats")
 
 
+def test_all_pictures_are_shown_and_share_what_is_selected(open_page: Open, folder: Path) -> None:
+    page = open_page()
+    frame = choose(page, folder)
+    page.get_by_role("tab", name="Attention").click()
+    expect(page.get_by_role("alert")).to_contain_text("the prompt is empty")
+    expect(page.locator("#waiting")).to_be_visible()
+    run(page, FRANCE)
+    page.get_by_role("tab", name="Graph").click()
+    click_site(frame, "blocks.1.attn.z")
+    expect(page.get_by_label("Site")).to_have_value("blocks.1.attn.z")
+    page.get_by_role("tab", name="Graph").focus()
+    shown = []
+    for _ in range(len(PICTURES)):
+        page.keyboard.press("ArrowRight")
+        tab = page.get_by_role("tab", selected=True)
+        expect(tab).to_be_focused()
+        expect(page.locator("#waiting")).to_be_hidden(timeout=30_000)
+        frame.locator("body[data-ready]").wait_for(state="attached")
+        shown.append(tab.inner_text())
+        if shown[-1] == "Attention":
+            expect(frame.locator(".matrices, main")).to_contain_text("layer 1 head 0")
+    assert shown == [*(p.title for p in [*PICTURES.values()][1:]), "Graph"]
+
+
 def test_what_goes_wrong_is_said_and_can_be_mended(
     open_page: Open, folder: Path, tmp_path: Path
 ) -> None:
@@ -173,7 +198,7 @@ def test_what_goes_wrong_is_said_and_can_be_mended(
     choose(page, folder)
     expect(trouble).to_be_hidden()
     run(page, "the " * 17)
-    expect(trouble).to_contain_text("out of data bounds")
+    expect(trouble).to_contain_text("cannot run this prompt")
     run(page, FRANCE)
     expect(trouble).to_be_hidden()
     page.get_by_label("Site").fill("blocks.7.attn.z")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from lm_graphs import IDS, VOCABULARY, small
 from viz_graphs import decoder, doubled
 
 import graftwork as gw
@@ -47,10 +48,26 @@ def attention() -> viz.View:
     return viz.attention(gw.NamedArray(pattern, ("layer", "heads", "seq", "kv_seq")), WORDS)
 
 
+def tokens() -> viz.View:
+    logits = gw.NamedArray(numbers(6, 40), ("seq", "vocab"))
+    return viz.tokens((VOCABULARY, IDS), logits=logits)
+
+
+def lens() -> viz.View:
+    return viz.logit_lens(small(), IDS, VOCABULARY, backend="numpy")
+
+
+def flow() -> viz.View:
+    return viz.flow(small(), IDS, VOCABULARY, backend="numpy")
+
+
+def card() -> viz.View:
+    return viz.neuron(small(), 0, 3, VOCABULARY)
+
+
 def page() -> viz.View:
     return viz.page([graph(), heatmap()])
 
 
-PICTURES: Mapping[str, Callable[[], viz.View]] = {
-    made.__name__: made for made in (graph, difference, heatmap, array, digits, attention, page)
-}
+MADE = (graph, difference, heatmap, array, digits, attention, tokens, lens, flow, card, page)
+PICTURES: Mapping[str, Callable[[], viz.View]] = {made.__name__: made for made in MADE}

@@ -33,13 +33,13 @@ export function takeSites(editor, sites) {
   editor.edits = [];
   fill(byId("sites"), sites.map(([path]) => element("option", { value: path })));
   for (const part of editor.form.querySelectorAll("input, fieldset, button")) part.disabled = false;
-  pick(editor, {});
+  pick(editor, { site: "" });
   list(editor);
 }
 
-// Takes what a picture selected: a site, and positions along its axes.
-export function pick(editor, { site, ...positions }) {
-  editor.site.value = site ?? "";
+// Takes what a picture selected: a site, positions along its axes, or both.
+export function pick(editor, { site = editor.site.value, ...positions }) {
+  editor.site.value = site;
   showAxes(editor, positions);
 }
 

@@ -8,7 +8,7 @@ import { makeFrame, showPicture, showWords, takePictures, tell } from "./picture
 const byId = (id) => document.getElementById(id);
 const state = { model: "", at: -1, busy: 0 };
 const editor = makeEditor(run, (selection) => tell(shown, selection));
-const shown = makeFrame(draw, (selection) => selection.site && pick(editor, selection));
+const shown = makeFrame(draw, (selection) => pick(editor, selection));
 
 // Does something slow, and says what went wrong.
 async function trying(doing) {
@@ -49,6 +49,7 @@ function run() {
 }
 
 function draw() {
+  showWords(shown, "The picture is being drawn …");
   return trying(drawn);
 }
 
@@ -66,8 +67,13 @@ async function answer() {
 }
 
 async function drawn() {
-  const found = await ask("/picture", question({ picture: shown.kind }));
-  if (found) showPicture(shown, found);
+  try {
+    const found = await ask("/picture", question({ picture: shown.kind }));
+    if (found) showPicture(shown, found);
+  } catch (error) {
+    showWords(shown, "There is no such picture.");
+    throw error;
+  }
 }
 
 byId("open").addEventListener("submit", (event) => {

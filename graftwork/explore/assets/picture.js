@@ -23,8 +23,9 @@ export function makeFrame(choose, hear) {
 
 // Tells the picture what is selected around it.
 export function tell(shown, selection) {
-  shown.selection = selection;
-  shown.frame.contentWindow.postMessage({ selection }, "*");
+  const layer = /(?:^|\.)blocks\.(\d+)\./.exec(selection.site ?? "");
+  shown.selection = layer ? { layer: Number(layer[1]), ...selection } : selection;
+  shown.frame.contentWindow.postMessage({ selection: shown.selection }, "*");
 }
 
 export function takePictures(shown, kinds) {
@@ -60,17 +61,17 @@ function walk(shown, event) {
   tab.click();
 }
 
-// Shows a picture, or says why there is none.
 export function showPicture(shown, { picture, title }) {
   shown.frame.title = title;
-  shown.frame.hidden = false;
+  shown.frame.inert = false;
   byId("waiting").hidden = true;
   const path = `/pictures/${picture}`;
   if (shown.frame.getAttribute("src") !== path) shown.frame.src = path;
 }
 
+// Says why there is none.
 export function showWords(shown, words) {
-  shown.frame.hidden = true;
+  shown.frame.inert = true;
   byId("waiting").hidden = false;
   byId("waiting").textContent = words;
 }

@@ -7,13 +7,14 @@ so that equal layers have equal axes from the start.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
 from graftwork.frontends.jax.exact import Exact
 from graftwork.ir.build import Builder, Term
-from graftwork.ir.graph import Graph, Node, Port, walk
+from graftwork.ir.graph import Graph, Node, Port, Value, walk
 from graftwork.ir.nesting import copied
 from graftwork.ir.origin import Origin
 from graftwork.ir.positional import Dims, Positional, carrying_axes, relabelled
@@ -40,13 +41,29 @@ class Template:
     places: Mapping[Origin, int]
     origins: Sequence[Origin]
 
+    @cached_property
+    def fixed(self) -> frozenset[Node]:
+        """The nodes that no input reaches, such as those of masks and angles of positions."""
+        found: set[Node] = set()
+        given: set[Value] = set()
+        for node in self.graph.nodes:
+            if given.issuperset(node.inputs):
+                found.add(node)
+                given.update(node.outputs)
+        return frozenset(found)
+
     def copy(
-        self, builder: Builder, arrays: Sequence[Positional], origin: Callable[[int], Origin]
+        self,
+        builder: Builder,
+        arrays: Sequence[Positional],
+        origin: Callable[[int], Origin],
+        shared: dict[Value, Value],
     ) -> list[Positional]:
         """Append the nodes again, on other arrays; what they give.
 
         Args:
             origin: the origin of an equation of the copy, by its number.
+            shared: what fixed nodes gave in an earlier copy in the same place; the first adds it.
         """
         met = [
             relabelled(x, {a: b for a, b in zip(x.dims, dims, strict=True) if a and b})
@@ -61,7 +78,11 @@ class Template:
                 known = moved[node.origin] = self._origin(node.origin, origin)
             return node if known is node.origin else evolve(node, origin=known)
 
-        builder.append(copied(self.graph.nodes, values, placed))
+        nodes = [n for n in self.graph.nodes if n not in self.fixed] if shared else self.graph.nodes
+        values |= shared
+        builder.append(copied(nodes, values, placed))
+        if not shared:
+            shared.update((value, values[value]) for n in self.fixed for value in n.outputs)
         return [
             Positional(Term(values[port.value], builder), port.layout)
             for port in self.graph.outputs

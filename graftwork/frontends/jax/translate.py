@@ -89,6 +89,7 @@ class Translator:
         self._here = path
         self._arrays: dict[Var, Positional] = {}
         self._exact: dict[Var, Exact] = {}
+        self._fixed: dict[Template, dict[Value, Value]] = {}
 
     def bind(self, variables: Sequence[Var], arrays: Sequence[Positional]) -> None:
         """Give variables their arrays."""
@@ -206,12 +207,13 @@ class Translator:
         if template is None:
             template = self.templates.known[of] = self._template(stretch, given)
         arrays = self._fitting(stretch, given, template)
+        fixed = self._fixed.setdefault(template, {})
+
+        def origin(place: int) -> Origin:
+            return self._origin(stretch.equations[place])
+
         with self.builder:
-            results = iter(
-                template.copy(
-                    self.builder, arrays, lambda place: self._origin(stretch.equations[place])
-                )
-            )
+            results = iter(template.copy(self.builder, arrays, origin, fixed))
         for place, variable in enumerate(stretch.outputs):
             if place in template.exact:
                 self._exact[variable] = template.exact[place]

@@ -164,7 +164,9 @@ def _sent(builder: Builder, graph: Graph, path: str) -> Term:
     flow = sited_flow(graph)
     z = graph.sites[f"{path}.z"].place.value
     node = flow.producer(z)
-    assert node is not None
+    if node not in flow.attentions:
+        stands = "nothing" if node is None else f"{node.op.name} (from {node.origin})"
+        raise SelectionError(f"{path}.z is no sum over positions: {stands} stands in its place")
     assert part.product is not None
     between = flow.between(z, part.product.operand)
     bent = next((n for n in between if n.op.name not in (*VIEWS, "merge", "split")), None)

@@ -30,10 +30,11 @@ function channelsOf(colour) {
   return [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
 }
 
-// Black or white: what can be read on a colour.
+// Black or white: what can be read on a colour, at a contrast of at least 4.5.
 /** @param {Iterable<number>} rgb */
-export function inkOn([red, green, blue]) {
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#12151b" : "#ffffff";
+export function inkOn(rgb) {
+  const [red, green, blue] = Array.from(rgb, (channel) => (channel / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
 
 // A number in as many digits as tell it apart.
