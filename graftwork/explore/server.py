@@ -41,7 +41,7 @@ def serve(model: str = "", port: int = 0, browser: bool = True) -> None:
         if browser:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         config = uvicorn.Config(
-            application(model), log_level="warning", lifespan="off", timeout_graceful_shutdown=2
+            application(model), log_level="critical", lifespan="off", timeout_graceful_shutdown=1
         )
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -62,8 +64,16 @@ def test_errors_are_a_line_and_a_status(tmp_path: Path, capsys: pytest.CaptureFi
     assert stopped.value.code == 2
 
 
-def test_explore_serves_on_loopback_until_it_is_interrupted(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "graftwork", "explore", str(tmp_path), "--no-browser"]
+def question(origin: str, folder: Path) -> bytes:
+    """A request that takes long: to open a model."""
+    body = json.dumps({"model": str(folder)})
+    head = ["POST /model HTTP/1.1", f"Host: {origin[7:]}", f"Origin: {origin}"]
+    head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*head, "", body]).encode()
+
+
+def test_explore_serves_on_loopback_until_it_is_interrupted(folder: Path) -> None:
+    command = [sys.executable, "-m", "graftwork", "explore", str(folder), "--no-browser"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -71,11 +81,14 @@ def test_explore_serves_on_loopback_until_it_is_interrupted(tmp_path: Path) -> N
             line = process.stderr.readline()
             (url,) = re.findall(r"http://127\.0\.0\.1:\d+/", line)
             with urllib.request.urlopen(url) as page:
-                assert f'value="{tmp_path}"' in page.read().decode()
-            taken = main(["explore", "--no-browser", "--port", url.split(":")[2].strip("/")])
-            assert taken == 1
+                assert f'value="{folder}"' in page.read().decode()
+            port = url.split(":")[2].strip("/")
+            assert main(["explore", "--no-browser", "--port", port]) == 1
+            slow = socket.create_connection(("127.0.0.1", int(port)))
+            slow.sendall(question(url.strip("/"), folder))
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0
             assert process.stderr.read() == ""
+            slow.close()
         finally:
             process.kill()
