@@ -20,7 +20,7 @@ from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from graftwork.backends import Program, compile
 from graftwork.fastest import Engine, fastest
@@ -45,7 +45,7 @@ from graftwork.passes.sweeps.chunks import (
 )
 from graftwork.passes.sweeps.cost import Cost, Plan, cost, peak
 from graftwork.passes.sweeps.effect import Effect, effect_of
-from graftwork.passes.sweeps.facts import reaches
+from graftwork.passes.sweeps.facts import causal_axis, reaches
 from graftwork.passes.sweeps.share import DIFFERS, PLAIN, Shared, share
 from graftwork.passes.sweeps.template import Template, template
 from graftwork.passes.sweeps.worlds import METRIC, narrowed, swept_axis, worlds_of
@@ -100,44 +100,44 @@ class Sweep:
             InputError: if the inputs are not those of the model and its source runs.
             StorageError: if the folder holds another sweep.
         """
-        job = self._job(inputs)
-        kept = self._that_differ(job)
-        parts = list(chunks(kept, job.cells, self._chunk_size(job, self.programs[0].graph)))
+        job = self._looked(self._job(inputs))
+        form = self.program if self._is_bounded(job) else self.program_of_all
+        parts = list(chunks(job.kept, job.cells, self._chunk_size(job, form.shared, form.graph)))
+        results = self._results(job, form, parts, resume, progress)
         table = plain = np.zeros(())
-        for worlds, found in zip(parts, self._results(job, parts, resume, progress), strict=True):
+        for worlds, found in zip(parts, results, strict=True):
             if worlds is parts[0]:
                 plain = found[PLAIN]
-                table = np.empty((job.entries, len(job.cells), *plain.shape), plain.dtype)
+                table = np.empty((len(job.kept), len(job.cells), *plain.shape), plain.dtype)
                 table[...] = plain
             start = 0
             for entry, cells in worlds.items():
-                wanted = np.isin(cells, kept[entry])
+                wanted = np.isin(cells, job.kept[entry])
                 table[entry, cells[wanted]] = found[METRIC][start : start + len(cells)][wanted]
                 start += len(cells)
-        (layout,) = (p.layout for p in self.programs[0].graph.outputs if p.name == PLAIN)
+        (layout,) = (p.layout for p in form.graph.outputs if p.name == PLAIN)
         return effect_of(self.template, job.cells, table, NamedArray(plain, layout))
 
     def plan(self, /, **inputs: Any) -> Plan:
         """What a run on such inputs costs, against one run for every edit.
 
-        Edits that change nothing are not left out: which they are is seen when it runs.
+        Edits of positions that change nothing are not left out: which they are is seen when it
+        runs. From which position on other edits change something is looked at now.
         """
         job = self._job(inputs)
-        size = self._chunk_size(job, lowered(_giving(self.shared.graph, METRIC, PLAIN)))
-        parts = list(chunks(everything(job.entries, job.cells), job.cells, size))
-        count = job.entries * len(job.cells)
+        count = len(job.kept) * len(job.cells)
+        if self.axis is not None:
+            job = evolve(self._looked(job), kept=job.kept)
+        graph = lowered(_giving(self.shared.graph, METRIC, PLAIN))
+        parts = list(chunks(job.kept, job.cells, self._chunk_size(job, self.shared, graph)))
         measured = self.graph.apply(Measure(self.metric, METRIC), Keep(METRIC))
         steps = {
             "one run for every edit": cost(lowered(self.graph), job.sizes).times(count),
             "only what the metric reads": cost(lowered(measured), job.sizes).times(count),
         }
-        ways = {"worlds enter where they differ": self.shared}
-        if self.along is not None:
-            apart = share(self.narrowed, job.entries)
-            ways = {
-                **dict.fromkeys(ways, apart),
-                f"only from the edit's {self.along} on": self.shared,
-            }
+        ways = {"worlds enter where they differ": self.whole}
+        if self.along is not None or self.axis is not None:
+            ways[f"only from the edit's {self.along or self.axis} on"] = self.shared
         for word, shared in ways.items():
             graph = lowered(_giving(shared.graph, METRIC))
             told = feeding(shared, job.cells, job.sizes, parts)
@@ -169,20 +169,41 @@ class Sweep:
         return next((w for w in words if reaches(self.narrowed, entries, f"worlds.{w}")), None)
 
     @cached_property
+    def axis(self) -> str | None:
+        """Where no swept word bounds it: the axis along which effects come from one position on,
+        in a causal model, which a run tells.
+        """
+        if self.along is not None:
+            return None
+        return causal_axis(self.narrowed, len(self.template.choices))
+
+    @cached_property
+    def whole(self) -> Shared:
+        """All runs in one, at all positions."""
+        return share(self.narrowed, len(self.template.choices), told=self.axis)
+
+    @cached_property
     def shared(self) -> Shared:
         """All runs in one, nothing computed twice."""
-        positions = None if self.along is None else f"worlds.{self.along}"
-        return share(self.narrowed, len(self.template.choices), positions)
+        entries = len(self.template.choices)
+        if self.along is not None:
+            return share(self.narrowed, entries, f"worlds.{self.along}")
+        return self.whole if self.axis is None else share(self.narrowed, entries, axis=self.axis)
 
     @cached_property
-    def programs(self) -> tuple[Program, ...]:
-        """The metric in all worlds, and in none; on each device."""
-        return self._compiled(METRIC, PLAIN)
+    def program(self) -> _Compiled:
+        """The metric in all worlds, and in none."""
+        return self._compiled(self.shared, METRIC, PLAIN)
 
     @cached_property
-    def probes(self) -> tuple[Program, ...]:
-        """Whether edits change anything; on each device."""
-        return self._compiled(DIFFERS)
+    def program_of_all(self) -> _Compiled:
+        """The same at all positions."""
+        return self._compiled(self.whole, METRIC, PLAIN)
+
+    @cached_property
+    def probe(self) -> _Compiled:
+        """Whether edits change anything, and where."""
+        return self._compiled(self.shared if self.axis is None else self.whole, DIFFERS)
 
     @cached_property
     def engine(self) -> Engine:
@@ -200,10 +221,11 @@ class Sweep:
         sizes = {name: 1 if name.startswith(WORLDS) else _MANY for name in graph.symbols}
         return fastest(graph, sizes, self.device)
 
-    def _compiled(self, *words: str) -> tuple[Program, ...]:
-        engine, graph = self.engine, lowered(_giving(self.shared.graph, *words))
+    def _compiled(self, shared: Shared, *words: str) -> _Compiled:
+        engine, graph = self.engine, lowered(_giving(shared.graph, *words))
         places = self.devices or (self.device,)
-        return tuple(compile(graph, engine.backend, at, **engine.options) for at in places)
+        programs = (compile(graph, engine.backend, at, **engine.options) for at in places)
+        return _Compiled(shared, graph, tuple(programs))
 
     # --- one run --------------------------------------------------------------------------------
 
@@ -221,41 +243,63 @@ class Sweep:
             ranges.append([_position(p, extent, where) for p in values or range(extent)])
         found = list(product(*ranges))
         positions = np.array(found, np.int64).reshape(len(found), len(ranges))
-        cells = Cells(tuple(self.template.positions), positions, self.along)
-        return _Job(inputs, sizes, cells, len(self.template.choices))
+        words, starts = tuple(self.template.positions), {}
+        entries = range(len(self.template.choices))
+        if self.along is not None:
+            starts = dict.fromkeys(entries, positions[:, words.index(self.along)])
+        elif self.axis is not None:
+            starts = dict.fromkeys(entries, np.zeros(len(positions), np.int64))
+        cells = Cells(words, positions, starts)
+        return _Job(inputs, sizes, cells, everything(len(entries), cells))
 
-    def _that_differ(self, job: _Job) -> Worlds:
-        """The worlds whose edits change anything.
+    def _looked(self, job: _Job) -> _Job:
+        """Without the worlds whose edits change nothing; and from where on the others do.
 
         Sources agree at some positions of their inputs, but hardly ever at whole heads or neurons:
-        for these it is not worth a look.
+        for these alone it is not worth a look.
         """
-        worlds = everything(job.entries, job.cells)
         axes = (swept_axis(self.worlds, word) for word in job.cells.words)
-        if all(axis is None or isinstance(self.worlds.axes[axis], int) for axis in axes):
-            return worlds
-        found: dict[int, list[Array]] = {entry: [] for entry in worlds}
-        parts = list(chunks(worlds, job.cells, self._chunk_size(job, self.probes[0].graph)))
-        told = feeding(self.shared, job.cells, job.sizes, parts)
-        for part, out in zip(parts, self._outputs(job, self.probes, parts, told), strict=True):
+        fixed = all(axis is None or isinstance(self.worlds.axes[axis], int) for axis in axes)
+        if fixed and self.axis is None:
+            return job
+        kept: dict[int, list[Array]] = {entry: [] for entry in job.kept}
+        starts = {entry: own.copy() for entry, own in job.cells.starts.items()}
+        size = self._chunk_size(job, self.probe.shared, self.probe.graph)
+        parts = list(chunks(job.kept, job.cells, size))
+        told = feeding(self.probe.shared, job.cells, job.sizes, parts)
+        for part, out in zip(parts, self.probe.outputs(job, parts, told), strict=True):
             for entry, cells in part.items():
-                differ = out.get(f"{DIFFERS}.{entry}")
-                found[entry].append(cells if differ is None else cells[differ])
-        return {entry: np.unique(np.concatenate(cells)) for entry, cells in found.items()}
+                differs = out.get(f"{DIFFERS}.{entry}", np.ones(len(cells), np.bool_))
+                anywhere = differs.reshape(len(cells), -1).any(1)
+                kept[entry].append(cells[anywhere])
+                if differs.ndim > 1:
+                    last = differs.shape[1] - 1
+                    starts[entry][cells] = np.where(anywhere, differs.argmax(1), last)
+        found = {entry: np.unique(np.concatenate(cells)) for entry, cells in kept.items()}
+        return evolve(job, kept=found, cells=evolve(job.cells, starts=starts))
+
+    def _is_bounded(self, job: _Job) -> bool:
+        """Whether there is anything before the first positions that edits change."""
+        return self.axis is None or any(own.any() for own in job.cells.starts.values())
 
     def _results(
-        self, job: _Job, parts: Sequence[Worlds], resume: Folder | None, progress: bool
+        self,
+        job: _Job,
+        form: _Compiled,
+        parts: Sequence[Worlds],
+        resume: Folder | None,
+        progress: bool,
     ) -> Iterator[Mapping[str, Array]]:
         """The outputs for each chunk, from disk if they are there."""
         folder = None
         if resume is not None:
             given = {name: np.asarray(x) for name, x in flatten(job.inputs)}
             given |= {f"cells.{e}": np.concatenate([part[e] for part in parts]) for e in parts[0]}
-            folder = saved.opened(resume, saved.key_of(self.programs[0].graph, given))
+            folder = saved.opened(resume, saved.key_of(form.graph, given))
         kept = [None if folder is None else saved.kept(folder, n) for n in range(len(parts))]
-        told = feeding(self.shared, job.cells, job.sizes, parts)
+        told = feeding(form.shared, job.cells, job.sizes, parts)
         missing = [worlds for worlds, known in zip(parts, kept, strict=True) if known is None]
-        fresh = self._outputs(job, self.programs, missing, told)
+        fresh = form.outputs(job, missing, told)
         for number in _tracked(range(len(parts)), progress):
             found = kept[number]
             if found is None:
@@ -264,29 +308,12 @@ class Sweep:
                     saved.keep(folder, number, found)
             yield found
 
-    def _outputs(
-        self,
-        job: _Job,
-        programs: Sequence[Program],
-        parts: Sequence[Worlds],
-        told: Feeding,
-    ) -> Iterator[Mapping[str, Array]]:
-        """What programs give for each chunk; as many chunks are under way as there are programs."""
-        running: deque[Mapping[str, Any]] = deque()
-        for number, worlds in enumerate(parts):
-            run = programs[number % len(programs)]
-            running.append(run(**job.inputs, **told.inputs(worlds)))
-            if len(running) == len(programs):
-                yield _arrays(running.popleft())
-        yield from map(_arrays, running)
-
-    def _chunk_size(self, job: _Job, graph: Graph) -> int:
+    def _chunk_size(self, job: _Job, shared: Shared, graph: Graph) -> int:
         """How many worlds of each entry fit the memory."""
-        worlds = everything(job.entries, job.cells)
         size = -(-len(job.cells) // max(1, len(self.devices)))
         while size > 1:
-            first = next(chunks(worlds, job.cells, size))
-            told = feeding(self.shared, job.cells, job.sizes, [first])
+            first = next(chunks(job.kept, job.cells, size))
+            told = feeding(shared, job.cells, job.sizes, [first])
             if peak(graph, told.symbols(first)) <= self.memory:
                 break
             size = (size + 1) // 2
@@ -300,13 +327,34 @@ class _Job:
     Attributes:
         sizes: size symbol -> extent.
         cells: the positions that are tried at each entry.
-        entries: how many ways there are to fill the other words.
+        kept: the worlds that run.
     """
 
     inputs: Inputs
     sizes: Mapping[str, int]
     cells: Cells
-    entries: int
+    kept: Worlds
+
+
+@frozen(eq=False)
+class _Compiled:
+    """One form of a sweep's graph, and its program on each device."""
+
+    shared: Shared
+    graph: Graph
+    programs: tuple[Program, ...]
+
+    def outputs(
+        self, job: _Job, parts: Sequence[Worlds], told: Feeding
+    ) -> Iterator[Mapping[str, Array]]:
+        """What comes out for each chunk; as many are under way as there are programs."""
+        running: deque[Mapping[str, Any]] = deque()
+        for number, worlds in enumerate(parts):
+            run = self.programs[number % len(self.programs)]
+            running.append(run(**job.inputs, **told.inputs(worlds)))
+            if len(running) == len(self.programs):
+                yield _arrays(running.popleft())
+        yield from map(_arrays, running)
 
 
 def _giving(graph: Graph, *words: str) -> Graph:

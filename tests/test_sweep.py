@@ -189,6 +189,22 @@ def test_the_plan_counts_what_is_saved(
     assert plan.worlds == 2 * SEQ
 
 
+@pytest.mark.parametrize(
+    ("name", "start"), [("patch heads", 2), ("directions", SEQ - 1), ("scales", 0)]
+)
+def test_nothing_is_computed_before_the_first_change(model: Model, name: str, start: int) -> None:
+    """The prompts differ from their third token on; what edits the last position alone is less."""
+    applied, patches = EDITS[name]
+    run = {**model.given, CLEAN: model.clean} if patches else model.given
+    sweep = Sweep(model.graph, applied, metric=metric, backend="numpy")
+    assert sweep.along is None
+    assert sweep.axis == "seq"
+    found = sweep._looked(sweep._job(run)).cells.starts[0]
+    assert set(found.tolist()) == {start}
+    *_, whole, bounded = sweep.plan(**run).steps.values()
+    assert start == 0 or bounded.flops < whole.flops
+
+
 def test_rows_are_used_only_behind_causal_attention() -> None:
     built = build("bert", "sdpa").double()
     given = inputs("bert", (2, SEQ))
@@ -198,6 +214,7 @@ def test_rows_are_used_only_behind_causal_attention() -> None:
         backend="numpy",
     )  # fmt: skip
     assert sweep.along is None
+    assert sweep.axis is None
     effect = sweep.run(**given)
     np.testing.assert_allclose(np.asarray(effect), one_by_one(graph, effect, given), rtol=1e-9)
 

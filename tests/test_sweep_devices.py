@@ -27,16 +27,17 @@ expected = gw.Sweep(graph, edit, metric=metric, backend="numpy").run(**run)
 
 assert len(jax.devices()) == 2
 whole = gw.Sweep(graph, edit, metric=metric, devices=jax.devices())
-sizes = [program.native._cache_size() for program in whole.programs]
+sizes = [program.native._cache_size() for program in whole.program.programs]
 assert sizes == [0, 0], sizes
 np.testing.assert_allclose(whole.run(**run), expected, rtol=1e-9)
-sizes = [program.native._cache_size() for program in whole.programs]
+sizes = [program.native._cache_size() for program in whole.program.programs]
 assert sizes == [1, 1], sizes  # both devices have a part of the worlds
 
 small = gw.Sweep(graph, edit, metric=metric, devices=jax.devices(), memory=1)
 assert small.plan(**run).chunks == 9
 np.testing.assert_allclose(small.run(progress=False, **run), expected, rtol=1e-9)
-sizes = [program.native._cache_size() for program in (*small.programs, *small.probes)]
+programs = (*small.program.programs, *small.probe.programs)
+sizes = [program.native._cache_size() for program in programs]
 assert sizes == [1, 1, 1, 1], sizes  # nothing is compiled for single chunks
 
 try:

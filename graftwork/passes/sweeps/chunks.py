@@ -22,30 +22,35 @@ class Cells:
     Attributes:
         words: what is swept in `where=`.
         positions: of each word in each cell, (cells, words).
-        along: the word whose positions bound how far an edit's effects come, if any does.
+        starts: entry -> the position from which on the edit of each cell may change anything;
+            empty if that bounds nothing.
     """
 
     words: tuple[str, ...]
     positions: Array
-    along: str | None
+    starts: Mapping[int, Array]
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    def order(self) -> Array:
+    def order(self, entry: int) -> Array:
         """The cells in such an order that neighbours together reach equally far, int64."""
-        if self.along is None:
+        if not self.starts:
             return np.arange(len(self))
-        column = self.positions[:, self.words.index(self.along)]
-        ascending = np.argsort(column, kind="stable")
+        ascending = np.argsort(self.starts[entry], kind="stable")
         folded = np.empty_like(ascending)
         half = (len(ascending) + 1) // 2
         folded[0::2], folded[1::2] = ascending[:half], ascending[half:][::-1]
         return folded
 
-    def least(self) -> int:
+    def least(self, entry: int) -> int:
         """The cell that costs least."""
-        return int(self.order()[-1] if len(self) < 2 else self.order()[1])
+        order = self.order(entry)
+        return int(order[-1] if len(self) < 2 else order[1])
+
+    def places(self, worlds: Worlds) -> Mapping[int, Array]:
+        """Entry -> from which position on its edit may change anything, in each of its worlds."""
+        return {entry: self.starts[entry][own] for entry, own in worlds.items()}
 
 
 Worlds: TypeAlias = Mapping[int, Array]
@@ -64,15 +69,15 @@ def chunks(kept: Worlds, cells: Cells, size: int) -> Iterator[Worlds]:
     for each shape meet one. There is always a chunk, which also gives the metric of the unedited
     run.
     """
-    order, idle = cells.order(), cells.least()
-    queues = {entry: order[np.isin(order, own)] for entry, own in kept.items()}
+    orders = {entry: cells.order(entry) for entry in kept}
+    queues = {entry: orders[entry][np.isin(orders[entry], own)] for entry, own in kept.items()}
     parts = max(1, *(-(-len(queue) // size) for queue in queues.values()))
     for part in range(parts):
         taken = {}
         for entry, queue in queues.items():
             count = max(1, -(-len(queue) // parts))
             own = queue[part * count : (part + 1) * count]
-            taken[entry] = np.append(own, np.full(count - len(own), idle, own.dtype))
+            taken[entry] = np.append(own, np.full(count - len(own), cells.least(entry), own.dtype))
         yield taken
 
 
@@ -84,7 +89,7 @@ def room(cells: Cells, parts: Iterable[Worlds], length: int) -> Mapping[int, int
     """
     found: dict[int, int] = {}
     for worlds in parts:
-        for entry, places in _places(cells, worlds).items():
+        for entry, places in cells.places(worlds).items():
             found[entry] = max(found.get(entry, 0), int((length - places).sum()))
     return found
 
@@ -110,9 +115,9 @@ class Feeding:
             for entry, own in worlds.items()
             for number, word in enumerate(self.cells.words)
         }
-        if self.shared.axis is None or self.cells.along is None:
+        if self.shared.axis is None:
             return given
-        places = Places(_places(self.cells, worlds), self.length, self.room)
+        places = Places(self.cells.places(worlds), self.length, self.room)
         given |= {f"rows.{entry}": places.suffix(entry) for entry in self.shared.suffixes}
         given |= {known.name: known.index(places, self.sizes) for known in self.shared.lookups}
         return given
@@ -134,12 +139,6 @@ def feeding(
 ) -> Feeding:
     """For chunks that all have the same shapes."""
     unknown = Feeding(shared, cells, sizes, {})
-    if shared.axis is None or cells.along is None:
+    if shared.axis is None:
         return unknown
     return evolve(unknown, room=room(cells, parts, unknown.length))
-
-
-def _places(cells: Cells, worlds: Worlds) -> Mapping[int, Array]:
-    """Entry -> the position of its edit in each of its worlds."""
-    column = cells.positions[:, cells.words.index(str(cells.along))]
-    return {entry: column[own] for entry, own in worlds.items()}

@@ -7,6 +7,7 @@ the edited branch of a gate reads is needed in the worlds of that entry alone.
 
 Where an edit is made at one position of an axis (`worlds.seq`), this also says how far along the
 axis its effect has come: that position alone, all from it on (behind causal attention), or any.
+Any other edit changes nothing before some first position; which one that is, a run tells.
 """
 
 from __future__ import annotations
@@ -80,17 +81,18 @@ class Facts:
         return tuple(extent is not None and extent.single for extent in found)
 
 
-def study(graph: Graph, entries: int, positions: str | None = None) -> Facts:
+def study(
+    graph: Graph, entries: int, positions: str | None = None, axis: str | None = None
+) -> Facts:
     """The facts of a sweep's graph.
 
     Args:
         entries: how many edits there are.
         positions: the input that holds the position of each world's edit along an axis.
+        axis: one along which edits are known by their first position, if there is no such input.
     """
-    gates = _gates(graph)
-    ports = {port.name: port.value for port in graph.inputs}
-    forward = _Forward(graph, gates, frozenset(range(entries)), ports.get(positions or ""))
-    forward.run()
+    forward = _walked(graph, entries, positions, axis)
+    gates = forward.gates
     needed = _needed(graph, gates, frozenset(range(entries)))
     nothing: frozenset[int] = frozenset()
     active = {
@@ -102,8 +104,25 @@ def study(graph: Graph, entries: int, positions: str | None = None) -> Facts:
 
 def reaches(graph: Graph, entries: int, positions: str) -> bool:
     """Whether the positions of edits bound how far their effects come, beyond the edit itself."""
-    facts = study(graph, entries, positions)
+    return _is_reached(study(graph, entries, positions))
+
+
+def causal_axis(graph: Graph, entries: int) -> str | None:
+    """An axis along which no edit has effects on what comes before it, if there is one."""
+    queries = _walked(graph, entries, None, None).queries
+    return next((a for a in queries if _is_reached(study(graph, entries, axis=a))), None)
+
+
+def _is_reached(facts: Facts) -> bool:
     return any(facts.in_rows(v) and not all(facts.singles(v)) for v in facts.active)
+
+
+def _walked(graph: Graph, entries: int, positions: str | None, axis: str | None) -> _Forward:
+    ports = {port.name: port.value for port in graph.inputs}
+    everywhere = frozenset(range(entries))
+    forward = _Forward(graph, _gates(graph), everywhere, ports.get(positions or ""), axis)
+    forward.run()
+    return forward
 
 
 def _gates(graph: Graph) -> dict[Node, int]:
@@ -145,24 +164,30 @@ class _Forward:
 
     Attributes:
         positions: the input with the position of each world's edit.
+        known: the axis along which edits are known by their first position.
         hits: masks that are true only there.
         like: a value that is another one where a mask is false -> that other one.
         patterns: what a softmax gives -> key axis -> query axis, where no later key is seen.
+        queries: the query axes of all such attention, in order.
     """
 
     graph: Graph
     gates: Mapping[Node, int]
     everywhere: frozenset[int]
     positions: Value | None
+    known: str | None
     extents: dict[Value, Extents] = field(factory=dict)
     hits: set[Value] = field(factory=set)
     like: dict[Value, Value] = field(factory=dict)
     patterns: dict[Value, Mapping[str, str]] = field(factory=dict)
     axes: list[str] = field(factory=list)
+    queries: dict[str, None] = field(factory=dict)
 
     @property
     def axis(self) -> str | None:
         """The axis of the positions, if it is one axis."""
+        if self.known is not None:
+            return self.known
         return self.axes[0] if len(set(self.axes)) == 1 else None
 
     def run(self) -> None:
@@ -177,6 +202,8 @@ class _Forward:
     def _of(self, node: Node) -> Extents:
         if node in self.gates:
             return self._at_gate(node, self.gates[node])
+        behind = self._behind(node)
+        self.queries.update(dict.fromkeys(behind.values()))
         entries = [entry for value in node.inputs for entry in self.extents.get(value, ())]
         if not entries:
             return {}
@@ -187,7 +214,6 @@ class _Forward:
             self.hits.add(node.output)
             return dict.fromkeys(entries, Extent(frozenset({axis}), single=True))
         operands = self._that_matter(node)
-        behind = self._behind(node)
         return {
             entry: self._through(node, [self.extents.get(v, {}) for v in operands], entry, behind)
             for entry in dict.fromkeys(entries)
@@ -251,8 +277,12 @@ class _Forward:
         return found
 
     def _edited(self, edited: Value, plain: Value, entry: int) -> Extent | None:
-        """Where an edit makes a difference: nothing is known unless it is made of what was."""
-        if self.like.get(edited, edited) is not self.like.get(plain, plain):
-            return ANYWHERE
+        """Where an edit makes a difference, if it is made of what was; else from where on."""
         known = [self.extents.get(value, {}) for value in (edited, plain)]
-        return reduce(_union, [extents[entry] for extents in known if entry in extents])
+        found = [extents[entry] for extents in known if entry in extents]
+        if self.like.get(edited, edited) is self.like.get(plain, plain):
+            return reduce(_union, found)
+        if self.known is None or self.known not in plain.type.axis_set:
+            return ANYWHERE
+        onwards = Extent(frozenset({self.known}), single=False)
+        return _union(known[1].get(entry, onwards), onwards)

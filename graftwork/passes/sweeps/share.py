@@ -38,7 +38,7 @@ class Shared:
         graph: an input of worlds is now one for each entry, `worlds.seq.3`; its outputs are the
             metric, with the worlds of all entries in front, one entry after another; `plain`, the
             metric of the unedited run; and `differs.3`, whether the edit of an entry changes
-            anything at all, a boolean a world.
+            anything at all, a boolean a world, or a boolean a world and position.
         lookups: what some of its inputs hold.
         suffixes: the entries for which `rows.3` holds the positions from each edit on.
         axis: the axis of these positions.
@@ -50,7 +50,13 @@ class Shared:
     axis: str | None
 
 
-def share(graph: Graph, entries: int, positions: str | None = None) -> Shared:
+def share(
+    graph: Graph,
+    entries: int,
+    positions: str | None = None,
+    axis: str | None = None,
+    told: str | None = None,
+) -> Shared:
     """Let worlds enter where they differ.
 
     Args:
@@ -58,8 +64,12 @@ def share(graph: Graph, entries: int, positions: str | None = None) -> Shared:
         entries: how many edits there are.
         positions: the input with the position of each world's edit, if only what it can reach is
             to be computed.
+        axis: that of the first position at which each world's edit changes anything, if only what
+            comes from there on is to be computed.
+        told: an axis along which `differs` is to tell positions apart.
     """
-    return _Sharing(graph, entries, study(graph, entries, positions), positions or "").run()
+    facts = study(graph, entries, positions, axis)
+    return _Sharing(graph, entries, facts, positions or "", told).run()
 
 
 @frozen(eq=False)
@@ -83,6 +93,7 @@ class _Sharing:
     entries: int
     facts: Facts
     positions: str
+    told: str | None
     builder: Builder = field(init=False)
     inputs: dict[str, Port] = field(factory=dict)
     plain: dict[Value, Term] = field(factory=dict)
@@ -226,15 +237,17 @@ class _Sharing:
         )
 
     def _differs(self, entry: int) -> Port:
-        """Whether an entry's edits change anything, a boolean a world."""
+        """Whether an entry's edits change anything, a boolean a world (and position)."""
         worlds = self._axis(Grid((entry,)))
+        kept = (worlds,) if self.told is None else (worlds, self.told)
         found = [
-            ops.any(changed, over=[a for a in changed.axes if a != axis]).rename(
+            ops.any(changed, over=[a for a in changed.axes if a not in (axis, *kept)]).rename(
                 **({axis: worlds} if axis != worlds else {})
             )
             for changed, axis in self.changes[entry]
         ]
-        return Port(f"{DIFFERS}.{entry}", reduce(Term.__or__, found).value, (worlds,))
+        differs = reduce(Term.__or__, found).broadcast(*kept)
+        return Port(f"{DIFFERS}.{entry}", differs.value, kept)
 
     # --- values at points -----------------------------------------------------------------------
 
