@@ -1,9 +1,13 @@
-"""A training step of LoRA on GPT-2 small, 4 times 64 tokens, beside adapters by hand in torch."""
+"""A training step of LoRA on GPT-2 small, 4 times 64 tokens, beside other adapters in torch.
+
+They are written by hand, and those of `peft` where that is installed.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -16,6 +20,7 @@ from graftwork import passes as p
 
 RANK, RATE = 8, 1e-3
 ROUNDS = 9
+NAME = "a LoRA step, batch 4 x 64"
 Step = Callable[[], float]
 
 
@@ -71,6 +76,22 @@ def by_hand(model: Any, start: dict[str, torch.Tensor], ids: torch.Tensor) -> St
     return _step(lambda x: model(input_ids=x).logits, learned, ids)
 
 
+def with_peft(model: Any, start: Mapping[str, torch.Tensor], ids: torch.Tensor) -> Step:
+    """The same adapters as a peft model."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=RANK, lora_alpha=RANK, lora_dropout=0.0, target_modules=["c_attn"], fan_in_fan_out=True
+    )
+    adapted: Any = get_peft_model(model, config)
+    learned = [x for x in adapted.parameters() if x.requires_grad]
+    with torch.no_grad():
+        for number, block in enumerate(adapted.base_model.model.transformer.h):
+            down = start[f"transformer.h.{number}.attn.c_attn.lora_a"]
+            block.attn.c_attn.lora_A["default"].weight.copy_(down)
+    return _step(lambda x: adapted(input_ids=x).logits, learned, ids)
+
+
 def figures() -> list[report.Figure]:
     return timing.isolated(_figures)
 
@@ -81,19 +102,27 @@ def _figures() -> list[report.Figure]:
     sample = torch.zeros(2, 8, dtype=torch.int64)
     graph = gw.from_torch(model, kwargs={"input_ids": sample}, axes={"input_ids": "batch seq"})
     step, start = ours(graph, ids)
-    hand = by_hand(model, start, ids)
+    steps = {"ours": step, "by hand": by_hand(model, start, ids)}
+    absent = []
+    if find_spec("peft") is not None:
+        steps["peft"] = with_peft(native.gpt2(), start, ids)
+    else:
+        absent = [report.Figure(NAME, "", "peft: not installed, so not measured")]
     for _ in range(3):
-        losses = step(), hand()
-        assert math.isclose(*losses, rel_tol=1e-4), losses
-    comparison = timing.compare({"ours": step, "by hand": hand}, ROUNDS)
-    ratio = timing.spread([1 / r for r in _ratios(comparison)])
-    name = "a LoRA step, batch 4 x 64"
-    target = report.Target(1.2, "x", at_least=True)
-    beside = f"adapters by hand: {report.times(comparison, 'by hand')}"
-    measured = report.times(comparison, "ours")
-    return [report.Figure(name, measured, beside, ratio, ratio.median, target)]
+        losses = [run() for run in steps.values()]
+        assert all(math.isclose(losses[0], loss, rel_tol=1e-4) for loss in losses), losses
+    comparison = timing.compare(steps, ROUNDS)
+    return [_figure(comparison, other) for other in steps if other != "ours"] + absent
 
 
-def _ratios(comparison: timing.Comparison) -> list[float]:
-    pairs = zip(comparison.samples["ours"], comparison.samples["by hand"], strict=True)
-    return [mine.wall / theirs.wall for mine, theirs in pairs]
+def _figure(comparison: timing.Comparison, other: str) -> report.Figure:
+    pairs = zip(comparison.samples[other], comparison.samples["ours"], strict=True)
+    faster = timing.spread([theirs.wall / mine.wall for theirs, mine in pairs])
+    return report.Figure(
+        NAME,
+        report.times(comparison, "ours"),
+        f"{other}: {report.times(comparison, other)}",
+        faster,
+        faster.median,
+        report.Target(1.2, "x", at_least=True),
+    )

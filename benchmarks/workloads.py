@@ -221,11 +221,12 @@ def _figures(number: int) -> list[report.Figure]:
         {"ours": ours, "hooks": lambda: workload.theirs(bench)}, workload.rounds, warmup=0
     )
     theirs = comparison.wall("hooks").median * workload.share
+    processor = comparison.cpu("hooks").median * workload.share
     faster = timing.spread([workload.share * x for x in _ratios(comparison)])
     name = f"{workload.name}, {backend}"
-    beside = f"hooks: {report.seconds(theirs)}"
+    beside = f"hooks: {report.seconds(theirs)} (cpu {report.seconds(processor)})"
     if workload.share > 1:
-        beside += f" ({PART} of {PART * workload.share} edits, times {workload.share})"
+        beside += f", {PART} of {PART * workload.share} edits, times {workload.share}"
     target = report.Target(workload.target, "x", at_least=True)
     measured = report.times(comparison, "ours")
     return [

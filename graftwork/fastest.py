@@ -27,7 +27,7 @@ from graftwork.passes.sweeps.cost import cost
 _PRODUCTS = frozenset({"contract", "linear", "conv"})
 _FLOPS = 4e9  # so much arithmetic takes some tens of milliseconds
 _TURNS = 5
-_MARGIN = 0.9  # the first candidate loads fastest, so others must beat it by something
+_MARGIN = 0.8  # torch starts at once and ONNX Runtime after seconds, which it must make up for
 
 
 @frozen

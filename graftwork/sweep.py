@@ -80,7 +80,7 @@ class Sweep:
     device: str | None = field(default=None, kw_only=True)
     options: Mapping[str, Any] = field(factory=dict, kw_only=True)
     devices: Sequence[Any] = field(default=(), kw_only=True, converter=tuple)
-    memory: int = field(default=1 << 30, kw_only=True)
+    memory: int = field(default=2 << 30, kw_only=True)
 
     def run(
         self,
