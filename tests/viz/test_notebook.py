@@ -58,7 +58,7 @@ def test_an_exported_notebook_shows_every_picture_in_its_frame(open_page: Open, 
     frame = page.frames[1]
     frame.wait_for_selector("body[data-ready]", state="attached")
     assert page.locator("iframe").bounding_box()["height"] == view.height
-    assert frame.locator("canvas").first.is_visible()
+    assert frame.locator("canvas, .sheet").first.is_visible()
 
 
 @pytest.mark.parametrize("name", PICTURES)
