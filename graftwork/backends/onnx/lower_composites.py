@@ -124,6 +124,25 @@ def _rms_norm(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     return Laid(array, (*lead, *over))
 
 
+def _batch_norm(target: OnnxTarget, node: Node, operands: Operands) -> Any:
+    """The kernel wants the channels second, and both gains; the runtime folds it into weights."""
+    x, *rest = operands
+    channels = x.axes[1:2]
+    alike = all(other.axes == channels for other in rest)
+    if not alike or any(value.type.dtype is not DType.f32 for value in node.inputs):
+        return target.open_body(node, operands)
+    (size,) = target.sizes(channels)
+    if not isinstance(size, int) or not target.certain(x.axes[1:]):
+        return target.open_body(node, operands)
+    mean, var, *gains = (other.array for other in rest)
+    for missing in (1.0, 0.0)[len(gains) :]:
+        gains.append(target.emit.constant(np.full(size, missing), DType.f32))
+    array = target.emit.op(
+        "BatchNormalization", x.array, *gains, mean, var, epsilon=node.attrs["eps"]
+    )
+    return Laid(array, x.axes)
+
+
 # --- rotary -------------------------------------------------------------------------------------
 
 
@@ -153,5 +172,6 @@ TABLE: Mapping[Op, Lowering] = {
     ops.mean: _mean,
     ops.layer_norm: _layer_norm,
     ops.rms_norm: _rms_norm,
+    ops.batch_norm: _batch_norm,
     ops.rotary: _rotary,
 }
