@@ -28,7 +28,6 @@ class Question:
         edits: as `edits.recipe` takes them.
         at: the position whose next token is asked for.
         picture: the kind of the picture that is asked for.
-        options: of that picture.
     """
 
     model: str = field(validator=_is(str))
@@ -36,7 +35,6 @@ class Question:
     edits: list[Any] = field(factory=list, validator=_is(list))
     at: int = field(default=-1, validator=_is(int))
     picture: str = field(default="graph", validator=_is(str))
-    options: dict[str, Any] = field(factory=dict, validator=_is(dict))
 
     @classmethod
     def of(cls, body: bytes) -> Question:
