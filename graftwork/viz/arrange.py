@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from attrs import define, field, frozen
 
@@ -115,57 +116,74 @@ def nets_of(cells: Iterable[Cell]) -> dict[Cell, dict[Wire, Net]]:
     return found
 
 
+OUTSIDE = -1
+Joins = tuple[tuple[int, tuple[int, ...]], ...]
+"""For each net its source and its targets, as numbers of children; `OUTSIDE` is outside."""
+
+
+@frozen(eq=False)
+class _Plan:
+    """An arrangement with children as numbers: groups that are joined in the same way share it."""
+
+    ranks: Sequence[Sequence[Slot]]
+    rows: Sequence[tuple[int, int]]
+    joints: Sequence[Sequence[Joint]]
+
+
 def arrange(group: Cell, nets: Mapping[Wire, Net]) -> Arrangement:
     """Rank and order of the children of a group."""
-    number = {child: i for i, child in enumerate(group.children)}
+    number: dict[Cell | None, int] = {child: i for i, child in enumerate(group.children)}
+    number[None] = OUTSIDE
     ordered = list(nets.values())
-    ranks = _ranks(number, ordered)
-    rows = frozenset(_rows(number, ranks, ordered))
-    slots, joints = _slots(ranks, number, ordered, rows)
+    joins = tuple((number[net.source], tuple(number[t] for t in net.targets)) for net in ordered)
+    plan = _plan(len(group.children), joins)
+    cells: list[Cell | None] = [*group.children, None]
+    rows = frozenset((net, cells[target]) for net, target in plan.rows)
+    return Arrangement(plan.ranks, ordered, rows, plan.joints)
+
+
+@lru_cache(maxsize=2_000)
+def _plan(count: int, joins: Joins) -> _Plan:
+    ranks = _ranks(count, joins)
+    rows = list(_rows(ranks, joins))
+    slots, joints = _slots(ranks, joins, frozenset(rows))
     _sweep(slots)
-    return Arrangement(slots, ordered, rows, joints)
+    return _Plan(slots, rows, joints)
 
 
-def _ranks(number: Mapping[Cell, int], nets: Sequence[Net]) -> list[int]:
+def _ranks(count: int, joins: Joins) -> list[int]:
     """Longest paths; what reads nothing stands just above its first reader."""
-    before: list[list[int]] = [[] for _ in number]
-    after: list[list[int]] = [[] for _ in number]
-    for net in nets:
-        for target in net.targets:
-            if target is not None and net.source is not None:
-                start, end = number[net.source], number[target]
-                if start < end:
-                    before[end].append(start)
-                    after[start].append(end)
-    fed = {target for net in nets if net.source is None for target in net.targets}
-    ranks = [0] * len(number)
-    for i in range(len(ranks)):
+    before: list[list[int]] = [[] for _ in range(count)]
+    after: list[list[int]] = [[] for _ in range(count)]
+    for start, targets in joins:
+        for end in targets:
+            if OUTSIDE < start < end:
+                before[end].append(start)
+                after[start].append(end)
+    fed = {target for source, targets in joins if source == OUTSIDE for target in targets}
+    ranks = [0] * count
+    for i in range(count):
         ranks[i] = 1 + max((ranks[j] for j in before[i]), default=0)
-    for child, i in reversed([*number.items()]):
-        if not before[i] and after[i] and child not in fed:
+    for i in reversed(range(count)):
+        if not before[i] and after[i] and i not in fed:
             ranks[i] = min(ranks[j] for j in after[i]) - 1
     return ranks
 
 
-def _rows(
-    number: Mapping[Cell, int], ranks: Sequence[int], nets: Sequence[Net]
-) -> Iterable[tuple[int, Cell | None]]:
+def _rows(ranks: Sequence[int], joins: Joins) -> Iterable[tuple[int, int]]:
     last = max(ranks, default=0) + 1
-    for n, net in enumerate(nets):
-        start = 0 if net.source is None else ranks[number[net.source]]
-        ends = {t: last if t is None else ranks[number[t]] for t in net.targets}
-        many = len(ends) >= _MANY
-        for target, end in ends.items():
+    for n, (source, targets) in enumerate(joins):
+        start = 0 if source == OUTSIDE else ranks[source]
+        many = len(targets) >= _MANY
+        for target in targets:
+            end = last if target == OUTSIDE else ranks[target]
             backwards = end <= start
             if backwards or end - start > FARTHEST or (many and end - start > 1):
                 yield n, target
 
 
 def _slots(
-    ranks: Sequence[int],
-    number: Mapping[Cell, int],
-    nets: Sequence[Net],
-    rows: frozenset[tuple[int, Cell | None]],
+    ranks: Sequence[int], joins: Joins, rows: frozenset[tuple[int, int]]
 ) -> tuple[list[list[Slot]], list[list[Joint]]]:
     """The slots of each rank in the order of the program, and how the nets join them."""
     last = max(ranks, default=0) + 1
@@ -174,19 +192,19 @@ def _slots(
     for slot in children:
         layers[slot.rank].append(slot)
     joints: list[list[Joint]] = []
-    for n, net in enumerate(nets):
+    for n, (start, targets) in enumerate(joins):
         exit_slot = None
-        if net.source is None:
+        if start == OUTSIDE:
             source = Slot(What.ENTRY, n, 0)
             layers[0].append(source)
         else:
-            source = children[number[net.source]]
-        if None in net.targets:
+            source = children[start]
+        if OUTSIDE in targets:
             exit_slot = Slot(What.EXIT, n, last)
             layers[last].append(exit_slot)
         ends = [
-            children[number[target]] if target is not None else exit_slot
-            for target in net.targets
+            children[target] if target != OUTSIDE else exit_slot
+            for target in targets
             if (n, target) not in rows
         ]
         reached = [end for end in ends if end is not None]

@@ -64,6 +64,7 @@ class Cell:
         reads: wire -> the versions in which it reads it, as bits; in the order of operands.
         operands: the wires that it reads now, in order, a wire once for each use.
         makes: the wires that it defines.
+        note: what is to be said about a group beside how much it holds.
         sites: the canonical sites that it makes, then those inside of it.
         inner_sites: how many of them are inside of it.
         number: its place in the outline of the whole, groups before what they hold.
@@ -86,6 +87,7 @@ class Cell:
     reads: dict[Wire, int] = field(factory=dict)
     operands: list[Wire] = field(factory=list)
     makes: list[Wire] = field(factory=list)
+    note: str = ""
     sites: list[str] = field(factory=list)
     inner_sites: int = 0
     number: int = -1

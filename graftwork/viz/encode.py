@@ -156,6 +156,7 @@ class _Encoder:
             "kind": [cell.kind for cell in cells],
             "parent": [cell.parent.number if cell.parent else -1 for cell in cells],
             "title": [text(cell.title) for cell in cells],
+            "note": [text(cell.note) for cell in cells],
             "op": [self._number(self.ops, c.node.op) if c.node else -1 for c in cells],
             "origin": [self.origins.setdefault(c.origin, len(self.origins)) for c in cells],
             "there": [cell.there for cell in cells],

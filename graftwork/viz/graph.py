@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
-from graftwork.ir.pipeline import AnyPass, apply
+from graftwork.ir.pipeline import AnyPass, apply, collection_paused
 from graftwork.viz.arrange import arrange, nets_of
 from graftwork.viz.cells import Cell
 from graftwork.viz.cone import between as cells_between
@@ -25,6 +25,7 @@ MOST_STEPS = 30
 """So many passes a page shows one by one; those before them are shown as one."""
 
 
+@collection_paused()
 def graph(
     graph: Graph,
     diff: Graph | None = None,
@@ -63,6 +64,7 @@ def graph(
     return _view(shown, [] if diff is None else ["difference"], laid, ends, kept)
 
 
+@collection_paused()
 def replay(graph: Graph, *passes: AnyPass) -> View:
     """A page that applies passes to a graph and shows what each of them did, step by step.
 

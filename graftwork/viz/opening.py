@@ -11,7 +11,7 @@ from graftwork.viz.merge import Change
 def first_open(
     root: Cell, budget: int = 40, for_changes: int = 90, kept: Collection[Cell] | None = None
 ) -> list[Cell]:
-    """Whole generations of groups while few boxes are to be seen.
+    """Whole generations of groups while few boxes are to be seen, repeated blocks not unfolded.
 
     In a difference also those around changes, while they fit.
 
@@ -24,7 +24,7 @@ def first_open(
 
     opened, seen, generation = [root], len(children(root)), [root]
     while generation:
-        groups = [c for parent in generation for c in children(parent) if c.children]
+        groups = [c for parent in generation for c in children(parent) if c.children and not c.note]
         more = sum(len(children(group)) for group in groups)
         if not groups or seen + more > budget:
             break

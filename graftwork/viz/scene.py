@@ -15,6 +15,7 @@ from graftwork.ir.sizes import Size
 from graftwork.viz.cells import Cell, Kind, Wire, number_cells
 from graftwork.viz.merge import Change, Same, Track, change_of, merged, renamed_axes
 from graftwork.viz.names import literal_word, visible
+from graftwork.viz.repeats import fold_repeats
 from graftwork.viz.tree import change_groups, cut_long_groups, hang, name_groups, tidy
 
 Entry = tuple[str, Sequence[Value | None]]
@@ -80,6 +81,7 @@ def scene(*versions: Graph) -> Scene:
     builder.add_parameters([graph.parameters for graph in versions])
     tracks = builder.add_levels(_top(root, versions))
     tidy(root)
+    fold_repeats(root)
     cut_long_groups(root)
     cells = number_cells(root)
     builder.mark_sites(versions[-1])

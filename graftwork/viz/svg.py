@@ -62,7 +62,7 @@ def _note(cell: Cell, scene: Scene) -> str:
     """The second line of a box: its type, or how much it holds."""
     if cell.kind is Kind.GROUP:
         count = sum(inner.kind is Kind.OP for inner in cell.walk())
-        return f"{count:,} op{'s' * (count != 1)}"
+        return " · ".join(filter(None, [cell.note, f"{count:,} op{'s' * (count != 1)}"]))
     wires = cell.makes[:1] or list(cell.reads)[:1]
     axes = scene.axes
     return " ".join(sized(axis, axes[axis]) for wire in wires for axis in wire.type.axes)

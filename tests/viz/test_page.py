@@ -35,6 +35,7 @@ def test_the_canvas_shows_boxes_in_light_and_dark(open_page: Open) -> None:
 
 def test_click_selects_and_double_click_opens_and_closes(open_page: Open) -> None:
     page = open_page(viz.graph(decoder(12)))
+    page.mouse.dblclick(*point_of(page, "layers"))
     page.mouse.click(*point_of(page, "layers.3"))
     assert selected(page) == "layers.3"
     assert page.locator(".expression").inner_text() == "graph.select(module='model.layers.3')"

@@ -116,6 +116,11 @@ export function titleOf(model, cell) {
   return model.strings[model.c.title[cell]];
 }
 
+// What is said about a group beside how much it holds: `12 distinct, same structure`.
+export function noteOf(model, cell) {
+  return model.strings[model.c.note[cell]];
+}
+
 export function opOf(model, cell) {
   const op = model.c.op[cell];
   return op < 0 ? null : model.ops[op];

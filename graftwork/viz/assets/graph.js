@@ -11,6 +11,9 @@ import { find } from "./search.js";
 import { button, element, fill } from "./dom.js";
 import { makeOutline, refreshOutline, scrollOutlineTo } from "./outline.js";
 import { makeInspector, refreshInspector, typeWords } from "./inspector.js";
+import { forcedPalette, onForced } from "./forced.js";
+import { makeExport } from "./export.js";
+import { recallState, rememberState } from "./state.js";
 import { isDark, onKeys, onSelection, onTheme, say, show, tellSelection, themeButton, views } from "./page.js";
 import { makeHelp, makeLegend, refreshLegend } from "./legend.js";
 import { countsOf, differenceOf, goToStep, makeSteps, refreshSteps } from "./steps.js";
@@ -27,11 +30,13 @@ views.set("graph", (root, facts, columns, page) => {
     step: (number) => toStep(app, number),
     find: (words) => findWords(app, words),
   };
+  app.wanted = recallState(scene);
   build(app);
   listen(app);
   refreshOutline(app.outline);
   refreshCut(app);
   refreshDifference(app);
+  refreshLegend(app.legend, scene);
   window.graftwork = { scene, camera: app.camera, frames: 0, app };
 });
 
@@ -49,6 +54,7 @@ function build(app) {
   app.inspector = makeInspector(scene, actions);
   app.legend = makeLegend(scene, actions);
   app.help = makeHelp(() => app.help.close());
+  app.export = makeExport(scene, () => paletteNow(app));
   app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
   app.drawer = model.difference ? element("div", { class: "drawer difference", hidden: true }) : null;
   app.steps = makeSteps(scene, actions);
@@ -56,7 +62,7 @@ function build(app) {
   app.cut = element("div", { class: "cut", role: "group", "aria-label": "Only a part", hidden: true });
   app.keys = element("div", { class: "keys" }, app.scale, app.legend);
   const center = element("div", { class: "center" }, app.stage, zoomButtons(app), app.keys, app.cut, app.tip, app.drawer);
-  show(app.root, header(app), app.steps?.bar, element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help);
+  show(app.root, header(app), app.steps?.bar ?? "", element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help, app.export);
 }
 
 function header(app) {
@@ -75,6 +81,7 @@ function header(app) {
     element("div", { class: "tools" },
       button("Open all", "Open all groups", () => everything(app, true)),
       button("Close all", "Close all groups", () => everything(app, false)),
+      button("⤓", "Export (e)", () => app.export.showModal(), { class: "icon" }),
       themeButton(app.page),
       button("?", "Help", () => app.help.showModal(), { class: "icon" })));
 }
@@ -110,9 +117,13 @@ function redraw(app) {
   app.timer = setTimeout(now, 60);
 }
 
+function paletteNow(app) {
+  return forcedPalette() ?? paletteOf(isDark(app.page));
+}
+
 function drawNow(app) {
   if (!app.size.width || !app.size.height) return;
-  window.graftwork.boxes = paint(app.canvas.getContext("2d"), app.scene, app.camera, paletteOf(isDark(app.page)), app.size);
+  window.graftwork.boxes = paint(app.canvas.getContext("2d"), app.scene, app.camera, paletteNow(app), app.size);
   window.graftwork.frames++;
 }
 
@@ -122,8 +133,9 @@ function resize(app) {
   app.canvas.width = Math.round(width * ratio);
   app.canvas.height = Math.round(height * ratio);
   if (!width || !height) return;
-  if (!app.fitted) firstLook(app);
-  else drawNow(app);
+  if (app.fitted) return drawNow(app);
+  firstLook(app);
+  if (app.wanted > 0) select(app, app.wanted, true);
 }
 
 // Whole if that can be read; else its beginning.
@@ -146,6 +158,7 @@ function fit(app) {
 // --- doing
 
 function refresh(app) {
+  rememberState(app.scene);
   markHits(app.scene);
   refreshScale(app.scale, app.scene);
   refreshOutline(app.outline);
@@ -164,6 +177,7 @@ function select(app, cell, show = false) {
     lookAt(app, boxOf(model, cell));
   }
   refreshOutline(app.outline);
+  rememberState(scene);
   if (cell >= 0) {
     scrollOutlineTo(app.outline, boxOf(model, cell));
     sayCell(app, cell);
@@ -267,6 +281,7 @@ function everything(app, open) {
 function follow(app, axis) {
   app.scene.axis = app.scene.axis === axis ? -1 : axis;
   refreshLegend(app.legend, app.scene);
+  rememberState(app.scene);
   redraw(app);
 }
 
@@ -375,6 +390,7 @@ function listen(app) {
   query.addEventListener("keydown", (event) => onQueryKey(app, event));
   onKeys(app.root, (event) => keyActions(app, event)[event.key]);
   onTheme(app.page, () => redraw(app));
+  onForced(() => redraw(app));
   onSelection(app.page, app.root, ({ site }) => site && selectSite(app, site));
 }
 
@@ -480,6 +496,7 @@ function keyActions(app, event) {
     a: () => follow(app, scene.axis + 1 < model.axes.length ? scene.axis + 1 : scene.axis),
     u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"),
     "[": () => toStep(app, app.model.number - 1), "]": () => toStep(app, app.model.number + 1),
+    e: () => app.export.showModal(),
     "?": () => app.help.showModal(),
     Escape: () => escape(app),
   };

@@ -1,6 +1,6 @@
 // The panel that says everything about what is selected.
 
-import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, isGuessed, isStub, makesOf, opOf, opsInside, originOf, readChangesOf, readsOf, replacementsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
+import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, isGuessed, isStub, makesOf, noteOf, opOf, opsInside, originOf, readChangesOf, readsOf, replacementsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
 import { button, copyText, element, fill } from "./dom.js";
 import { badgeText, grouped } from "./measure.js";
 import { overlayText } from "./overlay.js";
@@ -33,7 +33,7 @@ function section(title, ...children) {
 function head(model, cell) {
   const op = opOf(model, cell), kind = model.c.kind[cell], title = titleOf(model, cell);
   const what = kind === OP ? op[0] : isGroup(model, cell) && kind === GROUP
-    ? `${KINDS[kind]}, ${grouped(opsInside(model, cell))} ops` : KINDS[kind];
+    ? [noteOf(model, cell) || KINDS[kind], `${grouped(opsInside(model, cell))} ops`].join(", ") : KINDS[kind];
   return element("header", {}, element("h2", {}, title), element("p", { class: "what" }, what));
 }
 

@@ -1,6 +1,6 @@
 // How large things are: widths of text, each string measured once, and sizes of boxes.
 
-import { CONSTANT, GROUP, INPUT, OP, SIGNS, attrsOf, changesInside, opOf, opsInside, readsOf, sitesOf, stubName, titleOf, typeOf } from "./data.js";
+import { CONSTANT, GROUP, INPUT, OP, SIGNS, attrsOf, changesInside, noteOf, opOf, opsInside, readsOf, sitesOf, stubName, titleOf, typeOf } from "./data.js";
 import { overlayText } from "./overlay.js";
 
 export const SANS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","DejaVu Sans",sans-serif';
@@ -57,7 +57,7 @@ export function contentOf(model, cell, rows) {
   if (kind === GROUP) {
     content.site = sites[0] && sites[0] !== title ? shorten(sites[0], 30) : "";
     const ops = opsInside(model, cell);
-    content.soft = `${grouped(ops)} op${ops === 1 ? "" : "s"}`;
+    content.soft = [noteOf(model, cell), `${grouped(ops)} op${ops === 1 ? "" : "s"}`].filter(Boolean).join(" · ");
     content.badge = changesInside(model, cell);
   } else if (kind === OP) {
     content.site = sites[0] ? shorten(sites[0], 30) : "";

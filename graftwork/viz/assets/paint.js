@@ -140,7 +140,7 @@ function paintBox(pen, box, x, y) {
   context.fillStyle = [palette.box, palette.addedSoft, palette.removedSoft, palette.changedSoft][change];
   path(context, x, y, box.width, box.height, RADIUS);
   context.fill();
-  const laid = tintOf(scene, box.cell);
+  const laid = palette.plain ? "" : tintOf(scene, box.cell);
   if (laid) {
     context.fillStyle = laid;
     context.fill();
