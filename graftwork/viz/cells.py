@@ -64,6 +64,8 @@ class Cell:
         reads: wire -> the versions in which it reads it, as bits; in the order of operands.
         operands: the wires that it reads now, in order, a wire once for each use.
         makes: the wires that it defines.
+        within: whether it is part of a composite's body, which says what the composite means.
+        inside_of: the composite of the graph that it is part of, and its place in the body.
         note: what is to be said about a group beside how much it holds.
         sites: the canonical sites that it makes, then those inside of it.
         inner_sites: how many of them are inside of it.
@@ -87,11 +89,18 @@ class Cell:
     reads: dict[Wire, int] = field(factory=dict)
     operands: list[Wire] = field(factory=list)
     makes: list[Wire] = field(factory=list)
+    within: bool = False
+    inside_of: tuple[Node, int] | None = None
     note: str = ""
     sites: list[str] = field(factory=list)
     inner_sites: int = 0
     number: int = -1
     depth: int = 0
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether what it holds is a body that says what it means."""
+        return self.kind is Kind.OP and bool(self.children) and self.children[0].within
 
     def change_in(self, old: int, new: int, step: int) -> Change:
         """What became of it from one version to another; `step` is its bit in `changed`."""

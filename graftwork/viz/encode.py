@@ -15,11 +15,19 @@ from graftwork.ir.types import Type
 from graftwork.viz.arrange import Arrangement
 from graftwork.viz.cells import Cell, Wire
 from graftwork.viz.difference import Difference
+from graftwork.viz.life import acts
 from graftwork.viz.names import attribute_words, sized, visible
 from graftwork.viz.overlay import Overlay
 from graftwork.viz.pack import Column, Rows, Strings, packed
 from graftwork.viz.scene import Scene
-from graftwork.viz.selectors import LONGEST, NOWHERE, findings, module_paths, site_expression
+from graftwork.viz.selectors import (
+    LONGEST,
+    NOWHERE,
+    Finding,
+    findings,
+    module_paths,
+    site_expression,
+)
 
 
 def encode(
@@ -141,9 +149,10 @@ class _Encoder:
     def _cells(self) -> dict[str, Sequence[int] | Rows]:
         cells = self.scene.cells
         text, found = self.strings, findings(self.scene.graph)
-        ways = [found.get(c.node, NOWHERE) if c.address and c.node else NOWHERE for c in cells]
-        attrs, sites = Rows(), Rows()
+        ways = [self._finding(cell, found) for cell in cells]
+        attrs, sites, done = Rows(), Rows(), Rows()
         for cell in cells:
+            done.add(self._acts(cell.node) if cell.node else ())
             words = attribute_words(cell.node.op, cell.node.attrs) if cell.node else []
             attrs.add(text(part) for word in words for part in word)
             sites.add(map(text, cell.sites))
@@ -154,6 +163,7 @@ class _Encoder:
             operands.add(self.wires[wire] for wire in cell.operands)
         return {
             "kind": [cell.kind for cell in cells],
+            "within": [int(cell.within) for cell in cells],
             "parent": [cell.parent.number if cell.parent else -1 for cell in cells],
             "title": [text(cell.title) for cell in cells],
             "note": [text(cell.note) for cell in cells],
@@ -167,11 +177,26 @@ class _Encoder:
             "nth": [finding.nth for finding in ways],
             "attrs": attrs,
             "sites": sites,
+            "acts": done,
             "inner": [cell.inner_sites for cell in cells],
             "reads": reads,
             "readBits": changes.items,
             "operands": operands,
         }
+
+    @staticmethod
+    def _finding(cell: Cell, found: Mapping[Node | tuple[Node, int], Finding]) -> Finding:
+        if cell.inside_of is not None:
+            return found.get(cell.inside_of, NOWHERE)
+        return found.get(cell.node, NOWHERE) if cell.address and cell.node else NOWHERE
+
+    def _acts(self, node: Node) -> list[int]:
+        """What a node does to axes: an axis, words, and another axis, each as a number."""
+        return [
+            number
+            for axis, words, other in acts(node)
+            for number in (self.axes.get(axis, -1), self.strings(words), self.axes.get(other, -1))
+        ]
 
     @staticmethod
     def _number(table: dict[Op, int], op: Op) -> int:

@@ -24,7 +24,12 @@ def first_open(
 
     opened, seen, generation = [root], len(children(root)), [root]
     while generation:
-        groups = [c for parent in generation for c in children(parent) if c.children and not c.note]
+        groups = [
+            c
+            for parent in generation
+            for c in children(parent)
+            if c.children and not c.note and not c.is_composite
+        ]
         more = sum(len(children(group)) for group in groups)
         if not groups or seen + more > budget:
             break

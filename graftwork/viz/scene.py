@@ -10,8 +10,10 @@ from attrs import define, field, frozen
 
 from graftwork.ir.attributes import Literal
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value
+from graftwork.ir.infer import Expansion, expand
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import Size
+from graftwork.ir.types import Typing
 from graftwork.viz.cells import Cell, Kind, Wire, number_cells
 from graftwork.viz.merge import Change, Same, Track, change_of, merged, renamed_axes
 from graftwork.viz.names import literal_word, visible
@@ -68,15 +70,15 @@ class Scene:
         """(new cell, old cell, version): the new one defines a value that the old one defined."""
         for number in range(1, len(self.versions)):
             before, after = self.carried[number - 1], self.carried[number]
-            for value, wire in after.items():
-                old = before.get(value)
+            for value in (v for node in self.versions[number].nodes for v in node.outputs):
+                wire, old = after[value], before.get(value)
                 if old is not None and old.maker is not wire.maker:
                     yield wire.maker, old.maker, number
 
 
 def scene(*versions: Graph) -> Scene:
     """The cells of a graph; of several, those that are gone too, and what changed."""
-    builder = _Builder(len(versions))
+    builder = _Builder(len(versions), opens=len(versions[-1].nodes) <= MOST_OPENING)
     root = Cell(Kind.GROUP, "graph")
     builder.add_parameters([graph.parameters for graph in versions])
     tracks = builder.add_levels(_top(root, versions))
@@ -104,6 +106,8 @@ class _Level:
     regions: Sequence[Region]
     inputs: Sequence[Entry]
     outputs: Sequence[Entry]
+    typings: Sequence[Typing]
+    body: Expansion | None = None
 
     @property
     def module(self) -> str:
@@ -117,6 +121,7 @@ def _top(root: Cell, versions: Sequence[Graph]) -> _Level:
         [graph.region for graph in versions],
         _by_name([graph.inputs for graph in versions]),
         _by_name([graph.outputs for graph in versions]),
+        [Typing(graph.axes) for graph in versions],
     )
 
 
@@ -141,6 +146,9 @@ def _last(values: Sequence[Value | None]) -> Value:
 
 
 _NOTHING = Region((), (), ())
+MOST_OPENING = 5_000
+"""In graphs of more nodes composites do not open into their bodies."""
+_LONGEST_BODY = 300
 
 
 @define(eq=False)
@@ -151,6 +159,8 @@ class _Builder:
     carried: list[dict[Value, Wire]] = field(init=False)
     same: list[Same] = field(init=False)
     renamed: list[dict[str, str]] = field(init=False)
+    opens: bool = True
+    inside: dict[Cell, dict[str, Wire]] = field(factory=dict)
     stubs: list[Cell] = field(factory=list)
     parameters: dict[Cell, Parameter] = field(factory=dict)
 
@@ -187,9 +197,36 @@ class _Builder:
             level.root.children += inputs
             hang(boxes, level.root, level.module)
             level.root.children += outputs
+            if level.body is not None:
+                self._note_body(level, level.body, inputs, cells, outputs)
             for cell, track in zip(cells, tracks, strict=True):
-                todo.extend(self._regions(cell, track))
+                todo.extend(self._regions(level, cell, track))
+                todo.extend(self._bodies(level, cell, track))
         return first
+
+    def _note_body(
+        self,
+        level: _Level,
+        body: Expansion,
+        inputs: Sequence[Cell],
+        cells: Sequence[Cell],
+        outputs: Sequence[Cell],
+    ) -> None:
+        """The parts of a body come from where their composite does, and are no parts of a graph."""
+        owner, carried = level.root, self.carried[-1]
+        for cell in (*inputs, *cells, *outputs):
+            cell.within, cell.origin = True, owner.origin
+        if owner.node is not None and not owner.within:
+            for i, cell in enumerate(cells):
+                cell.inside_of = owner.node, i
+        places = {
+            f"{i}:{j}": value
+            for i, node in enumerate(body.region.nodes)
+            for j, value in enumerate(node.outputs)
+        }
+        self.inside[owner] = {
+            step: carried[v] for step, v in (*places.items(), *body.marks.items())
+        }
 
     def _note_renamed(self, tracks: Sequence[Track]) -> None:
         """The axes that each version renamed; at 0, those that all of them did."""
@@ -234,7 +271,7 @@ class _Builder:
         cells = []
         for track in tracks:
             cell = self._cell(track, kept)
-            if (node := track.nodes[-1]) is not None:
+            if (node := track.nodes[-1]) is not None and level.body is None:
                 cell.address = f"{level.address}nodes[{place[node]}]"
             cells.append(cell)
         for cell, track in zip(cells, tracks, strict=True):
@@ -286,7 +323,25 @@ class _Builder:
             for wire in wires:
                 cell.reads[wire] = cell.reads.get(wire, 0) | bit
 
-    def _regions(self, cell: Cell, track: Track) -> Iterable[_Level]:
+    def _bodies(self, level: _Level, cell: Cell, track: Track) -> Iterable[_Level]:
+        """What a composite means, as the composite is in the last version that has it."""
+        if not self.opens or track.shown.op.body is None or cell.kind.is_stub:
+            return
+        version = max(i for i, node in enumerate(track.nodes) if node is not None)
+        node, typing = track.shown, level.typings[version]
+        body = expand(typing, node.op, node.attrs, [value.type for value in node.inputs])
+        if len(body.region.nodes) <= _LONGEST_BODY:
+            yield _Level(
+                cell,
+                "",
+                [body.region] * self.count,
+                _by_place([body.region.inputs] * self.count),
+                _by_place([body.region.outputs] * self.count),
+                [body.typing] * self.count,
+                body,
+            )
+
+    def _regions(self, level: _Level, cell: Cell, track: Track) -> Iterable[_Level]:
         """The bodies of a control-flow node, each a group inside of it with its own ports."""
         versions = [node.regions if node else () for node in track.nodes]
         words = track.shown.op.regions
@@ -301,6 +356,7 @@ class _Builder:
                 regions,
                 _by_place([region.inputs for region in regions]),
                 _by_place([region.outputs for region in regions]),
+                level.typings,
             )
 
     # --- when every cell is there -----------------------------------------------------------
@@ -310,9 +366,14 @@ class _Builder:
         for inner in (False, True):
             for path, site in graph.sites.items():
                 wire = self.carried[-1].get(site.place.value)
-                if wire is not None and bool(site.place.inner) is inner:
+                if wire is None or bool(site.place.inner) is not inner:
+                    continue
+                wire.maker.sites.append(visible(path))
+                wire.maker.inner_sites += inner
+                for step in site.place.inner:
+                    wire = wire and self.inside.get(wire.maker, {}).get(step)
+                if inner and wire is not None:
                     wire.maker.sites.append(visible(path))
-                    wire.maker.inner_sites += inner
 
     def house_stubs(self, root: Cell) -> None:
         """Let stubs live with their first reader."""

@@ -26,7 +26,7 @@ class Assets:
 CORE = Assets(("unpack", "dom", "palette", "page", "saving"), ("page",))
 KINDS: Mapping[str, Assets] = {
     "graph": Assets(
-        ("overlay", "data", "measure", "place", "cone", "scene", "tint", "paint", "record",
+        ("overlay", "data", "measure", "place", "cone", "scene", "tint", "life", "paint", "record",
          "camera", "forced", "export", "state",
          "search", "outline", "inspector", "legend", "steps", "graph"),
         ("graph",),

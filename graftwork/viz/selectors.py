@@ -42,12 +42,16 @@ class Finding:
 NOWHERE = Finding(Way.ADDRESS)
 
 
-def findings(graph: Graph) -> dict[Node, Finding]:
-    """How each node of the top level is found."""
+Part = tuple[Node, int]
+"""A composite, and the number of a node in its body."""
+
+
+def findings(graph: Graph) -> dict[Node | Part, Finding]:
+    """How each node of the top level is found, and each node of the bodies of composites."""
     borders = _borders(graph)
     leaving: Counter[tuple[str, str]] = Counter()
     inside: Counter[tuple[str, str]] = Counter()
-    first: dict[Node, tuple[Way, int, tuple[str, str]]] = {}
+    first: dict[Node | Part, tuple[Way, int, tuple[str, str]]] = {}
     typing = Typing(graph.axes)
     for node in graph.nodes:
         module, op = node.origin.module, node.op.name
@@ -60,10 +64,10 @@ def findings(graph: Graph) -> dict[Node, Finding]:
                 if end == len(words) and node not in first and _plain(module):
                     first[node] = (Way.LEAVING, leaving[key], key)
                 leaving[key] += 1
-        for name in _ops_of(node, typing):
+        for part, name in _ops_of(node, typing):
             key = (module, name)
-            if name == op and node not in first and len(module) <= LONGEST:
-                first[node] = (Way.INSIDE, inside[key], key)
+            if part not in first and len(module) <= LONGEST:
+                first[part] = (Way.INSIDE, inside[key], key)
             inside[key] += 1
     counts = {Way.LEAVING: leaving, Way.INSIDE: inside}
     return {
@@ -110,13 +114,14 @@ def _shared(a: str, b: str) -> int:
     return count if a and b else 0
 
 
-def _ops_of(node: Node, typing: Typing) -> Iterator[str]:
-    """The ops by which a search for ops finds a node: its own, or those of its body."""
-    yield from [node.op.name] * len(node.outputs)
+def _ops_of(node: Node, typing: Typing) -> Iterator[tuple[Node | Part, str]]:
+    """What a search for ops finds at a node, and by which: itself, or the parts of its body."""
+    yield from [(node, node.op.name)] * len(node.outputs)
     if node.op.body is not None:
         body = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
         own = node.op.name
-        yield from (inner.op.name for inner in body.region.nodes if inner.op.name != own)
+        parts = enumerate(body.region.nodes)
+        yield from (((node, i), inner.op.name) for i, inner in parts if inner.op.name != own)
 
 
 def site_expression(path: str, paths_of_modules: frozenset[str]) -> str:

@@ -61,7 +61,7 @@ def to_svg(
 def _note(cell: Cell, scene: Scene) -> str:
     """The second line of a box: its type, or how much it holds."""
     if cell.kind is Kind.GROUP:
-        count = sum(inner.kind is Kind.OP for inner in cell.walk())
+        count = sum(inner.kind is Kind.OP and not inner.within for inner in cell.walk())
         return " · ".join(filter(None, [cell.note, f"{count:,} op{'s' * (count != 1)}"]))
     wires = cell.makes[:1] or list(cell.reads)[:1]
     axes = scene.axes

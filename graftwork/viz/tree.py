@@ -80,7 +80,7 @@ def _only(cell: Cell) -> Cell:
     if cell.kind is not Kind.GROUP or len(cell.children) != 1:
         return cell
     (child,) = cell.children
-    if child.kind is Kind.OP and not child.children:
+    if child.kind is Kind.OP and not (child.node and child.node.regions):
         child.title = cell.title
         return child
     if child.kind is Kind.GROUP and child.origin.module != cell.origin.module:

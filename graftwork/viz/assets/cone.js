@@ -29,8 +29,13 @@ export function coneOf(model, cone) {
   const kept = new Uint8Array(model.count);
   for (let cell = 0; cell < model.outline; cell++) {
     if ((follows && !follows[cell]) || (leads && !leads[cell]) || model.absent?.[cell]) continue;
-    if (model.c.kind[cell] === OP) kept.fill(1, cell, model.end[cell]);
-    else if (model.groupIndex[cell] < 0) kept[cell] = 1;
+    if (model.groupIndex[cell] < 0 || model.c.kind[cell] === OP) kept[cell] = 1;
+  }
+  for (let cell = 0; cell < model.outline; cell++) {
+    if (model.c.kind[cell] !== OP || model.groupIndex[cell] < 0) continue;
+    kept.fill(kept[cell], cell, model.end[cell]);
+    for (let inner = cell; inner < model.end[cell]; inner++) if (model.absent?.[inner]) kept[inner] = 0;
+    cell = model.end[cell] - 1;
   }
   for (let cell = model.outline - 1; cell > 0; cell--) if (kept[cell]) kept[model.c.parent[cell]] = 1;
   kept.fill(1, model.outline);

@@ -82,7 +82,7 @@ function sumsOf(model, c, outline, count) {
     stubs.set(home, [...(stubs.get(home) ?? []), c.change[i]]);
   }
   for (let i = 0; i < outline; i++) {
-    ops[i + 1] = ops[i] + Number(c.kind[i] === OP && !model.absent?.[i]);
+    ops[i + 1] = ops[i] + Number(c.kind[i] === OP && !c.within[i] && !model.absent?.[i]);
     for (let k = 1; k < 4; k++) changes[k][i + 1] = changes[k][i] + Number(c.change[i] === k && c.kind[i] !== GROUP);
     for (const k of stubs.get(i) ?? []) changes[k][i + 1]++;
   }
@@ -110,6 +110,11 @@ export function isStub(model, cell) {
 
 export function isGroup(model, cell) {
   return model.groupIndex[cell] >= 0;
+}
+
+// Whether what a cell holds is the body that says what it means.
+export function isComposite(model, cell) {
+  return model.c.kind[cell] === OP && isGroup(model, cell) && model.c.within[cell + 1] > 0;
 }
 
 export function titleOf(model, cell) {

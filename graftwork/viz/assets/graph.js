@@ -6,6 +6,7 @@ import { paletteOf } from "./palette.js";
 import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
 import { firstChild, firstMaker, firstReader, hitTest, isKept, makeScene, neighbour, rectOf, reveal, setCone, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
 import { makeScale, refreshScale } from "./tint.js";
+import { makeLife, refreshLife } from "./life.js";
 import { paint } from "./paint.js";
 import { find } from "./search.js";
 import { button, element, fill } from "./dom.js";
@@ -29,6 +30,7 @@ views.set("graph", (root, facts, columns, page) => {
     cone: (which) => showCone(app, which),
     step: (number) => toStep(app, number),
     find: (words) => findWords(app, words),
+    mark: (cells) => mark(app, cells),
   };
   app.wanted = recallState(scene);
   build(app);
@@ -37,6 +39,7 @@ views.set("graph", (root, facts, columns, page) => {
   refreshCut(app);
   refreshDifference(app);
   refreshLegend(app.legend, scene);
+  refreshLife(app.life, scene, app.actions);
   window.graftwork = { scene, camera: app.camera, frames: 0, app };
 });
 
@@ -60,7 +63,8 @@ function build(app) {
   app.steps = makeSteps(scene, actions);
   app.scale = makeScale(model);
   app.cut = element("div", { class: "cut", role: "group", "aria-label": "Only a part", hidden: true });
-  app.keys = element("div", { class: "keys" }, app.scale, app.legend);
+  app.life = makeLife();
+  app.keys = element("div", { class: "keys" }, app.scale, app.life, app.legend);
   const center = element("div", { class: "center" }, app.stage, zoomButtons(app), app.keys, app.cut, app.tip, app.drawer);
   show(app.root, header(app), app.steps?.bar ?? "", element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help, app.export);
 }
@@ -151,7 +155,7 @@ function firstLook(app) {
 
 function fit(app) {
   const { scene } = app;
-  const rect = scene.selected > 0 && isGroup(app.model, scene.selected) ? rectOf(scene, shownAs(scene, scene.selected)) : null;
+  const rect = scene.selected > 0 && scene.open.has(scene.selected) ? rectOf(scene, shownAs(scene, scene.selected)) : null;
   easeTo(app.camera, fitting(rect ?? rectOf(scene, 0), app.size, 1.2));
 }
 
@@ -281,6 +285,7 @@ function everything(app, open) {
 function follow(app, axis) {
   app.scene.axis = app.scene.axis === axis ? -1 : axis;
   refreshLegend(app.legend, app.scene);
+  refreshLife(app.life, app.scene, app.actions);
   rememberState(app.scene);
   redraw(app);
 }
@@ -306,11 +311,19 @@ function toStep(app, number) {
   const { scene, model } = app;
   if (!goToStep(scene, number)) return;
   refreshDifference(app);
+  refreshLife(app.life, scene, app.actions);
   if (scene.selected >= 0 && model.absent?.[scene.selected]) scene.selected = -1;
   refreshInspector(app.inspector);
   search(app);
   refresh(app);
   say(app.page, `${model.difference.name}: ${app.counts.textContent}`);
+}
+
+// Marks cells as if a search had found them, and goes to the first.
+function mark(app, cells) {
+  app.scene.hits = cells;
+  markHits(app.scene);
+  step(app, 1);
 }
 
 function findWords(app, words) {

@@ -3,6 +3,7 @@
 import { ADDED, CHANGED, GROUP, REMOVED, SIGNS, isGroup, isGuessed, makesOf, opOf, readsOf, typeOf } from "./data.js";
 import { axisColour, changeColour } from "./palette.js";
 import { FONTS, SANS, badgeText, shorten, widthOf } from "./measure.js";
+import { actOn } from "./life.js";
 import { tintOf } from "./tint.js";
 import { cellHasAxis, rootOf } from "./scene.js";
 
@@ -148,7 +149,10 @@ function paintBox(pen, box, x, y) {
   paintSpine(pen, box.cell, kind, x, y, box.height);
   outline(pen, box.cell, x, y, box.width, box.height, change);
   if (pen.scale < MIDDLE) paintFarTitle(pen, box, x, y, box.height);
-  else paintContent(laid ? inkOnly(pen) : pen, box, x, y, group, change);
+  else {
+    paintContent(laid ? inkOnly(pen) : pen, box, x, y, group, change);
+    paintAct(pen, box.cell, x, y);
+  }
   context.globalAlpha = 1;
 }
 
@@ -170,6 +174,20 @@ function paintSpine(pen, cell, kind, x, y, height) {
   context.clip();
   context.fillRect(x, y, 4, height);
   context.restore();
+}
+
+// What an op does to the axis that is followed, on its upper edge.
+function paintAct(pen, cell, x, y) {
+  const { context, palette, scene } = pen, act = scene.axis >= 0 ? actOn(scene.model, cell, scene.axis) : null;
+  if (!act) return;
+  const words = shorten(act.words, 40), colour = axisColour(palette, scene.axis);
+  context.fillStyle = palette.chip;
+  path(context, x + 10, y - 9, widthOf(words, FONTS.chip) + 12, 17, 8);
+  context.fill();
+  context.strokeStyle = colour;
+  context.lineWidth = 1.2;
+  context.stroke();
+  text(context, words, x + 16, y, FONTS.chip, colour);
 }
 
 function paintContent(pen, box, x, y, group, change) {

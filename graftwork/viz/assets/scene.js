@@ -1,6 +1,6 @@
 // What is open, selected and marked, and where everything is: the state that all parts share.
 
-import { boxOf, childrenOf, groupsAround, isGroup, isStub, makesOf, readsOf, typeOf } from "./data.js";
+import { boxOf, childrenOf, groupsAround, isComposite, isGroup, isStub, makesOf, readsOf, typeOf } from "./data.js";
 import { coneOf } from "./cone.js";
 import { placeGroup } from "./place.js";
 
@@ -75,11 +75,11 @@ export function setOpen(scene, group, open) {
   return true;
 }
 
-// Opens or closes a group with all that is inside.
+// Opens or closes a group with all that is inside; composites stay what they are.
 export function setOpenAll(scene, group, open) {
   const { model } = scene;
   for (let cell = group; cell < Math.min(model.end[group], model.outline); cell++) {
-    if (cell && isGroup(model, cell)) setOpen(scene, cell, open);
+    if (cell && (cell === group || !open || !isComposite(model, cell))) setOpen(scene, cell, open);
   }
 }
 

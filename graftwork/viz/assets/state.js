@@ -7,7 +7,7 @@ const LONGEST = 4000;
 
 // A sandboxed page has no address of its own, and a page of several pictures none for each.
 function hasAddress() {
-  return location.href.startsWith("file:") || location.href.startsWith("http");
+  return location.protocol !== "about:";
 }
 
 function stateOf({ model, open, selected, axis }) {
