@@ -54,7 +54,8 @@ KINDS: Mapping[str, Assets] = {
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)
 
-_BESIDE = re.compile(r"^[ \t]*(?://.*\n)?", re.MULTILINE)
+_BESIDE = re.compile(r"^(?:\s|//.*\n)+", re.MULTILINE)
+_LOOSE = re.compile(r" ?([{;:]) ")
 
 
 def script_text(kinds: Iterable[str]) -> str:
@@ -75,7 +76,7 @@ def _scoped(name: str) -> str:
 def style_text(kinds: Iterable[str]) -> str:
     """Their style."""
     names = (*CORE.styles, *(name for kind in kinds for name in KINDS[kind].styles))
-    return "".join(_asset(f"{name}.css") for name in dict.fromkeys(names))
+    return "".join(_LOOSE.sub(r"\1", _asset(f"{name}.css")) for name in dict.fromkeys(names))
 
 
 @cache
