@@ -72,7 +72,7 @@ def test_search_finds_reveals_and_selects(open_page: Open) -> None:
         ("axis:mlp op:tanh", 3),
         ("param:o_proj", 3),
         ("site:pattern", 6),
-        ("shape:11 dtype:f32", 3),
+        ("shape:11 dtype:f32", 4),
         ("changed:", 0),
         ("nothing of this name", 0),
     ],
