@@ -3,8 +3,8 @@
 const MARKUP = ["innerHTML", "outerHTML", "srcdoc", "insertAdjacentHTML", "setHTMLUnsafe", "createContextualFragment", "parseFromString"];
 const BROWSER = [
   "AbortController", "addEventListener", "atob", "Blob", "btoa", "cancelAnimationFrame", "clearTimeout", "customElements", "DecompressionStream", "document", "fetch",
-  "getComputedStyle", "Image", "location", "matchMedia", "navigator", "Node", "parent", "performance", "queueMicrotask",
-  "requestAnimationFrame", "ResizeObserver", "Response", "setTimeout", "TextDecoder", "URL", "window", "XMLSerializer",
+  "getComputedStyle", "Image", "location", "matchMedia", "navigator", "Node", "parent", "history", "performance", "queueMicrotask",
+  "requestAnimationFrame", "ResizeObserver", "Response", "setTimeout", "TextDecoder", "URL", "URLSearchParams", "window", "XMLSerializer",
 ];
 
 export default [

@@ -18,6 +18,7 @@ from benchmarks import (
     imports,
     interventions,
     latency,
+    pictures,
     report,
     rewriting,
     training,
@@ -32,6 +33,7 @@ WORKLOADS: dict[str, Callable[[], Sequence[report.Figure]]] = {
     "latency": latency.figures,
     "interventions": interventions.figures,
     "training": training.figures,
+    "pictures": pictures.figures,
     "workloads": workloads.figures,
     "values": values.figures,
 }

@@ -68,21 +68,21 @@ export function placeGroup(scene, group) {
   const { model, open, placed, kept } = scene, known = placed.get(group);
   if (known) return known;
   const made = readArrangement(model, model.groupIndex[group], kept);
-  const boxes = new Map();
+  const boxes = [];
   for (const slots of made.ranks) {
     for (const slot of slots) {
       if (slot.what !== CHILD) continue;
       const inner = open.has(slot.ref) ? placeGroup(scene, slot.ref) : null;
-      boxes.set(slot, makeBox(model, slot.ref, inner, made.rows.get(slot.ref) ?? []));
+      slot.box = makeBox(model, slot.ref, inner, made.rows.get(slot.ref) ?? []);
+      boxes.push(slot.box);
     }
   }
   labelNets(model, made, boxes);
-  const extent = new Map();
   for (const slots of made.ranks) {
-    for (const slot of slots) extent.set(slot, slot.what === CHILD ? boxes.get(slot).span : LANE_WIDTH);
+    for (const slot of slots) slot.width = slot.what === CHILD ? slot.box.span : LANE_WIDTH;
   }
-  const middle = columns(made, extent);
-  const result = settle(model, group, made, boxes, middle, extent);
+  columns(made);
+  const result = settle(model, group, made, boxes);
   placed.set(group, result);
   return result;
 }
@@ -99,56 +99,54 @@ function labelNets(model, made, boxes) {
   for (const net of made.nets) {
     net.label = null;
     if (net.slot.what !== CHILD || !net.joints.length) continue;
-    const box = boxes.get(net.slot);
+    const { box } = net.slot;
     net.label = labelOf(model, net.wire);
     box.labels.push(net.label);
   }
-  for (const box of boxes.values()) {
+  for (const box of boxes) {
     const width = box.labels.reduce((sum, label) => sum + label.width + 6, 0);
     if (box.labels.length > 3) for (const label of box.labels) label.hidden = true;
     else box.span = Math.max(box.width, width);
   }
 }
 
-function columns(made, extent) {
-  const middle = new Map();
+function columns(made) {
   for (const slots of made.ranks) {
     let x = 0;
     for (const slot of slots) {
-      middle.set(slot, x + extent.get(slot) / 2);
-      x += extent.get(slot) + GAP_X;
+      slot.middle = x + slot.width / 2;
+      x += slot.width + GAP_X;
     }
-    for (const slot of slots) middle.set(slot, middle.get(slot) - (x - GAP_X) / 2);
+    for (const slot of slots) slot.middle -= (x - GAP_X) / 2;
   }
   for (let turn = 0; turn < SWEEPS; turn++) {
     const down = turn % 2 === 0;
     for (let i = 0; i < made.ranks.length; i++) {
-      pull(made.ranks[down ? i : made.ranks.length - 1 - i], down ? "above" : "below", middle, extent);
+      pull(made.ranks[down ? i : made.ranks.length - 1 - i], down ? "above" : "below");
     }
   }
-  return middle;
 }
 
-function pull(slots, side, middle, extent) {
+function pull(slots, side) {
   const wanted = slots.map((slot) => {
     let total = 0, sum = 0;
     for (const other of slot[side]) {
       const lanes = Number(slot.what === LANE) + Number(other.what === LANE);
       const weight = lanes === 2 ? 8 : lanes + 1;
       total += weight;
-      sum += weight * middle.get(other);
+      sum += weight * other.middle;
     }
-    return total ? [sum / total, total] : [middle.get(slot), 0.05];
+    return total ? [sum / total, total] : [slot.middle, 0.05];
   });
-  spread(slots, wanted, extent).forEach((x, i) => middle.set(slots[i], x));
+  spread(slots, wanted).forEach((x, i) => { slots[i].middle = x; });
 }
 
 // The places nearest to those wanted that keep the order and do not overlap.
-function spread(slots, wanted, extent) {
+function spread(slots, wanted) {
   const offsets = [], pools = [];
   let x = 0;
   slots.forEach((slot, i) => {
-    if (i) x += (extent.get(slots[i - 1]) + extent.get(slot)) / 2 + GAP_X;
+    if (i) x += (slots[i - 1].width + slot.width) / 2 + GAP_X;
     offsets.push(x);
     let mean = wanted[i][0] - x, weight = wanted[i][1], count = 1;
     while (pools.length && pools[pools.length - 1][0] > mean) {
@@ -167,54 +165,57 @@ function spread(slots, wanted, extent) {
 }
 
 // Heights, doors and lines, relative to the group's corner.
-function settle(model, group, made, boxes, middle, extent) {
+function settle(model, group, made, boxes) {
   let left = Infinity, right = -Infinity;
-  for (const [slot, width] of extent) {
-    left = Math.min(left, middle.get(slot) - width / 2);
-    right = Math.max(right, middle.get(slot) + width / 2);
+  for (const slots of made.ranks) {
+    for (const slot of slots) {
+      left = Math.min(left, slot.middle - slot.width / 2);
+      right = Math.max(right, slot.middle + slot.width / 2);
+    }
   }
   if (left > right) left = right = 0;
   const title = widthOf(shorten(titleOf(model, group), 44), FONTS.title) + 190;
   const spare = Math.max(0, title - (right - left) - 2 * MARGIN) / 2;
   left -= MARGIN + spare;
   right += MARGIN + spare;
-  const spot = new Map(), entries = new Map(), exits = new Map();
+  const entries = new Map(), exits = new Map();
   let y = group === 0 ? 24 : HEADER;
   made.ranks.forEach((slots) => {
-    const height = slots.reduce((tall, slot) => Math.max(tall, slot.what === CHILD ? boxes.get(slot).height : 0), 0);
+    const height = slots.reduce((tall, slot) => Math.max(tall, slot.what === CHILD ? slot.box.height : 0), 0);
     for (const slot of slots) {
-      const x = middle.get(slot) - left;
-      spot.set(slot, { x, top: y, bottom: y + height });
+      slot.x = slot.middle - left;
+      slot.top = y;
+      slot.bottom = y + height;
+      if (slot.what === ENTRY) entries.set(made.nets[slot.ref].wire, slot.x);
+      if (slot.what === EXIT) exits.set(made.nets[slot.ref].wire, slot.x);
       if (slot.what !== CHILD) continue;
-      const box = boxes.get(slot);
-      box.x = x - box.width / 2;
+      const { box } = slot;
+      box.x = slot.x - box.width / 2;
       box.y = y + (height - box.height) / 2;
     }
     const doorsOnly = slots.every((slot) => slot.what === ENTRY);
     y += height + (doorsOnly ? 22 : GAP_Y);
   });
   const height = Math.max(y - GAP_Y + MARGIN, HEADER + MARGIN);
-  for (const [slot, at] of spot) {
-    if (slot.what === ENTRY) entries.set(made.nets[slot.ref].wire, at.x);
-    if (slot.what === EXIT) exits.set(made.nets[slot.ref].wire, at.x);
-  }
-  hangPorts(made, boxes, spot);
-  const lines = linesOf(made, boxes, spot, height);
-  return { group, boxes: [...boxes.values()], lines, entries, exits, width: right - left, height, links: made };
+  hangPorts(made, boxes);
+  const lines = linesOf(made, height);
+  for (const box of boxes) box.ins = box.outs = box.labels = null; // they have served
+  const ranks = made.ranks.map((slots) => slots.filter((slot) => slot.what === CHILD).map((slot) => slot.ref));
+  return { group, boxes, lines, entries, exits, width: right - left, height, ranks };
 }
 
 // Where on the edges of boxes the wires go in and out: side by side, in the order of where they
 // come from; at an open group, where its own doors are.
-function hangPorts(made, boxes, spot) {
+function hangPorts(made, boxes) {
   for (const net of made.nets) {
     for (const [upper, lower] of net.joints) {
-      if (upper.what === CHILD && !boxes.get(upper).outs.some((port) => port.net === net)) {
-        boxes.get(upper).outs.push({ net, x: 0, toward: spot.get(lower).x });
+      if (upper.what === CHILD && !upper.box.outs.some((port) => port.net === net)) {
+        upper.box.outs.push({ net, x: 0, toward: lower.x });
       }
-      if (lower.what === CHILD) boxes.get(lower).ins.push({ net, x: 0, toward: spot.get(upper).x });
+      if (lower.what === CHILD) lower.box.ins.push({ net, x: 0, toward: upper.x });
     }
   }
-  for (const box of boxes.values()) {
+  for (const box of boxes) {
     alignPorts(box, box.ins, box.inner?.entries, 30);
     const widest = box.labels.reduce((wide, label) => Math.max(wide, label.hidden ? 0 : label.width + 6), 24);
     alignPorts(box, box.outs, box.inner?.exits, widest);
@@ -234,27 +235,27 @@ function alignPorts(box, ports, doors, spacing) {
   });
 }
 
-function linesOf(made, boxes, spot, height) {
+function linesOf(made, height) {
   const lines = [];
   for (const net of made.nets) {
-    const line = { net, wire: net.wire, bits: net.bits, pieces: [], label: null, top: Infinity, bottom: -Infinity };
+    const line = { wire: net.wire, bits: net.bits, pieces: [], label: null, top: Infinity, bottom: -Infinity };
     for (const [upper, lower, bits] of net.joints) {
-      const from = outPoint(net, upper, boxes, spot), to = inPoint(net, lower, boxes, spot);
-      const below = spot.get(upper).bottom;
-      if (upper.what === LANE) line.pieces.push([from.x, spot.get(upper).top, from.x, below, bits, false]);
-      line.pieces.push([from.x, from.y, to.x, to.y, bits, lower.what === CHILD, below, spot.get(lower).top]);
+      const from = outPoint(net, upper), to = inPoint(net, lower);
+      const below = upper.bottom;
+      if (upper.what === LANE) line.pieces.push([from.x, upper.top, from.x, below, bits, false]);
+      line.pieces.push([from.x, from.y, to.x, to.y, bits, lower.what === CHILD, below, lower.top]);
     }
     if (net.slot.what === ENTRY && net.slot.stays) {
-      const { x, top } = spot.get(net.slot);
+      const { x, top } = net.slot;
       line.pieces.push([x, 0, x, top, net.bits, false]);
       if (!net.joints.length) line.dangling = [x, top];
     }
     if (net.exit) {
-      const { x, top } = spot.get(net.exit);
+      const { x, top } = net.exit;
       line.pieces.push([x, top, x, height, net.bits, false]);
     }
     if (net.label && !net.label.hidden && net.slot.what === CHILD) {
-      const from = outPoint(net, net.slot, boxes, spot);
+      const from = outPoint(net, net.slot);
       line.label = { ...net.label, x: from.x, y: from.y + 15 };
     }
     for (const [, y0, , y1] of line.pieces) {
@@ -266,14 +267,14 @@ function linesOf(made, boxes, spot, height) {
   return lines;
 }
 
-function outPoint(net, slot, boxes, spot) {
-  if (slot.what !== CHILD) return { x: spot.get(slot).x, y: spot.get(slot).bottom };
-  const box = boxes.get(slot), port = box.outs.find((out) => out.net === net);
+function outPoint(net, slot) {
+  if (slot.what !== CHILD) return { x: slot.x, y: slot.bottom };
+  const { box } = slot, port = box.outs.find((out) => out.net === net);
   return { x: port.x, y: box.y + box.height };
 }
 
-function inPoint(net, slot, boxes, spot) {
-  if (slot.what !== CHILD) return { x: spot.get(slot).x, y: spot.get(slot).top };
-  const box = boxes.get(slot), port = box.ins.find((into) => into.net === net);
+function inPoint(net, slot) {
+  if (slot.what !== CHILD) return { x: slot.x, y: slot.top };
+  const { box } = slot, port = box.ins.find((into) => into.net === net);
   return { x: port.x, y: box.y };
 }

@@ -20,6 +20,10 @@ export class Recorder {
   clips = 0;
   dash = [];
   globalAlpha = 1;
+  fillStyle = "";
+  strokeStyle = "";
+  lineWidth = 1;
+  font = "";
 
   setTransform() {}
 

@@ -208,8 +208,7 @@ export function neighbour(scene, cell, step) {
   const parent = scene.model.c.parent[cell];
   const placed = parent < 0 ? null : scene.placed.get(parent);
   if (!placed) return -1;
-  const beside = placed.links.ranks.find((slots) => slots.some((s) => s.what === 0 && s.ref === cell)) ?? [];
-  const cells = beside.filter((slot) => slot.what === 0).map((slot) => slot.ref);
+  const cells = placed.ranks.find((beside) => beside.includes(cell)) ?? [];
   return cells[cells.indexOf(cell) + step] ?? -1;
 }
 
