@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -244,7 +244,8 @@ class _Thread:
     def cost_of(self, script: str) -> float:
         """Seconds of cpu that a script and the frames after it take."""
         before = self.metrics()["TaskDuration"]
-        frame = "const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));"
+        soon = "(done) => requestAnimationFrame(() => setTimeout(done))"
+        frame = f"const frame = () => new Promise({soon});"
         self.page.evaluate(f"async () => {{ {frame} {script}; await frame(); await frame(); }}")
         return self.metrics()["TaskDuration"] - before
 

@@ -34,7 +34,7 @@ class Kind(IntEnum):
         return self >= Kind.PARAMETER
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Wire:
     """A value, and the cell that makes it; its type as it is, and in each version that has it."""
 
@@ -44,7 +44,7 @@ class Wire:
     types: Sequence[Type | None]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Cell:
     """A box of the picture.
 

@@ -176,6 +176,7 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
 def change_groups(cells: Sequence[Cell], last: int) -> None:
     """A group is there where anything that it holds is; and what became of all cells."""
     for cell in reversed(cells):
-        for child in cell.children:
-            cell.there |= child.there
+        if cell.kind is Kind.GROUP:
+            for child in cell.children:
+                cell.there |= child.there
         cell.change = cell.change_in(0, last, 0)

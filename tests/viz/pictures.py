@@ -18,6 +18,14 @@ def numbers(*sizes: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=sizes).astype(np.float32)
 
 
+def replay() -> viz.View:
+    return viz.replay(decoder(3), doubled)
+
+
+def overlaid() -> viz.View:
+    return viz.graph(decoder(3), overlay={"blocks.*.attn.z": 0.5, "embed": -1.0}, reduce="mean")
+
+
 def graph() -> viz.View:
     return viz.graph(decoder(3))
 
@@ -69,5 +77,19 @@ def page() -> viz.View:
     return viz.page([graph(), heatmap()])
 
 
-MADE = (graph, difference, heatmap, array, digits, attention, tokens, lens, flow, card, page)
+MADE = (
+    graph,
+    replay,
+    overlaid,
+    difference,
+    heatmap,
+    array,
+    digits,
+    attention,
+    tokens,
+    lens,
+    flow,
+    card,
+    page,
+)
 PICTURES: Mapping[str, Callable[[], viz.View]] = {made.__name__: made for made in MADE}

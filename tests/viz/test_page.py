@@ -96,7 +96,8 @@ def test_keys_walk_along_the_graph(open_page: Open) -> None:
     assert walked[4] == walked[5] == "model"
     assert state(page, "app.scene.open.has(app.scene.selected)") is False
     page.keyboard.press("Shift+Enter")
-    closed = "[...app.model.c.group].filter((g) => !app.scene.open.has(g)).length"
+    closed = "[...app.model.c.group].filter((g) => !app.scene.open.has(g))"
+    closed += ".filter((g) => !app.model.c.within[g + 1]).length"
     assert state(page, closed) == 0
     page.keyboard.press("Escape")
     assert selected(page) == ""
