@@ -13,9 +13,9 @@ import { button, element, fill } from "./dom.js";
 import { makeOutline, refreshOutline, scrollOutlineTo } from "./outline.js";
 import { makeInspector, refreshInspector, typeWords } from "./inspector.js";
 import { forcedPalette, onForced } from "./forced.js";
-import { makeExport } from "./export.js";
+import { svgOf } from "./export.js";
 import { recallState, rememberState } from "./state.js";
-import { isDark, onKeys, onSelection, onTheme, say, show, tellSelection, themeButton, views } from "./page.js";
+import { isDark, onKeys, onSave, onSelection, onTheme, say, show, tellSelection, themeButton, views } from "./page.js";
 import { makeHelp, makeLegend, refreshLegend } from "./legend.js";
 import { countsOf, differenceOf, goToStep, makeSteps, refreshSteps } from "./steps.js";
 
@@ -57,7 +57,6 @@ function build(app) {
   app.inspector = makeInspector(scene, actions);
   app.legend = makeLegend(scene, actions);
   app.help = makeHelp(() => app.help.close());
-  app.export = makeExport(scene, () => paletteNow(app));
   app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
   app.drawer = model.difference ? element("div", { class: "drawer difference", hidden: true }) : null;
   app.steps = makeSteps(scene, actions);
@@ -66,7 +65,7 @@ function build(app) {
   app.life = makeLife();
   app.keys = element("div", { class: "keys" }, app.scale, app.life, app.legend);
   const center = element("div", { class: "center" }, app.stage, zoomButtons(app), app.keys, app.cut, app.tip, app.drawer);
-  show(app.root, header(app), app.steps?.bar ?? "", element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help, app.export);
+  show(app.root, header(app), app.steps?.bar ?? "", element("div", { class: "main" }, app.side, center, app.inspector.panel), app.help);
 }
 
 function header(app) {
@@ -85,7 +84,6 @@ function header(app) {
     element("div", { class: "tools" },
       button("Open all", "Open all groups", () => everything(app, true)),
       button("Close all", "Close all groups", () => everything(app, false)),
-      button("⤓", "Export (e)", () => app.export.showModal(), { class: "icon" }),
       themeButton(app.page),
       button("?", "Help", () => app.help.showModal(), { class: "icon" })));
 }
@@ -404,6 +402,7 @@ function listen(app) {
   onKeys(app.root, (event) => keyActions(app, event)[event.key]);
   onTheme(app.page, () => redraw(app));
   onForced(() => redraw(app));
+  onSave(app.page, app.root, () => svgOf(app.scene, paletteNow(app)));
   onSelection(app.page, app.root, ({ site }) => site && selectSite(app, site));
 }
 
@@ -509,7 +508,6 @@ function keyActions(app, event) {
     a: () => follow(app, scene.axis + 1 < model.axes.length ? scene.axis + 1 : scene.axis),
     u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"),
     "[": () => toStep(app, app.model.number - 1), "]": () => toStep(app, app.model.number + 1),
-    e: () => app.export.showModal(),
     "?": () => app.help.showModal(),
     Escape: () => escape(app),
   };
