@@ -22,7 +22,7 @@ lint: $(INSTALLED) $(CHECKERS)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict graftwork
-	$(BIN)/node node_modules/eslint/bin/eslint.js
+	$(BIN)/node node_modules/eslint/bin/eslint.js graftwork
 	$(BIN)/node node_modules/typescript/bin/tsc
 
 demo: $(MODEL)

@@ -28,7 +28,7 @@ KINDS: Mapping[str, Assets] = {
     "graph": Assets(
         ("overlay", "data", "measure", "place", "cone", "scene", "tint", "life", "paint", "record",
          "camera", "forced", "export", "state",
-         "search", "outline", "inspector", "legend", "steps", "graph"),
+         "search", "finder", "outline", "inspector", "pointer", "legend", "steps", "graph"),
         ("graph",),
     ),
     "attention": Assets(

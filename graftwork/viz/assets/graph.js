@@ -1,17 +1,18 @@
-// The picture of a graph: builds its parts, and joins keys, pointers and panels to the scene.
+// The picture of a graph: builds its parts, and joins keys and panels to the scene.
 
 import { boxOf, isGroup, isStub, makeModel, originOf, sitesOf, titleOf, WORDS } from "./data.js";
-import { grouped, shorten } from "./measure.js";
+import { shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
-import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
-import { firstChild, firstMaker, firstReader, hitTest, isKept, makeScene, neighbour, rectOf, reveal, setCone, setOpen, setOpenAll, shownAs, wireAt } from "./scene.js";
+import { easeTo, fitting, makeCamera, moveTo, showing, zoomAt } from "./camera.js";
+import { firstChild, firstMaker, firstReader, isKept, makeScene, neighbour, rectOf, reveal, setCone, setOpen, setOpenAll, shownAs } from "./scene.js";
 import { makeScale, refreshScale } from "./tint.js";
 import { makeLife, refreshLife } from "./life.js";
 import { paint } from "./paint.js";
-import { find } from "./search.js";
+import { listenToQuery, markHits, search } from "./finder.js";
+import { listenToPointers } from "./pointer.js";
 import { button, element, fill } from "./dom.js";
 import { makeOutline, refreshOutline, scrollOutlineTo } from "./outline.js";
-import { makeInspector, refreshInspector, typeWords } from "./inspector.js";
+import { makeInspector, refreshInspector } from "./inspector.js";
 import { forcedPalette, onForced } from "./forced.js";
 import { svgOf } from "./export.js";
 import { recallState, rememberState } from "./state.js";
@@ -25,7 +26,9 @@ views.set("graph", (root, facts, columns, page) => {
   app.camera = makeCamera(() => redraw(app));
   app.actions = {
     select: (cell, show) => select(app, cell, show),
-    toggle: (cell) => toggle(app, cell),
+    toggle: (cell, all) => toggle(app, cell, all),
+    look: (cell) => lookAt(app, cell),
+    redraw: () => redraw(app),
     follow: (axis) => follow(app, axis),
     cone: (which) => showCone(app, which),
     step: (number) => toStep(app, number),
@@ -337,154 +340,17 @@ function changedCells(model) {
   return model.changed;
 }
 
-// --- search
-
-function search(app) {
-  const { scene, model } = app;
-  scene.hits = find(model, app.query.value);
-  markHits(scene);
-  app.at = -1;
-  app.count.textContent = app.query.value.trim() ? grouped(scene.hits.length) : "";
-  listHits(app);
-  redraw(app);
-}
-
-// Marks hits, or the closed groups that hide them.
-function markHits(scene) {
-  scene.hitSet = new Set(scene.hits.slice(0, 2000).map((cell) => shownAs(scene, cell)));
-}
-
-function listHits(app) {
-  const { scene, model, hitList, query } = app, shown = scene.hits.slice(0, 30);
-  hitList.hidden = !shown.length || document.activeElement !== query;
-  query.setAttribute("aria-expanded", String(!hitList.hidden));
-  fill(hitList, shown.map((cell, i) => element("div", {
-    class: "hit", role: "option", id: `hit-${i}`, "aria-selected": String(i === app.at),
-    onmousedown: (event) => { event.preventDefault(); select(app, cell, true); hitList.hidden = true; },
-  }, element("span", { class: "name" }, shorten(titleOf(model, cell), 120)),
-    element("span", { class: "soft" }, shorten(originOf(model, cell).module, 120)))));
-  if (app.at >= 0) query.setAttribute("aria-activedescendant", `hit-${app.at}`);
-  else query.removeAttribute("aria-activedescendant");
-}
-
-function onQueryKey(app, event) {
-  const { scene } = app;
-  const last = Math.min(scene.hits.length, 30) - 1;
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-    app.at = Math.max(0, Math.min(last, app.at + (event.key === "ArrowDown" ? 1 : -1)));
-    listHits(app);
-    event.preventDefault();
-  } else if (event.key === "Enter" && scene.hits.length) {
-    select(app, scene.hits[Math.max(0, app.at)], true);
-    app.hitList.hidden = true;
-    app.stage.focus();
-  } else if (event.key === "Escape") {
-    app.query.value = "";
-    search(app);
-    app.stage.focus();
-  }
-}
-
-// --- keys and pointers
+// --- keys
 
 function listen(app) {
-  const { stage, query } = app;
-  new ResizeObserver(() => resize(app)).observe(stage);
-  stage.addEventListener("wheel", (event) => onWheel(app, event), { passive: false });
-  stage.addEventListener("pointerdown", (event) => onPress(app, event));
-  stage.addEventListener("pointermove", (event) => onMove(app, event));
-  stage.addEventListener("pointerleave", () => hover(app, -1, -1));
-  stage.addEventListener("dblclick", (event) => onDouble(app, event));
-  query.addEventListener("input", () => search(app));
-  query.addEventListener("focus", () => listHits(app));
-  query.addEventListener("blur", () => { app.hitList.hidden = true; });
-  query.addEventListener("keydown", (event) => onQueryKey(app, event));
+  new ResizeObserver(() => resize(app)).observe(app.stage);
+  listenToPointers(app);
+  listenToQuery(app);
   onKeys(app.root, (event) => keyActions(app, event)[event.key]);
   onTheme(app.page, () => redraw(app));
   onForced(() => redraw(app));
   onSave(app.page, app.root, () => svgOf(app.scene, paletteNow(app)));
   onSelection(app.page, app.root, ({ site }) => site && selectSite(app, site));
-}
-
-function worldPoint(app, event) {
-  const { left, top } = app.stage.getBoundingClientRect(), { camera } = app;
-  return { x: (event.clientX - left - camera.x) / camera.scale, y: (event.clientY - top - camera.y) / camera.scale };
-}
-
-function onWheel(app, event) {
-  event.preventDefault();
-  const { left, top } = app.stage.getBoundingClientRect();
-  const unit = event.deltaMode === 1 ? 24 : 1;
-  if (event.ctrlKey || event.metaKey) zoomAt(app.camera, Math.exp(-event.deltaY * unit * 0.004), event.clientX - left, event.clientY - top);
-  else if (event.shiftKey && !event.deltaX) panBy(app.camera, -event.deltaY * unit, 0);
-  else panBy(app.camera, -event.deltaX * unit, -event.deltaY * unit);
-}
-
-function onPress(app, event) {
-  if (event.button > 1) return;
-  app.press = { x: event.clientX, y: event.clientY, moved: false };
-  app.stage.setPointerCapture(event.pointerId);
-  const release = () => {
-    app.stage.removeEventListener("pointerup", release);
-    app.stage.removeEventListener("pointercancel", release);
-    const { moved } = app.press;
-    app.press = null;
-    app.stage.classList.remove("dragging");
-    if (!moved) onClick(app, event);
-  };
-  app.stage.addEventListener("pointerup", release);
-  app.stage.addEventListener("pointercancel", release);
-}
-
-function onMove(app, event) {
-  const { press } = app;
-  if (!press) return onHover(app, event);
-  const dx = event.clientX - press.x, dy = event.clientY - press.y;
-  if (!press.moved && Math.hypot(dx, dy) < 4) return;
-  app.stage.classList.add("dragging");
-  app.press = { x: event.clientX, y: event.clientY, moved: true };
-  panBy(app.camera, dx, dy);
-}
-
-function onClick(app, event) {
-  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
-  if (found?.toggle) return toggle(app, found.cell);
-  select(app, found ? (found.row ? found.row.cell : found.cell) : -1);
-  if (found?.row && !isStub(app.model, found.row.cell)) lookAt(app, shownAs(app.scene, found.row.cell));
-}
-
-function onDouble(app, event) {
-  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
-  if (found && !found.toggle) toggle(app, found.cell, event.shiftKey);
-}
-
-function onHover(app, event) {
-  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
-  const wire = found && !found.box.inner ? (found.row?.wire ?? -1) : wireAt(app.scene, x, y, 6 / app.camera.scale);
-  const cell = found && !found.box.inner ? found.cell : -1;
-  app.stage.classList.toggle("pointing", Boolean(found && (!found.box.inner || found.toggle)));
-  hover(app, cell, wire, event);
-}
-
-function hover(app, cell, wire, event) {
-  const { scene } = app;
-  showTip(app, wire, event);
-  if (scene.hovered === cell && scene.hoveredWire === wire) return;
-  scene.hovered = cell;
-  scene.hoveredWire = wire;
-  redraw(app);
-}
-
-function showTip(app, wire, event) {
-  const { tip, model } = app;
-  tip.hidden = wire < 0 || !event;
-  if (tip.hidden) return;
-  const maker = model.c.wireMaker[wire], name = model.strings[model.c.wireName[wire]];
-  fill(tip, element("b", {}, titleOf(model, maker)), name && name !== titleOf(model, maker) ? element("span", { class: "soft" }, ` %${name}`) : null,
-    element("br"), typeWords(model, wire, app.actions));
-  const { left, top } = app.stage.getBoundingClientRect();
-  tip.style.left = `${Math.min(event.clientX - left + 14, app.size.width - 280)}px`;
-  tip.style.top = `${event.clientY - top + 16}px`;
 }
 
 function keyActions(app, event) {
