@@ -80,7 +80,7 @@ def check_pass(
         for graph in graphs:
             check(graph)
     else:
-        _on_many(graphs or random_graphs(), check, max_examples)
+        _on_many(random_graphs() if graphs is None else graphs, check, max_examples)
 
 
 def _on_many(

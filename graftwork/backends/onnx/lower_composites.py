@@ -129,7 +129,7 @@ def _batch_norm(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     x, *rest = operands
     channels = x.axes[1:2]
     alike = all(other.axes == channels for other in rest)
-    if not alike or any(value.type.dtype is not DType.f32 for value in node.inputs):
+    if not channels or not alike or any(value.type.dtype is not DType.f32 for value in node.inputs):
         return target.open_body(node, operands)
     (size,) = target.sizes(channels)
     if not isinstance(size, int) or not target.certain(x.axes[1:]):
