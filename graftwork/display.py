@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def _array_bundle(self: NamedArray, **_: Any) -> dict[str, str]:
     elements = prod(self.shape)
     if not self.sizes or not elements or self.numpy().dtype.kind not in "biufV":
         return {"text/plain": repr(self)}
-    if elements <= MOST_FOR_TREESCOPE and _has_treescope():
+    if elements <= MOST_FOR_TREESCOPE and find_spec("treescope") is not None:
         from graftwork.viz.adapter import array_html
 
         html = array_html(self)
@@ -49,14 +50,6 @@ def _array_bundle(self: NamedArray, **_: Any) -> dict[str, str]:
 
         html = array(self)._repr_html_()
     return {"text/html": html, "text/plain": repr(self)}
-
-
-def _has_treescope() -> bool:
-    try:
-        import treescope  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _array_adapter(self: NamedArray) -> Any:

@@ -5,6 +5,7 @@ Of a sweep, each cell gives the code that makes its edit alone.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -18,7 +19,7 @@ from graftwork.viz.pack import Strings
 from graftwork.viz.sources import sources_of
 from graftwork.viz.view import View
 
-MOST_EDITS = 20_000
+MOST_EDITS, LONGEST_EDIT = 20_000, 600
 
 
 def heatmap(
@@ -82,6 +83,26 @@ def _edits(values: NamedArray) -> Iterator[tuple[str, str]]:
     if edit is None or np.prod([len(words) for words in labels.values()]) > MOST_EDITS:
         return
     for choice in product(*labels.values()):
-        applied = edit(**dict(zip(labels, choice, strict=True)))
+        words = dict(zip(labels, choice, strict=True))
+        applied = edit(**words)
         site = getattr(applied, "site", "")
-        yield visible(f"graph.apply(p.{applied!r})", 600), site if isinstance(site, str) else ""
+        yield visible(_code(applied, words)), site if isinstance(site, str) else ""
+
+
+def _code(applied: object, words: Mapping[str, Any]) -> str:
+    """What makes an edit: by itself if it is short and plain; else by the sweep's result.
+
+    An edit that holds arrays or other objects has no text that Python reads back.
+    """
+    written = repr(applied)
+    if len(written) <= LONGEST_EDIT and sum(isinstance(n, ast.Call) for n in _parsed(written)) == 1:
+        return f"graph.apply(p.{written})"
+    named = ", ".join(f"{word}={value!r}" for word, value in words.items())
+    return f"graph.apply(effect.edit({named}))"
+
+
+def _parsed(text: str) -> Iterator[ast.AST]:
+    try:
+        yield from ast.walk(ast.parse(text, mode="eval"))
+    except SyntaxError:
+        return

@@ -48,7 +48,7 @@ def _furthest(array: Array, starts: Array, axis: int) -> Array:
     if array.dtype == bool:
         return high
     low = np.minimum.reduceat(array, starts, axis=axis)
-    return np.where(-low > high, low, high)
+    return np.where(low < -high, low, high)
 
 
 def _mean(array: Array, starts: Array, axis: int) -> Array:

@@ -81,6 +81,23 @@ def test_a_cell_of_a_sweep_gives_the_edit_that_makes_it(open_page: Open) -> None
     assert str(edited) == str(graph.apply(effect.edit(layer=1, factor=2.0)))
 
 
+def test_an_edit_with_arrays_in_it_is_found_by_its_place_in_the_sweep(open_page: Open) -> None:
+    graph, _ = swept()
+    directions = [np.full(8, 0.1, np.float32), np.full(8, 0.2, np.float32)]
+    sweep = gw.Sweep(
+        graph,
+        p.Steer("blocks.{layer}.resid_post", gw.each("direction", directions)),
+        metric=lambda out: out["logits"].mean("vocab"),
+        backend="numpy",
+    )
+    effect = sweep.run(**{graph.inputs[0].name: np.array([[1, 2, 3]])}, progress=False)
+    page = open_page(viz.heatmap(effect))
+    pick(page, "Home", "ArrowDown", "ArrowRight")
+    code = page.locator(".expression").inner_text()
+    edited = eval(code, {"graph": graph, "effect": effect})
+    assert str(edited) == str(graph.apply(effect.edit(layer=1, direction=1)))
+
+
 def test_other_axes_stand_side_by_side_or_have_sliders(open_page: Open) -> None:
     values = array(2, 3, 4, 20)
     page = open_page(viz.heatmap(values, title="all"))
