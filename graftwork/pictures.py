@@ -31,6 +31,7 @@ from graftwork.viz.lens import lens_view, seen, targets_of
 from graftwork.viz.part import Part
 from graftwork.viz.predictions import log_probabilities, predictions
 from graftwork.viz.routes import Flow, Neurons, Notes, flow_of, flow_part
+from graftwork.viz.single import rows_of, single
 from graftwork.viz.tokens import tokens
 from graftwork.viz.view import View
 from graftwork.viz.words import Tokenizer, spelled
@@ -78,8 +79,8 @@ def logit_lens(
     found = []
     for sites, out in _lenses(graph, _streams(graph, site), given, backend):
         if aims is None:
-            aims = targets_of(_rows(out["logits"]), numbers, targets)
-        found += [seen(name, _rows(out[f"lens.{name}"]), aims, top) for name in sites]
+            aims = targets_of(rows_of(out["logits"]), numbers, targets)
+        found += [seen(name, rows_of(out[f"lens.{name}"]), aims, top) for name in sites]
     return lens_view(found, numbers, tokenizer, targets, "Logit lens")
 
 
@@ -126,7 +127,7 @@ def flow(
     out = compile(graph.apply(Contributions(), Collect(*read)), backend)(**given)
     found = flow_of(out, floor)
     said = [
-        predictions(log_probabilities(_rows(lens[f"lens.{name}"])), top)
+        predictions(log_probabilities(rows_of(lens[f"lens.{name}"])), top)
         for names, lens in _lenses(graph, list(found.streams), given, backend)
         for name in names
     ]
@@ -200,7 +201,7 @@ def head(
     given = _given(graph, ids, inputs)
     numbers = given["input_ids"].reshape(-1)
     out = compile(graph.apply(Collect(f"{path}.in", f"{path}.pattern")), backend)(**given)
-    read = _one(out[f"{path}.in"])
+    read = single(out[f"{path}.in"])
     stream = np.asarray(read.order("seq", *(axis for axis in read.sizes if axis != "seq")))
     inner = stream @ np.asarray(circuit.a.order(circuit.rows, circuit.over), np.float32)
     scores = inner @ np.asarray(circuit.b.order(circuit.over, "vocab"), np.float32)
@@ -209,7 +210,7 @@ def head(
         ranking(f"{at} {word}", scores[at], tokenizer, top // 2) for at, word in enumerate(words)
     ]
     sections.append(Section("if it attended to one token alone, it would promote", tuple(rankings)))
-    pattern = _one(out[f"{path}.pattern"])[{"heads": head}]
+    pattern = single(out[f"{path}.pattern"])[{"heads": head}]
     maps = attention(pattern, (tokenizer, numbers), site=f"{path}.pattern")
     return _page(title, card_part(title, facts, sections), *maps.parts)
 
@@ -260,7 +261,7 @@ def neuron(
         return _page(title, card)
     given = _given(graph, ids, inputs)
     out = compile(graph.apply(Collect(f"{path}.post")), backend)(**given)
-    active = np.asarray(_one(out[f"{path}.post"])[{"mlp": neuron}])
+    active = np.asarray(single(out[f"{path}.post"])[{"mlp": neuron}])
     text = tokens(
         (tokenizer, given["input_ids"]), {"activation": active}, title=f"{title}: activation"
     )
@@ -286,12 +287,6 @@ def _lenses(
         yield some, compile(graph.apply(*map(LogitLens, some)), backend)(**given)
 
 
-def _rows(logits: NamedArray) -> Array:
-    """Logits of the one prompt, over positions and vocabulary."""
-    one = _one(logits)
-    return np.asarray(one.order(*(axis for axis in one.sizes if axis != "vocab"), "vocab"))
-
-
 # --- what parts of a flow promote
 
 
@@ -310,7 +305,7 @@ def _of_heads(graph: Graph, out: Mapping[str, NamedArray], found: Flow, promote:
         except SelectionError:
             return np.zeros((len(writers), 0), np.int64)
         query, head = writers[mine, 1], writers[mine, 2]
-        z = np.asarray(_one(out[f"{path}.z"]).order("seq", "heads", "head_dim"))
+        z = np.asarray(single(out[f"{path}.z"]).order("seq", "heads", "head_dim"))
         vectors[mine] = np.einsum("ni,nij->nj", z[query, head], np.asarray(weight)[head])
     return _best(vectors, promote)
 
@@ -330,7 +325,7 @@ def _of_mlps(
         except SelectionError:
             notes.append(None)
             continue
-        active = np.asarray(_one(activations).order("seq", "mlp"))
+        active = np.asarray(single(activations).order("seq", "mlp"))
         sizes = active * np.linalg.norm(weight, axis=-1)
         ids = np.argsort(-abs(sizes), axis=-1)[:, :_NEURONS]
         largest = np.take_along_axis(sizes, ids, -1)
@@ -353,12 +348,6 @@ def _best(vectors: Array, promote: Array) -> Array:
 
 
 # --- one prompt
-
-
-def _one(array: NamedArray) -> NamedArray:
-    """Without the axis of examples, of which there is one."""
-    named = array.squeeze().numpy()
-    return named[{"batch": 0}] if "batch" in named.axes else named
 
 
 def _given(graph: Graph, ids: Any, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -12,16 +12,14 @@ from attrs import frozen
 from graftwork.viz.names import visible
 from graftwork.viz.pack import packed
 from graftwork.viz.part import Part
+from graftwork.viz.still import still
 from graftwork.viz.words import Tokenizer, spelled
 
 Array = np.ndarray[Any, Any]
 _WIDE, _ROW = 190, 17
 _STYLE = (
-    'svg{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}'
-    ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-weight:600}.gw-label{fill:#666d7c}"
-    ".gw-word{fill:#1b1f27}.gw-number{fill:#666d7c;text-anchor:end}"
-    "@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}.gw-head,.gw-word{fill:#e9ebf1}"
-    ".gw-label,.gw-number{fill:#9aa2b2}}"
+    "svg{font-size:12px}.gw-word{fill:#1b1f27}.gw-number{fill:#666d7c;text-anchor:end}"
+    "@media(prefers-color-scheme:dark){.gw-word{fill:#e9ebf1}.gw-number{fill:#9aa2b2}}"
 )
 
 
@@ -87,9 +85,4 @@ def _still(title: str, sections: Sequence[Section]) -> str:
                 f'<text class="gw-word" x="{x}" y="{y}">{text}</text>'
                 f'<text class="gw-number" x="{x + _WIDE - 24}" y="{y}">{number:.3g}</text>'
             )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img"><title>{escape(title)}</title>'
-        f'<style>{_STYLE}</style><rect class="gw-ground" width="{width}" height="{height}"/>'
-        f'<text class="gw-head" x="10" y="20">{escape(title)}</text>{"".join(cells)}</svg>'
-    )
+    return still(title, width, height, "".join(cells), _STYLE)

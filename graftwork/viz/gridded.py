@@ -10,17 +10,14 @@ import numpy as np
 
 from graftwork.viz.png import png
 from graftwork.viz.scales import LEVELS, Scale
+from graftwork.viz.still import still
 
 _LETTER = 6.6
 _MANY = 600
 _STYLE = (
-    'svg{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}'
-    ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-size:13px;font-weight:600}"
-    ".gw-label{fill:#666d7c}.gw-end{text-anchor:end}.gw-mid{text-anchor:middle}"
-    ".gw-none{fill:none;stroke:#d3d6dd}"
-    "image{image-rendering:pixelated}.gw-night{display:none}@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}"
-    ".gw-head{fill:#e9ebf1}.gw-label{fill:#9aa2b2}.gw-none{stroke:#353b47}"
-    ".gw-day{display:none}.gw-night{display:inline}}"
+    ".gw-end{text-anchor:end}.gw-mid{text-anchor:middle}.gw-none{fill:none;stroke:#d3d6dd}"
+    "image{image-rendering:pixelated}.gw-night{display:none}@media(prefers-color-scheme:dark){"
+    ".gw-none{stroke:#353b47}.gw-day{display:none}.gw-night{display:inline}}"
 )
 
 
@@ -54,13 +51,7 @@ def grid_svg(
         else "".join(_cells(numbers, scale, text, (left, top), wide))
     )
     labels = "".join(_labels(rows, columns, (left, top), wide, steep > wide))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}{scale.style()}</style>"
-        f'<rect class="gw-ground" width="{width}" height="{height}"/>'
-        f'<text class="gw-head" x="10" y="20">{escape(title)}</text>{labels}{cells}</svg>'
-    )
+    return still(title, width, height, labels + cells, _STYLE + scale.style())
 
 
 def _images(

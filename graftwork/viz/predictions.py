@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from graftwork.viz.pack import Strings
-from graftwork.viz.words import Tokenizer, spelled
+from graftwork.viz.words import Tokenizer, numbered
 
 Array = np.ndarray[Any, Any]
 
@@ -36,8 +36,7 @@ class Predictions:
 
     def words(self, tokenizer: Tokenizer, strings: Strings) -> list[int]:
         """The tokens as numbers of strings."""
-        known = {int(i): strings(spelled(tokenizer, [i])[0]) for i in np.unique(self.ids)}
-        return [known[i] for i in self.ids.reshape(-1).tolist()]
+        return numbered(self.ids, tokenizer, strings)
 
 
 def predictions(logs: Array, count: int) -> Predictions:

@@ -16,18 +16,17 @@ from graftwork.viz.names import visible
 from graftwork.viz.pack import Column, Strings, packed
 from graftwork.viz.part import Part
 from graftwork.viz.predictions import Predictions
-from graftwork.viz.words import Tokenizer, spelled
+from graftwork.viz.single import single
+from graftwork.viz.still import still
+from graftwork.viz.words import Tokenizer, numbered, spelled
 
 Array = np.ndarray[Any, Any]
 _PREFIX = "flow."
 _WIDE, _HIGH, _LEFT, _TOP = 58, 12, 14, 34
 _STYLE = (
-    'svg{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}'
-    ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-size:13px;font-weight:600}"
-    ".gw-label{fill:#666d7c;text-anchor:middle}path{fill:none}"
+    ".gw-label{text-anchor:middle}path{fill:none}"
     ".gw-stay{stroke:#b1b7c3}.gw-move{stroke:#2f5fe0}.gw-mlp{stroke:#a84300}"
-    "@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}.gw-head{fill:#e9ebf1}"
-    ".gw-label{fill:#9aa2b2}.gw-stay{stroke:#566072}.gw-move{stroke:#7ea6ff}"
+    "@media(prefers-color-scheme:dark){.gw-stay{stroke:#566072}.gw-move{stroke:#7ea6ff}"
     ".gw-mlp{stroke:#ff9e5e}}"
 )
 
@@ -127,8 +126,7 @@ def _is_stream(name: str) -> bool:
 
 def _of_one(share: NamedArray) -> Array:
     """Over positions; of an attention over queries, heads and keys."""
-    named = share.squeeze().numpy()
-    one = named[{"batch": 0}] if "batch" in named.axes else named
+    one = single(share)
     if len(one.axes) == 1:
         return np.asarray(one, np.float32)
     heads, query, key = (axis for axis in one.axes if axis is not None)
@@ -163,7 +161,7 @@ def flow_part(
         "said": [n for said in notes.said for n in said.words(tokenizer, strings)],
         "sayShares": np.concatenate([said.shares.reshape(-1) for said in notes.said]),
         **{f"writer{i}": flow.writers[:, i].tolist() for i in range(3)},
-        "writerWords": _words(notes.heads, tokenizer, strings),
+        "writerWords": numbered(notes.heads, tokenizer, strings),
         **_neurons(notes, tokenizer, strings),
     }
     data = packed({**facts, "strings": strings.all()}, columns)
@@ -179,15 +177,11 @@ def _neurons(notes: Notes, tokenizer: Tokenizer, strings: Strings) -> Mapping[st
         "neuron": [int(n) for _, neurons in found for n in neurons.ids.reshape(-1)],
         "neuronSize": np.concatenate([np.zeros(0), *sizes]).astype(np.float32),
         "neuronWords": [
-            number for _, neurons in found for number in _words(neurons.tokens, tokenizer, strings)
+            number
+            for _, neurons in found
+            for number in numbered(neurons.tokens, tokenizer, strings)
         ],
     }
-
-
-def _words(ids: Array, tokenizer: Tokenizer, strings: Strings) -> list[int]:
-    """Tokens as numbers of strings."""
-    known = {int(i): strings(spelled(tokenizer, [i])[0]) for i in np.unique(ids)}
-    return [known[i] for i in ids.reshape(-1).tolist()]
 
 
 # --- standing still
@@ -243,9 +237,4 @@ def _still(flow: Flow, words: Sequence[str], threshold: float) -> str:
         for at, word in enumerate(words)
     )
     title = f"Information flow to position {count - 1}, above {threshold:g}"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img"><title>{title}</title>'
-        f'<style>{_STYLE}</style><rect class="gw-ground" width="{width}" height="{height}"/>'
-        f'<text class="gw-head" x="10" y="20">{title}</text>{"".join(paths)}{labels}</svg>'
-    )
+    return still(title, width, height, "".join(paths) + labels, _STYLE)

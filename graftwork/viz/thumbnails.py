@@ -10,16 +10,13 @@ import numpy as np
 
 from graftwork.viz.heads import Heads
 from graftwork.viz.png import png
+from graftwork.viz.still import still
 
 _PIXELS, _SMALL, _LARGE = 48_000, 20, 64
 _LEFT, _TOP = 58, 52
 _STYLE = (
-    'svg{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}'
-    ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-size:13px;font-weight:600}"
-    ".gw-label{fill:#666d7c}.gw-frame{fill:#eceef1}.gw-share{fill:#0b3a78}"
-    "image{image-rendering:pixelated}"
-    "@media(prefers-color-scheme:dark){.gw-ground{fill:#0f1115}.gw-head{fill:#e9ebf1}"
-    ".gw-label{fill:#9aa2b2}.gw-frame{fill:#1c2027}.gw-share{fill:#a6cbf8}}"
+    ".gw-frame{fill:#eceef1}.gw-share{fill:#0b3a78}image{image-rendering:pixelated}"
+    "@media(prefers-color-scheme:dark){.gw-frame{fill:#1c2027}.gw-share{fill:#a6cbf8}}"
 )
 
 
@@ -36,22 +33,16 @@ def thumbnails_svg(title: str, note: str, layers: Sequence[Heads], top: float) -
             pixels[y : y + side, x : x + side] = _steps(_pooled(shares, side) / top)
     scale = max(_SMALL, min(_LARGE, 640 // across)) / side
     wide, high = (scale * extent for extent in pixels.shape[::-1])
-    width, height = (
-        round(max(_LEFT + wide + 8, 20 + 7.6 * max(map(len, (title, note))))),
-        _TOP + high,
-    )
+    width = round(max(_LEFT + wide + 8, 20 + 7.6 * max(len(title), len(note))))
+    height = _TOP + high
     place = f'x="{_LEFT}" y="{_TOP}" width="{wide:g}" height="{high:g}"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" '
-        f'width="{width}" height="{height:g}" role="img"><title>{escape(title)}</title>'
-        f'<style>{_STYLE}</style><rect class="gw-ground" width="{width}" height="{height:g}"/>'
-        f'<text class="gw-head" x="10" y="20">{escape(title)}</text>'
+    body = (
         f'<text class="gw-label" x="10" y="37">{escape(note)}</text>'
         f"{''.join(_frames(layers, side * scale, gap * scale))}"
         f'<mask id="gw-heads"><image {place} preserveAspectRatio="none" href="{png(pixels)}"/>'
-        "</mask>"
-        f'<rect class="gw-share" mask="url(#gw-heads)" {place}/></svg>'
+        f'</mask><rect class="gw-share" mask="url(#gw-heads)" {place}/>'
     )
+    return still(title, width, height, body, _STYLE)
 
 
 def _steps(shares: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

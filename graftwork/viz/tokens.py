@@ -15,6 +15,8 @@ from graftwork.viz.pack import Column, Strings, packed
 from graftwork.viz.part import Part
 from graftwork.viz.predictions import log_probabilities, predictions, ranked
 from graftwork.viz.scales import Scale, scale
+from graftwork.viz.single import rows_of
+from graftwork.viz.still import still
 from graftwork.viz.view import View
 from graftwork.viz.words import Tokens, ids_of, words_of
 
@@ -23,9 +25,8 @@ Values: TypeAlias = "NamedArray | Sequence[float] | np.ndarray[Any, Any]"
 _LINE = 960
 _STYLE = (
     'svg{font:13px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}'
-    ".gw-ground{fill:#fafaf8}.gw-head{fill:#1b1f27;font-weight:600}.gw-word{fill:#12151b}"
-    ".gw-light{fill:#fff}.gw-none{fill:none}@media(prefers-color-scheme:dark){"
-    ".gw-ground{fill:#0f1115}.gw-head,.gw-word{fill:#e9ebf1}.gw-light{fill:#12151b}}"
+    ".gw-word{fill:#12151b}.gw-light{fill:#fff}.gw-none{fill:none}"
+    "@media(prefers-color-scheme:dark){.gw-word{fill:#e9ebf1}.gw-light{fill:#12151b}}"
 )
 
 
@@ -91,7 +92,7 @@ def _predicted(
 ) -> tuple[dict[str, Array], dict[str, Column]]:
     """What was predicted for the place of each token: the numbers, and the likeliest tokens."""
     decoder, ids = ids_of(tokens)
-    logs = log_probabilities(_of_one(logits))
+    logs = log_probabilities(rows_of(logits))
     if len(logs) != len(ids):
         raise InputError(f"the logits have {len(logs)} positions, and there are {len(ids)} tokens")
     before = logs[:-1]
@@ -109,17 +110,6 @@ def _predicted(
         "ranks": [0, *ranks.astype(int).tolist()],
     }
     return found, columns
-
-
-def _of_one(logits: NamedArray) -> Array:
-    """Logits over positions and vocabulary, of a single example."""
-    named = logits.squeeze()
-    if named.sizes.get("batch", 1) != 1:
-        raise InputError(
-            f"there are {named.sizes['batch']} examples; choose with logits[{{'batch': 0}}]"
-        )
-    named = named[{"batch": 0}] if "batch" in named.axes else named
-    return np.asarray(named.order(*(axis for axis in named.sizes if axis != "vocab"), "vocab"))
 
 
 def strip_svg(title: str, words: Sequence[str], numbers: Array, colours: Scale) -> str:
@@ -140,10 +130,4 @@ def strip_svg(title: str, words: Sequence[str], numbers: Array, colours: Scale) 
         )
         x += wide
     height = 34 + 28 * (line + 1) + 8
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LINE} {height}" '
-        f'width="{_LINE}" height="{height}" role="img"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}{colours.style()}</style>"
-        f'<rect class="gw-ground" width="{_LINE}" height="{height}"/>'
-        f'<text class="gw-head" x="10" y="20">{escape(title)}</text>{"".join(cells)}</svg>'
-    )
+    return still(title, _LINE, height, "".join(cells), _STYLE + colours.style())

@@ -15,7 +15,7 @@ from attrs import frozen
 from graftwork.ir.errors import StorageError
 from graftwork.viz.page import page
 from graftwork.viz.part import Part
-from graftwork.viz.stack import stacked
+from graftwork.viz.still import stacked
 
 
 @frozen(eq=False, repr=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 from graftwork.ir.errors import InputError
 from graftwork.viz.names import visible
+from graftwork.viz.pack import Strings
 
 LONGEST = 60
 
@@ -40,6 +41,12 @@ def spelled(tokenizer: Tokenizer, ids: Any) -> list[str]:
         if not 0 <= i < len(tokenizer):
             raise InputError(f"token {i} is none of the {len(tokenizer)} that have a string")
     return [shown(tokenizer[i]) for i in numbers]
+
+
+def numbered(ids: Any, tokenizer: Tokenizer, strings: Strings) -> list[int]:
+    """The tokens of ids, as numbers of strings."""
+    known = {int(i): strings(spelled(tokenizer, [i])[0]) for i in np.unique(ids)}
+    return [known[i] for i in np.asarray(ids).reshape(-1).tolist()]
 
 
 def shown(token: str) -> str:
