@@ -181,21 +181,9 @@ def head(
     _within(head, whole.b.sizes["heads"], f"{path} has no head")
     a, b = (x[{"heads": head}] if "heads" in x.axes else x for x in (whole.a, whole.b))
     circuit = FactoredMatrix(a, b, whole.over, whole.rows, whole.columns) @ unembedding(graph)
-    found = circuit.svd()
-    sizes = np.asarray(found.s)
-    written = np.asarray(found.v.order(circuit.over, "vocab"))
-    total = float((sizes**2).sum()) or 1.0
-    sections = []
-    for i, size in enumerate(sizes[:directions]):
-        ends = (
-            ranking("one way", written[i] * size, tokenizer, top),
-            ranking("the other way", written[i] * size, tokenizer, top, least=True),
-        )
-        sections.append(
-            Section(f"direction {i}: {100 * size**2 / total:.0f} % of the squares", ends)
-        )
+    size, sections = _directions(circuit, tokenizer, top, directions)
     title = f"Head {head} of {path}"
-    facts = [("site", f"{path}.z"), ("norm of its circuit to the vocabulary", f"{total**0.5:.4g}")]
+    facts = [("site", f"{path}.z"), ("norm of its circuit to the vocabulary", f"{size:.4g}")]
     if ids is None:
         return _page(title, card_part(title, facts, sections))
     given = _given(graph, ids, inputs)
@@ -266,6 +254,25 @@ def neuron(
         (tokenizer, given["input_ids"]), {"activation": active}, title=f"{title}: activation"
     )
     return _page(title, card, *text.parts)
+
+
+def _directions(
+    circuit: FactoredMatrix, tokenizer: Tokenizer, top: int, count: int
+) -> tuple[float, list[Section]]:
+    """The norm of a circuit to the vocabulary, and the tokens of its greatest directions."""
+    found = circuit.svd()
+    sizes = np.asarray(found.s)
+    written = np.asarray(found.v.order(circuit.over, "vocab"))
+    total = float((sizes**2).sum()) or 1.0
+    sections = []
+    for i, size in enumerate(sizes[:count]):
+        ends = (
+            ranking("one way", written[i] * size, tokenizer, top),
+            ranking("the other way", written[i] * size, tokenizer, top, least=True),
+        )
+        title = f"direction {i}: {100 * size**2 / total:.0f} % of the squares"
+        sections.append(Section(title, ends))
+    return total**0.5, sections
 
 
 def _streams(graph: Graph, site: str | None) -> list[str]:

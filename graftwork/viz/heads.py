@@ -75,13 +75,18 @@ def _layers(pattern: NamedArray, site: str | None) -> list[Heads]:
     named = pattern.squeeze()
     if LAYER not in named.axes:
         name = site or "attention"
-        number = _BLOCK.search(name)
-        return [_heads(named, name, int(number[1]) if number else None)]
+        return [_heads(named, name, layer_of(name))]
     word = site or "layer {layer}"
     return [
         _heads(named[{LAYER: i}], word.replace("{layer}", str(i)), i)
         for i in range(named.sizes[LAYER])
     ]
+
+
+def layer_of(site: str) -> int | None:
+    """The number of the block that a site is in."""
+    found = _BLOCK.search(site)
+    return int(found[1]) if found else None
 
 
 def _heads(named: NamedArray, site: str, layer: int | None) -> Heads:

@@ -10,6 +10,7 @@ import numpy as np
 from attrs import evolve, frozen
 
 from graftwork.viz.gridded import grid_svg
+from graftwork.viz.heads import layer_of
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Column, Strings, packed
 from graftwork.viz.part import Part
@@ -76,7 +77,7 @@ def lens_view(
         "title": name,
         "words": words,
         "rows": rows,
-        "sites": [[visible(x.site, 200), x.site, _layer(x.site)] for x in streams],
+        "sites": [[visible(x.site, 200), x.site, layer_of(x.site)] for x in streams],
         "targets": [_SAID, _NEXT, *spelled(tokenizer, others)],
         "probability": probable.facts(),
         "entropy": evolve(certain, light=certain.light[::-1], dark=certain.dark[::-1]).facts(),
@@ -112,8 +113,3 @@ def _label(site: str) -> str:
     if found is None or not found[2].startswith("resid_"):
         return visible(site, 40)
     return f"{found[1]} {found[2].removeprefix('resid_')}".removesuffix(" post")
-
-
-def _layer(site: str) -> int | None:
-    found = _BLOCK.search(site)
-    return int(found[1]) if found else None

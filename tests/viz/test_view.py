@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -81,6 +82,16 @@ def test_the_shell_is_small() -> None:
     shell = (script_text(["graph"]) + style_text(["graph"])).encode()
     assert len(shell) < 120 * 1024
     assert len(zlib.compress(shell, 9)) < 40 * 1024
+
+
+def test_still_pictures_on_one_page_keep_their_own_styles() -> None:
+    one, other = viz.graph(decoder(1)), viz.tokens(["a", "b"], [-1.0, 1.0])
+    root = ET.fromstring(viz.page([one, other]).svg)
+    images = [element for element in root if element.tag.endswith("image")]
+    inside = [base64.b64decode(image.attrib["href"].partition(",")[2]).decode() for image in images]
+    assert inside == [one.svg, other.svg]
+    assert not [element for element in root.iter() if element.tag.endswith("style")]
+    assert float(images[1].attrib["y"]) >= float(images[0].attrib["height"])
 
 
 def test_treescope_shows_a_frame() -> None:
