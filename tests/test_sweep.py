@@ -95,6 +95,9 @@ EDITS: Mapping[str, tuple[p.Pass, bool]] = {
         p.Patch("blocks.{layer}.resid_pre", value=gw.each("direction", DIRECTIONS),
                 where={"seq": gw.each((1, 4))}), False,
     ),
+    "zeros": (p.Ablate("blocks.{layer}.attn.z"), False),
+    "zeros in blocks": (p.Ablate("blocks.{layer}.attn.out"), False),
+    "means": (p.Ablate("blocks.{layer}.resid_post", mean=("seq",)), False),
     "whole layers": (p.Skip("blocks.{layer}.mlp"), False),
     "embeddings": (p.Patch("embed", where={"seq": gw.each}, source=CLEAN), True),
     "the final stream": (

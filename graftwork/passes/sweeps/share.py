@@ -172,11 +172,13 @@ class _Sharing:
         """The edited value in the worlds of the entry, what it was in those of others."""
         points = self._points(node.output, active)
         gate = self.facts.gates[node]
+        inner = {WORLDS, self.facts.axis} if isinstance(points, Rows) else {WORLDS}
+        axes = [axis for axis in node.output.axes if axis not in inner]
         parts, places = [], []
         for edited, run in groupby(active, lambda entry: entry == gate):
             place = _only(points, tuple(run))
             term = self._take(node.inputs[1 if edited else 2], place)
-            parts.append(term.broadcast(self._axis(place)))
+            parts.append(term.broadcast(self._axis(place), *axes))  # a zero has no axes
             places.append(place)
             if edited:
                 changed = ops.ne(parts[-1], self._take(node.inputs[2], place))
