@@ -36,6 +36,7 @@ def compile(
     Raises:
         UnsupportedOpError: for an unknown backend, or an op that it cannot lower; names the op,
             where it came from and what to do.
+        StorageError: if nothing can be kept in `cache`.
         RewriteError: with `buckets`, if padding could reach a result; names the op that sees it.
     """
     from graftwork import backends

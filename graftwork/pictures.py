@@ -71,10 +71,12 @@ def logit_lens(
 
     Raises:
         InputError: if the graph has not that input and output, or ids are of several prompts.
-        SelectionError: if there are no such streams.
+        SelectionError: if there are no such streams, or no such target.
     """
     given = _given(graph, ids, inputs)
     numbers = given["input_ids"].reshape(-1)
+    for target in targets:
+        _within(target, _vocabulary(graph), "targets=: there is no token")
     aims: Array | None = None
     found = []
     for sites, out in _lenses(graph, _streams(graph, site), given, backend):
@@ -286,12 +288,16 @@ def _lenses(
     graph: Graph, sites: list[str], given: Mapping[str, Any], backend: str
 ) -> Iterator[tuple[list[str], Mapping[str, NamedArray]]]:
     """Runs with the lenses of sites, of as many at a time as give no more than a run may."""
-    vocabulary = graph.axes[readout(graph).vocab]
-    assert isinstance(vocabulary, int), "a model has so many tokens as its unembedding"
-    size = max(1, _LOGITS // (4 * given["input_ids"].size * vocabulary))
+    size = max(1, _LOGITS // (4 * given["input_ids"].size * _vocabulary(graph)))
     for start in range(0, len(sites), size):
         some = sites[start : start + size]
         yield some, compile(graph.apply(*map(LogitLens, some)), backend)(**given)
+
+
+def _vocabulary(graph: Graph) -> int:
+    extent = graph.axes[readout(graph).vocab]
+    assert isinstance(extent, int), "a model has so many tokens as its unembedding"
+    return extent
 
 
 # --- what parts of a flow promote
@@ -362,11 +368,13 @@ def _given(graph: Graph, ids: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     names = [port.name for port in graph.inputs]
     if "input_ids" not in names or all(port.name != "logits" for port in graph.outputs):
         raise InputError("this picture needs a graph with the input input_ids and output logits")
-    numbers = np.atleast_2d(np.asarray(ids, np.int64))
+    numbers = np.atleast_2d(np.asarray(ids))
+    if numbers.dtype.kind not in "iu" or not numbers.size:
+        raise InputError(f"ids= are the numbers of tokens, as a tokenizer gives them, not {ids!r}")
     if len(numbers) != 1:
         raise InputError(f"there are {len(numbers)} prompts; this picture shows one")
     mask = {} if "attention_mask" not in names else {"attention_mask": np.ones_like(numbers)}
-    return {**mask, **inputs, "input_ids": numbers}
+    return {**mask, **inputs, "input_ids": numbers.astype(np.int64)}
 
 
 def _page(title: str, *parts: Part) -> View:

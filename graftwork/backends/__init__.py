@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from graftwork.backends.cache import Cache, folder
+from graftwork.backends.cache import Cache, folder, made
 from graftwork.backends.engine import Laid, Target, register_lowering
 from graftwork.backends.program import Program
 from graftwork.ir.errors import UnsupportedOpError, nearest
@@ -42,12 +42,13 @@ def compile(
 
     Raises:
         UnsupportedOpError: for an unknown backend, or an op that it cannot lower.
+        StorageError: if nothing can be kept there.
     """
     if backend not in _MODULES:
         raise UnsupportedOpError(f"no backend {backend!r}{nearest(backend, _MODULES)}")
     module = importlib.import_module(_MODULES[backend])
     kept = folder(cache)
     if kept is not None and backend in _KEEPING:
-        options["cache"] = kept / backend
+        options["cache"] = made(kept / backend)
     program: Program = module.compile(graph, device, **options)
     return program

@@ -3,8 +3,8 @@
 XLA and TorchInductor can keep what they compiled. Their keys are made of the program itself, the
 versions, the flags and the device, so a graph that says the same finds it again, whoever built it;
 a broken entry is compiled anew. Here they are told where, for the time in which our programs are
-compiled: a user's own programs are kept as the user says. ONNX Runtime has nothing to keep: its
-optimised models hold the weights, and take as long to read as to make.
+compiled: a user's own programs are kept as the user says. ONNX Runtime keeps nothing: its optimised
+models hold the weights once more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
+
+from graftwork.ir.errors import InputError, StorageError
 
 Cache: TypeAlias = "str | os.PathLike[str] | bool | None"
 
@@ -26,6 +28,9 @@ def folder(cache: Cache) -> Path | None:
     Args:
         cache: a folder; True for the user's own, `graftwork` in `$XDG_CACHE_HOME` or `~/.cache`;
             None for `$GRAFTWORK_CACHE` where that is set and not empty; False for none.
+
+    Raises:
+        InputError: for anything else.
     """
     if cache is None:
         named = os.environ.get(VARIABLE)
@@ -35,7 +40,24 @@ def folder(cache: Cache) -> Path | None:
     if cache is True:
         home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         return Path(home).expanduser().absolute() / "graftwork"
+    if not isinstance(cache, str | os.PathLike):
+        raise InputError(f"cache= is a folder, True, False or None, not {cache!r}")
     return Path(cache).expanduser().absolute()
+
+
+def made(kept: Path) -> Path:
+    """The folder, which is there now.
+
+    Raises:
+        StorageError: if it cannot be made or written to.
+    """
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot keep programs in {kept}: {error.strerror or error}") from error
+    if not os.access(kept, os.W_OK):
+        raise StorageError(f"cannot keep programs in {kept}: it cannot be written to")
+    return kept
 
 
 @contextmanager

@@ -59,8 +59,6 @@ def array(
         InputError: if there is no array, or `pool` or `max_mb` is none.
     """
     named = values if isinstance(values, Mapping) else {"": values}
-    if not named or not all(isinstance(value, NamedArray) for value in named.values()):
-        raise InputError("viz.array shows a NamedArray, or a mapping of names to some")
     if pool not in ("max-abs", "mean") or not max_mb > 0:
         raise InputError(
             f"pool= is 'max-abs' or 'mean' and max_mb= above 0, not {pool!r}, {max_mb}"

@@ -51,6 +51,8 @@ def heads_of(pattern: NamedArray | Mapping[str, NamedArray], site: str | None) -
         AxisError: for an array that does not have an axis of queries and one of keys.
         InputError: if there are no patterns, or their sizes or numbers are not those of shares.
     """
+    if not isinstance(pattern, NamedArray | Mapping):
+        raise InputError(f"a pattern is a NamedArray, or several by site: {type(pattern).__name__}")
     if isinstance(pattern, NamedArray):
         found = _layers(pattern, site)
     else:

@@ -43,6 +43,7 @@ def heatmap(
         center: the number that has the pale colour.
 
     Raises:
+        InputError: if it is no named array.
         AxisError: for an axis that the array lacks, or other than one word for each position.
         DTypeError: if its elements are no real numbers.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import frozen
 
 from graftwork.ir.array import NamedArray
-from graftwork.ir.errors import AxisError, DTypeError, nearest
+from graftwork.ir.errors import AxisError, DTypeError, InputError, nearest
 from graftwork.viz.names import visible
 
 Array = np.ndarray[Any, Any]
@@ -39,10 +39,19 @@ def sources_of(named: Mapping[str, NamedArray], tokens: Words) -> list[Source]:
     """Arrays with the words of their positions: tokens, or what was swept.
 
     Raises:
+        InputError: if there are none, or one is no named array.
         AxisError: if one has no cells, or tokens are of an axis that all lack, or not one for each
             position.
         DTypeError: if elements are no real numbers.
     """
+    if not named:
+        raise InputError("there is no array to show")
+    for values in named.values():
+        if not isinstance(values, NamedArray):
+            kind = type(values).__name__
+            raise InputError(
+                f"this {kind} has no named axes; gw.NamedArray(array, axes) gives them"
+            )
     known = {str(axis) for values in named.values() for axis in values.squeeze().axes}
     require_axes(tokens, known)
     return [_source(name, values.squeeze(), tokens) for name, values in named.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -32,10 +32,15 @@ def spelled(tokenizer: Tokenizer, ids: Any) -> list[str]:
     """The token of each id, as it is shown.
 
     Raises:
-        InputError: for an id that a list of strings does not have.
+        InputError: for what is no tokenizer, or an id that a list of strings does not have.
     """
     numbers = [int(i) for i in np.asarray(ids).reshape(-1)]
     if not isinstance(tokenizer, Sequence):
+        if not hasattr(tokenizer, "decode"):
+            raise InputError(
+                f"this {type(tokenizer).__name__} spells no ids; give a tokenizer with decode(), or "
+                "a list with the string of each id"
+            )
         return [shown(tokenizer.decode(i)) for i in numbers]
     for i in numbers:
         if not 0 <= i < len(tokenizer):
@@ -95,6 +100,10 @@ def _rows(tokens: Any) -> list[list[str]]:
     if _has_ids(tokens):
         tokenizer, ids = tokens
         return [spelled(tokenizer, row) for row in np.atleast_2d(np.asarray(ids))]
+    if not isinstance(tokens, Iterable) or isinstance(tokens, str):
+        raise InputError(
+            f"tokens are a list of strings, or (tokenizer, ids), and no {type(tokens).__name__}"
+        )
     if all(isinstance(token, str) for token in tokens):
         return [[shown(token) for token in tokens]]
     return [[shown(token) for token in row] for row in tokens]

@@ -11,6 +11,7 @@ import pytest
 
 import graftwork as gw
 from graftwork.backends.cache import environment, folder
+from graftwork.ir.errors import InputError, StorageError
 
 TEXT = """graph {
   axes { seq: seq, embed: 4 }
@@ -123,6 +124,17 @@ def test_torch_finds_what_it_compiled_for_an_equal_graph(tmp_path: Path) -> None
 def test_where_nothing_is_compiled_nothing_is_kept(backend: str, tmp_path: Path) -> None:
     _run(backend, tmp_path)
     assert not _files(tmp_path)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_place_where_nothing_can_be_kept_is_refused(backend: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(StorageError, match="cannot keep programs in"):
+        gw.compile(gw.parse(TEXT), backend, cache=file)
+    assert file.read_text() == "mine"
+    with pytest.raises(InputError, match="cache= is a folder"):
+        gw.compile(gw.parse(TEXT), backend, cache=7)  # type: ignore[arg-type]
 
 
 def test_nothing_is_kept_unless_somebody_says_so(

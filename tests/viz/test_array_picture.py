@@ -275,8 +275,10 @@ def test_what_cannot_be_shown_is_said() -> None:
         viz.array(named(normal(2, 3)), rows="layers")
     with pytest.raises(DTypeError, match="complex64"):
         viz.array(named(np.ones((2, 2), np.complex64)))
-    with pytest.raises(InputError, match="a NamedArray, or a mapping"):
+    with pytest.raises(InputError, match="no array to show"):
         viz.array({})
+    with pytest.raises(InputError, match="this list has no named axes"):
+        viz.array([[1.0]])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="'max-abs' or 'mean'"):
         viz.array(named(normal(2, 3)), pool="min")  # type: ignore[arg-type]
     with pytest.raises(AxisError, match="no cells"):

@@ -24,7 +24,6 @@ def kept_in(folder: Path) -> Iterator[None]:
     """
     options = {"jax_compilation_cache_dir": str(folder), **_OPTIONS}
     before = {name: getattr(jax.config, name) for name in options}
-    folder.mkdir(parents=True, exist_ok=True)
     _set(options)
     try:
         yield
