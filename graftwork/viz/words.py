@@ -38,8 +38,8 @@ def spelled(tokenizer: Tokenizer, ids: Any) -> list[str]:
     if not isinstance(tokenizer, Sequence):
         if not hasattr(tokenizer, "decode"):
             raise InputError(
-                f"this {type(tokenizer).__name__} spells no ids; give a tokenizer with decode(), or "
-                "a list with the string of each id"
+                f"this {type(tokenizer).__name__} spells no ids; give a tokenizer with decode(), "
+                "or a list with the string of each id"
             )
         return [shown(tokenizer.decode(i)) for i in numbers]
     for i in numbers:
