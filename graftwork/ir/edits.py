@@ -6,15 +6,16 @@ are inferred again; edited values are followed by the sub-graphs that define the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 
 from graftwork.ir.captures import captured
-from graftwork.ir.graph import Node, Region, Value, walk
+from graftwork.ir.graph import Graph, Node, Region, Value, walk
 from graftwork.ir.infer import infer
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.origin import UNKNOWN
+from graftwork.ir.sites import Place, Sites
 from graftwork.ir.types import Typing
 
 
@@ -201,3 +202,42 @@ class Level:
         self.raws |= level.raws
         self.env |= level.env
         return Region(tuple(level.raw(v) for v in region.inputs), nodes, outputs)
+
+
+def with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
+    """The node with others in the place of some of its values."""
+    inputs = tuple([mapping.get(v, v) for v in node.inputs])
+    outputs = tuple([mapping.get(v, v) for v in node.outputs])
+    return Node(node.op, inputs, outputs, node.attrs, node.regions, node.origin)
+
+
+def moved_sites(
+    graph: Graph,
+    level: Level,
+    entries: Iterable[Value],
+    opened: Mapping[Value, Mapping[str, Value]],
+) -> Sites:
+    """The sites and spans of values that still exist, where they are after a walk.
+
+    Args:
+        graph: the edited graph, with the sites of before.
+        level: the walk that made it.
+        entries: values that no node defines.
+        opened: the values inside composites that were opened, by the composite's output.
+    """
+    old = graph.sites
+    if not old.table and not old.spans:
+        return old
+    alive = {*entries, *(v for node in graph.walk() for v in node.outputs)}
+    alive |= {v for node in graph.walk() for r in node.regions for v in r.inputs}
+
+    def moved(place: Place) -> Place | None:
+        value, inner = place.value, place.inner
+        while inner and value in opened:
+            value, inner = opened[value][inner[0]], inner[1:]
+        if inner:  # the composite defines the raw value now, if an edit stands behind it
+            value = level.raw(value)
+        value = level.mapped(value)
+        return Place(value, inner, place.steps) if value in alive else None
+
+    return old.moved(moved)

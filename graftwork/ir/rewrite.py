@@ -17,7 +17,7 @@ from attrs import evolve
 
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType
-from graftwork.ir.edits import Edits, Interposed, Level
+from graftwork.ir.edits import Edits, Interposed, Level, moved_sites, with_values
 from graftwork.ir.errors import InputError, RewriteError, UnreachableEditError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value, walk
 from graftwork.ir.infer import expand
@@ -27,7 +27,7 @@ from graftwork.ir.only import condition
 from graftwork.ir.op import CURRENT, REGISTRY
 from graftwork.ir.order import dependency_order
 from graftwork.ir.origin import UNKNOWN, Origin
-from graftwork.ir.sites import Place, Sites
+from graftwork.ir.sites import Place
 from graftwork.ir.types import Type, Typing
 
 
@@ -310,7 +310,7 @@ class Rewriter:
         )
         if must_reach:
             self._require_reach(graph, level)
-        return graph.evolve(sites=self._moved_sites(graph, level, entries))
+        return graph.evolve(sites=moved_sites(graph, level, entries, self._opened))
 
     def _signed(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
         """Nodes with this pass in their origin, whatever builder made them."""
@@ -356,7 +356,7 @@ class Rewriter:
                 keep[new] = old
             else:
                 self.edits.aliases[old] = new
-        return tuple([_with_values(made, keep) for made in nodes])
+        return tuple([with_values(made, keep) for made in nodes])
 
     def _ordered(self) -> Sequence[Node]:
         """The nodes to walk, sorted again only if an edit reads what comes later."""
@@ -392,31 +392,6 @@ class Rewriter:
                     "do nothing; edit an earlier value, or collect this one"
                 )
 
-    def _moved_sites(self, graph: Graph, level: Level, entries: set[Value]) -> Sites:
-        """Sites and spans of the values that still exist, following opened composites."""
-        old = graph.sites
-        if not old.table and not old.spans:
-            return old
-        alive = entries | {v for node in graph.walk() for v in node.outputs}
-        alive |= {v for node in graph.walk() for r in node.regions for v in r.inputs}
-
-        def moved(place: Place) -> Place | None:
-            value, inner = place.value, place.inner
-            while inner and value in self._opened:
-                value, inner = self._opened[value][inner[0]], inner[1:]
-            if inner:  # the composite defines the raw value now, if an edit stands behind it
-                value = level.raw(value)
-            value = level.mapped(value)
-            return Place(value, inner, place.steps) if value in alive else None
-
-        return old.moved(moved)
-
 
 def _alike(a: Value, b: Value) -> bool:
     return a.type is b.type or a.type.same(b.type)
-
-
-def _with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
-    inputs = tuple([mapping.get(v, v) for v in node.inputs])
-    outputs = tuple([mapping.get(v, v) for v in node.outputs])
-    return Node(node.op, inputs, outputs, node.attrs, node.regions, node.origin)

@@ -35,8 +35,8 @@ class Source:
     labels: Mapping[str, Sequence[str]]
 
 
-def sources_of(named: Mapping[str, NamedArray], tokens: Words) -> list[Source]:
-    """Arrays with the words of their positions: tokens, or what was swept.
+def sources_of(named: Mapping[str, Any], tokens: Words) -> list[Source]:
+    """Named arrays with the words of their positions: tokens, or what was swept.
 
     Raises:
         InputError: if there are none, or one is no named array.

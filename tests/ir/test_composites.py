@@ -1,55 +1,21 @@
-"""Composites against the functional references of PyTorch, and the laws that all obey."""
+"""Composites against the functional references of PyTorch."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import AxisError, DTypeError
-from graftwork.ir.infer import expand
-from graftwork.ir.op import REGISTRY
 from graftwork.ir.sizes import symbol
-from graftwork.ir.types import Typing
-from tests.ir.small import evaluate, named, ordered, region_of
-
-SIZES = {
-    "batch": 2, "seq": 3, "kv_seq": 5, "heads": 2, "group": 3, "dim": 4, "embed": 6, "vocab": 7,
-    "chan": 4, "out": 6, "height": 7, "width": 6, "kh": 3, "kw": 2, "groups": 2,
-    "none": 0,
-}  # fmt: skip
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def normal(axes: str, seed: int = 0) -> NamedArray:
-    return named(rng(seed).normal(size=[SIZES[a] for a in axes.split()]), axes)
-
-
-def tensor(x: NamedArray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(x.array))
-
-
-def agree(found: NamedArray, axes: str, reference: torch.Tensor, tolerance: float = 1e-12) -> None:
-    np.testing.assert_allclose(
-        ordered(found, axes), reference.numpy(), rtol=tolerance, atol=tolerance
-    )
-
-
-def one(function: Callable[..., Any], **arrays: NamedArray) -> NamedArray:
-    (result,) = evaluate(function, SIZES, **arrays)
-    return result
-
+from tests.ir.operands import agree, normal, one, rng, tensor
+from tests.ir.small import evaluate, named, ordered
 
 # --- activations and statistics -----------------------------------------------------------------
 
@@ -273,107 +239,6 @@ def test_rms_norm_of_llama_and_gemma(reference: Any, attrs: Any, dtype: torch.dt
         assert same.mean() > 0.9
 
 
-# --- attention ----------------------------------------------------------------------------------
-
-QKV = {
-    "q": normal("batch heads seq dim"),
-    "k": normal("batch heads kv_seq dim", 1),
-    "v": normal("batch heads kv_seq dim", 2),
-}
-CAUSAL = named(np.tril(np.ones((3, 5), bool), 1), "seq kv_seq")
-
-
-def attend(q: Any, k: Any, v: Any, *mask: Any, **attrs: Any) -> Any:
-    return ops.attention(q, k, v, *mask, over="dim", key="kv_seq", **{"scale": 0.5} | attrs)
-
-
-@pytest.mark.parametrize("mask", [None, CAUSAL, normal("batch seq kv_seq", 3)])
-@pytest.mark.parametrize("rows", ["zero", "mean", "nan"])
-def test_attention_is_that_of_pytorch(mask: NamedArray | None, rows: str) -> None:
-    extra = {} if mask is None else {"m": mask}
-    found = one(lambda *xs: attend(*xs, masked_rows=rows), **QKV, **extra)
-    added = None
-    if mask is not None:
-        added = tensor(mask) if mask.array.ndim == 2 else tensor(mask).unsqueeze(1)
-    expected = F.scaled_dot_product_attention(
-        *(tensor(x) for x in QKV.values()), attn_mask=added, scale=0.5
-    )
-    agree(found, "batch heads seq dim", expected)
-
-
-def test_grouped_queries_zip_by_name() -> None:
-    q = normal("batch heads group seq dim")
-    found = one(attend, q=q, k=QKV["k"], v=QKV["v"])
-    k, v = (tensor(QKV[x]).repeat_interleave(3, 1) for x in "kv")
-    expected = F.scaled_dot_product_attention(tensor(q).flatten(1, 2), k, v, scale=0.5)
-    agree(found, "batch heads group seq dim", expected.unflatten(1, (2, 3)))
-
-
-@pytest.mark.parametrize("kind", ["bool", "-inf"])
-@pytest.mark.parametrize("rows", ["zero", "mean", "nan"])
-def test_rows_with_every_key_masked(rows: str, kind: str) -> None:
-    keep = CAUSAL.array.copy()
-    keep[1] = False
-    mask = named(keep if kind == "bool" else np.where(keep, 0.0, -np.inf), "seq kv_seq")
-    attended = one(lambda *xs: attend(*xs, masked_rows=rows), **QKV, m=mask)
-    found = ordered(attended, "seq batch heads dim")
-    dead = {
-        "zero": np.zeros((2, 2, 4)), "nan": np.full((2, 2, 4), np.nan),
-        "mean": ordered(QKV["v"], "batch heads kv_seq dim").mean(2),
-    }[rows]  # fmt: skip
-    np.testing.assert_allclose(found[1], dead, atol=1e-12)
-    plain = ordered(one(attend, **QKV, m=CAUSAL), "seq batch heads dim")
-    np.testing.assert_allclose(found[[0, 2]], plain[[0, 2]], atol=1e-12)
-
-
-def test_a_finite_minimum_mask_averages_as_mean_does() -> None:
-    lowest = named(np.full((3, 5), np.finfo(np.float64).min), "seq kv_seq")
-    masked = named(np.zeros((3, 5), bool), "seq kv_seq")
-    finite = one(attend, **QKV, m=lowest)
-    mean = one(lambda *xs: attend(*xs, masked_rows="mean"), **QKV, m=masked)
-    np.testing.assert_allclose(
-        ordered(finite, "batch heads seq dim"), ordered(mean, "batch heads seq dim"), atol=1e-12
-    )
-
-
-def test_softcap_bounds_the_scores_before_the_mask() -> None:
-    q, k, v = (tensor(x) for x in QKV.values())
-    scores = torch.tanh(q @ k.mT * 0.5 / 0.7) * 0.7
-    scores = scores.masked_fill(~tensor(CAUSAL), -math.inf)
-    found = one(lambda *xs: attend(*xs, softcap=0.7), **QKV, m=CAUSAL)
-    agree(found, "batch heads seq dim", scores.softmax(-1) @ v)
-
-
-def test_attention_in_f32_rounds_only_the_pattern() -> None:
-    half = {name: NamedArray(x.array.astype(np.float16), x.axes) for name, x in QKV.items()}
-    found = one(lambda *xs: attend(*xs, in_f32=True), **half)
-    assert found.dtype == np.float16
-    q, k, v = (tensor(x) for x in half.values())
-    scores = (q.float() @ k.float().mT).half() * 0.5
-    pattern = scores.softmax(-1, dtype=torch.float32).half()
-    expected = (pattern.float() @ v.float()).half()
-    agree(found, "batch heads seq dim", expected, 1e-3)
-
-
-def test_attention_to_nothing_is_zero() -> None:
-    k, v = normal("none dim"), normal("none dim")
-    found = one(
-        lambda q, k, v: ops.attention(q, k, v, over="dim", key="none", masked_rows="zero"),
-        q=normal("seq dim"), k=k, v=v,
-    )  # fmt: skip
-    assert (found.array == 0).all()
-
-
-def test_sites_of_attention_are_scores_pattern_and_z() -> None:
-    typing = Typing(SIZES)
-    region = region_of(lambda *xs: attend(*xs, masked_rows="zero"), typing, {**QKV, "m": CAUSAL})
-    (node,) = region.nodes
-    opened = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
-    assert set(opened.marks) == {"scores", "pattern", "z"}
-    assert opened.marks["z"] is opened.region.outputs[0]
-    assert opened.marks["scores"].type.axis_set == {"batch", "heads", "seq", "kv_seq"}
-
-
 # --- convolution and pooling --------------------------------------------------------------------
 
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -465,124 +330,3 @@ def test_dynamic_slices_are_clamped_as_those_of_jax(start: int) -> None:
     )  # fmt: skip
     expected = lax.dynamic_update_slice(x.array, update.array.T, (0, max(start, 0)))
     np.testing.assert_allclose(ordered(written, "batch embed"), expected, rtol=1e-6)
-
-
-# --- laws ---------------------------------------------------------------------------------------
-
-
-@frozen
-class Sample:
-    """A composite at some arrays."""
-
-    attrs: dict[str, Any]
-    arrays: tuple[NamedArray, ...]
-
-
-POSITIVE = named(np.linspace(0.5, 2, 4), "chan")
-KEYS = named(np.array([1, 2], np.uint32), "key")
-SPACE = {"stride": (2, 1), "dilation": (1, 2), "low": (1, 0), "high": (0, 1)}
-POOL = {"axes": ("height", "width"), "into": ("oh", "ow"), "size": (3, 2), **SPACE}
-CONV = {
-    "axes": ("height", "width"), "kernel": ("kh", "kw"), "into": ("oh", "ow"), "over": "chan",
-    "base_dilation": (1, 2), **SPACE,
-}  # fmt: skip
-IDS = named(np.array([[1, 3, 0], [2, 2, 3]]), "batch seq")
-PLAIN = (
-    "relu", "gelu", "quick_gelu", "silu", "softplus", "log_sigmoid", "mish", "leaky_relu", "elu",
-    "selu", "hard_sigmoid", "hard_swish",
-)  # fmt: skip
-SAMPLES: dict[str, Sample] = {
-    **{name: Sample({}, (normal("batch dim"),)) for name in PLAIN},
-    "saturate": Sample({"dtype": "i32"}, (normal("batch dim"),)),
-    "clip": Sample({"low": -1.0, "high": 0.5}, (normal("batch dim"),)),
-    "glu": Sample({"axis": "embed", "into": "half"}, (normal("batch embed"),)),
-    **{
-        name: Sample({"over": ("seq", "dim")}, (normal("batch seq dim"),))
-        for name in ("mean", "var", "logsumexp")
-    },
-    **{
-        name: Sample({"axis": "seq"}, (normal("batch seq"),)) for name in ("softmax", "log_softmax")
-    },
-    "logaddexp": Sample({}, (normal("batch seq"), normal("seq dim", 1))),
-    "linear": Sample({"over": "dim"}, (normal("batch dim"), normal("dim out", 1), normal("out"))),
-    "embedding": Sample({"axis": "chan"}, (normal("chan dim"), IDS)),
-    "one_hot": Sample({"axis": "classes", "size": 3}, (IDS,)),
-    "rotary": Sample({"axis": "dim"}, (normal("batch dim"), normal("seq dim", 1), normal("dim"))),
-    "layer_norm": Sample(
-        {"over": "dim", "eps": 0.1}, (normal("seq dim"), normal("dim", 1), normal("dim", 2))
-    ),
-    "rms_norm": Sample({"over": "dim", "eps": 0.1}, (normal("seq dim"), normal("dim", 1))),
-    "batch_norm": Sample(
-        {"eps": 0.1},
-        (normal("batch chan"), normal("chan", 1), POSITIVE, normal("chan", 2), normal("chan", 3)),
-    ),
-    "group_norm": Sample(
-        {"axis": "chan", "groups": 2, "over": "seq", "eps": 0.1},
-        (normal("batch chan seq"), normal("chan", 1), normal("chan", 2)),
-    ),
-    "attention": Sample(
-        {"over": "dim", "key": "kv_seq", "masked_rows": "zero", "softcap": 2.0},
-        (*QKV.values(), CAUSAL),
-    ),
-    "conv": Sample(CONV, (normal("batch chan height width"), normal("out chan kh kw", 1))),
-    "max_pool": Sample(POOL, (normal("batch height width"),)),
-    "avg_pool": Sample(POOL, (normal("batch height width"),)),
-    "cross_entropy": Sample({"axis": "vocab", "ignore": 2}, (normal("batch seq vocab"), IDS)),
-    "dynamic_slice": Sample(
-        {"axis": "embed", "size": 3, "into": "k"}, (normal("batch embed"), named(np.array(2)))
-    ),
-    "dynamic_update_slice": Sample(
-        {"axis": "embed", "update_axis": "seq"},
-        (normal("batch embed"), normal("seq", 1), named(np.array(2))),
-    ),
-    "threefry2x32": Sample({}, tuple(named(np.uint32(i)) for i in range(4))),
-    "random_bits": Sample({"axes": ("seq", "dim"), "key": "key"}, (KEYS,)),
-    "random_uniform": Sample({"axes": ("seq", "dim"), "key": "key"}, (KEYS,)),
-    "random_normal": Sample({"axes": ("seq", "dim"), "key": "key"}, (KEYS,)),
-    "random_split": Sample({"axes": ("seq",), "key": "key"}, (KEYS,)),
-    "random_fold_in": Sample({"key": "key"}, (KEYS, named(np.array(7)))),
-    "random_seed": Sample({"key": "key"}, (named(np.array(7)),)),
-}
-COMPOSITES = sorted(name for name, op in REGISTRY.items() if op.body is not None)
-
-
-def shifted(array: NamedArray) -> NamedArray:
-    """Another array of the same kind."""
-    return NamedArray(np.roll(array.array, 1), array.axes)
-
-
-def results(name: str, arrays: tuple[NamedArray, ...]) -> tuple[NamedArray, ...]:
-    def function(*xs: Any) -> Any:
-        return REGISTRY[name].emit(*xs, **SAMPLES[name].attrs)
-
-    named_arrays = {f"x{i}": array for i, array in enumerate(arrays)}
-    return evaluate(function, SIZES | {"worlds": 2, "key": 2}, **named_arrays)
-
-
-@pytest.mark.parametrize("name", COMPOSITES)
-def test_a_composite_maps_over_an_axis_that_an_operand_gains(name: str) -> None:
-    arrays = SAMPLES[name].arrays
-    for place, array in enumerate(arrays):
-        pair = (array, shifted(array))
-        wide = NamedArray(np.stack([x.array for x in pair]), ("worlds", *array.axes))
-        mapped = results(name, (*arrays[:place], wide, *arrays[place + 1 :]))
-        for world, single in enumerate(pair):
-            alone = results(name, (*arrays[:place], single, *arrays[place + 1 :]))
-            for many, few in zip(mapped, alone, strict=True):
-                axes = " ".join(map(str, few.axes))
-                picked = many[{"worlds": world}]
-                np.testing.assert_allclose(ordered(picked, axes), few.array, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", COMPOSITES)
-def test_a_body_has_the_types_and_sites_that_its_op_declares(name: str) -> None:
-    typing = Typing(SIZES | {"key": 2})
-    arrays = {f"x{i}": array for i, array in enumerate(SAMPLES[name].arrays)}
-    region = region_of(lambda *xs: REGISTRY[name].emit(*xs, **SAMPLES[name].attrs), typing, arrays)
-    (node,) = region.nodes
-    opened = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
-    for declared, made in zip(node.outputs, opened.region.outputs, strict=True):
-        assert declared.type.same(made.type)
-    assert set(opened.marks) == set(node.op.sites)
-    inner = set(opened.typing.table) - set(typing.table)
-    assert all(axis not in value.type.axis_set for value in opened.region.outputs for axis in inner)
