@@ -231,7 +231,7 @@ def _mixture(flow: Flow, nodes: Sequence[Node]) -> Mixture | None:
             experts = node.attrs["axis"]
             router = _router(flow, node.inputs[0], experts)
             if router is not None:
-                return Mixture(router, experts, *_given(nodes))
+                return Mixture(router, experts, *_given(flow, nodes, router))
     return None
 
 
@@ -249,12 +249,15 @@ def _router(flow: Flow, value: Value, experts: str) -> Value | None:
     return None
 
 
-def _given(nodes: Sequence[Node]) -> tuple[Value | None, str]:
-    """What each chosen expert gives, which the branch sums at its end, and the axis of the sum."""
-    for node in reversed(nodes):
+def _given(flow: Flow, nodes: Sequence[Node], router: Value) -> tuple[Value | None, str]:
+    """What each chosen expert gives, which the branch sums at its end, and the axis of the sum.
+
+    Behind the sum may be a norm, and terms that were not routed, such as an expert for all tokens.
+    """
+    for node in reversed(flow.between(router, nodes[-1].outputs[0])):
         if node.op.name == "sum" and len(node.attrs["over"]) == 1:
             return node.inputs[0], node.attrs["over"][0]
-        if not passes(node):
+        if not passes(node) and node.op.name not in NORMS:
             break
     return None, ""
 
