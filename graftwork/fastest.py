@@ -26,7 +26,7 @@ from graftwork.passes.sweeps.cost import cost
 
 _PRODUCTS = frozenset({"contract", "linear", "conv"})
 _FLOPS = 4e9  # so much arithmetic takes some tens of milliseconds
-_TURNS = 5
+_TURNS = 3
 _MARGIN = 0.8  # torch starts at once and ONNX Runtime after seconds, which it must make up for
 
 
@@ -56,9 +56,7 @@ def fastest(graph: Graph, symbols: Mapping[str, int], device: str | None = None)
         UnsupportedOpError: if neither torch nor ONNX Runtime is installed.
         DeviceError: if none of them has the device.
     """
-    present = [engine for module, engine in CANDIDATES.items() if find_spec(module) is not None]
-    if not present:
-        raise UnsupportedOpError("install torch or onnxruntime, or choose another backend=")
+    present = _present()
     product = largest_product(graph, symbols)
     if len(present) == 1 or product is None:
         return present[0]
@@ -66,6 +64,22 @@ def fastest(graph: Graph, symbols: Mapping[str, int], device: str | None = None)
     if key not in _known:
         _known[key] = _measured(product, present, device)
     return _known[key]
+
+
+def soonest() -> Engine:
+    """The one that starts soonest, for what runs once.
+
+    Raises:
+        UnsupportedOpError: if neither torch nor ONNX Runtime is installed.
+    """
+    return _present()[0]
+
+
+def _present() -> Sequence[Engine]:
+    present = [engine for module, engine in CANDIDATES.items() if find_spec(module) is not None]
+    if not present:
+        raise UnsupportedOpError("install torch or onnxruntime, or choose another backend=")
+    return present
 
 
 def _measured(graph: Graph, engines: Sequence[Engine], device: str | None) -> Engine:

@@ -23,7 +23,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from graftwork.backends import Program, compile
-from graftwork.fastest import Engine, fastest
+from graftwork.fastest import Engine, fastest, soonest
 from graftwork.ir.array import NamedArray
 from graftwork.ir.binding import bind, flatten
 from graftwork.ir.errors import InputError, SelectionError
@@ -193,17 +193,19 @@ class Sweep:
     @cached_property
     def program(self) -> _Compiled:
         """The metric in all worlds, and in none."""
-        return self._compiled(self.shared, METRIC, PLAIN)
+        return self._compiled(self.shared, METRIC, PLAIN, engine=self.engine)
 
     @cached_property
     def program_of_all(self) -> _Compiled:
         """The same at all positions."""
-        return self._compiled(self.whole, METRIC, PLAIN)
+        return self._compiled(self.whole, METRIC, PLAIN, engine=self.engine)
 
     @cached_property
     def probe(self) -> _Compiled:
-        """Whether edits change anything, and where."""
-        return self._compiled(self.shared if self.axis is None else self.whole, DIFFERS)
+        """Whether edits change anything, and where; by what starts soonest, if that is open."""
+        shared = self.shared if self.axis is None else self.whole
+        chosen = self.backend is not None or self.device is not None or self.devices
+        return self._compiled(shared, DIFFERS, engine=self.engine if chosen else soonest())
 
     @cached_property
     def engine(self) -> Engine:
@@ -221,8 +223,8 @@ class Sweep:
         sizes = {name: 1 if name.startswith(WORLDS) else _MANY for name in graph.symbols}
         return fastest(graph, sizes, self.device)
 
-    def _compiled(self, shared: Shared, *words: str) -> _Compiled:
-        engine, graph = self.engine, lowered(_giving(shared.graph, *words))
+    def _compiled(self, shared: Shared, *words: str, engine: Engine) -> _Compiled:
+        graph = lowered(_giving(shared.graph, *words))
         places = self.devices or (self.device,)
         programs = (compile(graph, engine.backend, at, **engine.options) for at in places)
         return _Compiled(shared, graph, tuple(programs))

@@ -94,11 +94,16 @@ def _session(
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
     options.graph_optimization_level = level
+    # Planning which buffers to share takes the square of the graph's size, and shares next to none.
+    options.enable_mem_reuse = False
     # It folds factors into products as 32-bit floats, also those of 64 bits.
     disabled = ["MatMulScaleFusion"] if doubles else []
     values = [_value_of(array, dtype_of(array.dtype)) for array in weights.values()]
     if values:
         options.add_external_initializers(list(weights), values)
+    if providers == [_PROVIDERS["cpu"]]:  # what no kernel packs anew is read where it lies
+        for name, value in zip(weights, values, strict=True):
+            options.add_initializer(name, value)
     try:
         return ort.InferenceSession(
             model, options, providers=providers, disabled_optimizers=disabled
