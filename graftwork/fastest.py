@@ -25,7 +25,7 @@ from graftwork.ir.size_values import evaluate
 from graftwork.passes.sweeps.cost import cost
 
 _PRODUCTS = frozenset({"contract", "linear", "conv"})
-_FLOPS = 4e9  # so much arithmetic takes some tens of milliseconds
+_FLOPS = 1e9  # so much arithmetic takes some tens of milliseconds
 _TURNS = 3
 _MARGIN = 0.8  # torch starts at once and ONNX Runtime after seconds, which it must make up for
 
