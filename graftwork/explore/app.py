@@ -150,9 +150,8 @@ def _answered(answer: Callable[[Question], Answer], body: bytes) -> Response:
         return _json(answer(Question.of(body)))
     except GraftworkError as error:
         return _json({"error": str(error)}, 400)
-    except (
-        Exception
-    ) as error:  # of transformers, a backend, or our own: said there, and in full here
+    except Exception as error:
+        # Of transformers, a backend, or our own: it is said there, and in full here.
         _LOG.exception("a question failed")
         return _json({"error": f"{type(error).__name__}: {error}"}, 500)
 
