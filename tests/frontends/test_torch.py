@@ -255,6 +255,29 @@ def test_control_flow_that_depends_on_data() -> None:
         convert(Branching(), numbers(3))
 
 
+def test_a_model_that_does_not_run_on_the_samples() -> None:
+    with pytest.raises(ConversionError, match=r"does not run on these arguments.*mat1"):
+        convert(nn.Linear(3, 2), numbers(4, 5))
+
+
+def test_a_model_that_takes_another_way_when_traced() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.runs = nn.Buffer(torch.zeros(()))
+
+        def forward(self, x: T) -> T:
+            if torch.compiler.is_exporting():
+                raise ValueError("not here")
+            self.runs += 1
+            return x
+
+    model = Counting()
+    with pytest.raises(ConversionError, match=r"runs on these samples.*Torch says: not here"):
+        convert(model, numbers(3))
+    assert model.runs == 0
+
+
 def test_an_axis_that_cannot_vary() -> None:
     class Fixed(nn.Module):
         def forward(self, x: T) -> T:

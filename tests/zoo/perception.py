@@ -228,7 +228,7 @@ MULTIMODAL: Mapping[str, Family] = {
         {"pixel_values": numbers("batch patches=16 pixels=192"),
          "pixel_attention_mask": ones("batch patches=16"),
          "spatial_shapes": Input("batch two=2", lambda shape, _: torch.full(shape, 4))},
-        fixed={"batch": 2}, refused="_upsample_bilinear2d_aa"),
+        fixed={"batch": 2}, refused="size depends on data"),
     "clip": family("CLIPModel", CLIP, SEEN, blocks=4),
     "chinese_clip": family("ChineseCLIPModel", CLIP, SEEN, blocks=4),
     "siglip": family("SiglipModel", CLIP, {"input_ids": ids("batch seq"), **IMAGE}, blocks=4),
@@ -262,6 +262,18 @@ MULTIMODAL: Mapping[str, Family] = {
     "xclip": family("XCLIPTextModel", SMALL),
 }  # fmt: skip
 
+PREDICTED: dict[str, Any] = {"prediction_length": 4, "context_length": 8, "input_size": 1,
+    "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48,
+    "lags_sequence": [1, 2], "num_time_features": 2}  # fmt: skip
+FORESEEN: Mapping[str, Input] = {
+    "past_values": numbers("batch time=10"),
+    "past_time_features": numbers("batch time=10 features=2"),
+    "past_observed_mask": ones("batch time=10"),
+    "future_values": numbers("batch horizon=4"),
+    "future_time_features": numbers("batch horizon=4 features=2"),
+}
+
 SERIES: Mapping[str, Family] = {
     "decision_transformer": family("DecisionTransformerModel", {"state_dim": 5, "act_dim": 3,
         "hidden_size": 32, "n_layer": 2, "n_head": 4, "n_positions": 128, "max_ep_len": 64},
@@ -281,22 +293,10 @@ SERIES: Mapping[str, Family] = {
         "num_attention_heads": 4, "head_dim": 8, "intermediate_size": 48, "patch_length": 8,
         "context_length": 32}, {"past_values": numbers("batch time=32"),
         "past_values_padding": zeros("batch time=32"), "freq": ones("batch one=1")}),
-    "informer": family("InformerModel", {"prediction_length": 4, "context_length": 8,
-        "input_size": 1, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2,
-        "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 48,
-        "decoder_ffn_dim": 48, "lags_sequence": [1, 2], "num_time_features": 2,
-        "attention_type": "full"},
-        {"past_values": numbers("batch time=10"),
-         "past_time_features": numbers("batch time=10 features=2"),
-         "past_observed_mask": ones("batch time=10")}, refused="could not trace"),
-    "time_series_transformer": family("TimeSeriesTransformerModel", {"prediction_length": 4,
-        "context_length": 8, "input_size": 1, "d_model": 32, "encoder_layers": 2,
-        "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
-        "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "lags_sequence": [1, 2],
-        "num_time_features": 2},
-        {"past_values": numbers("batch time=10"),
-         "past_time_features": numbers("batch time=10 features=2"),
-         "past_observed_mask": ones("batch time=10"),
-         "future_values": numbers("batch horizon=4"),
-         "future_time_features": numbers("batch horizon=4 features=2")}, blocks=4),
+    "informer": family("InformerModel", {**PREDICTED, "distil": False,
+        "attention_type": "full"}, FORESEEN, blocks=4),
+    "informer-distilling": family("InformerModel", {**PREDICTED, "attention_type": "full"},
+        FORESEEN, blocks=4,
+        refused="takes another way when traced"),
+    "time_series_transformer": family("TimeSeriesTransformerModel", PREDICTED, FORESEEN, blocks=4),
 }  # fmt: skip

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -112,6 +113,7 @@ def trace(
     words = match_axes(axes, shapes, _positions(arguments, signature))
     fixed = fixed_sizes(words.values())
     wrapper = _Wrapper(model, signature)
+    run = partial(_untraced, model, signature, arguments, training)
     failures: list[ConversionError] = []
     for plan in _plans(words, shapes, fixed):
         sample, dims = _sample(arguments, paths, words, fixed, plan)
@@ -119,7 +121,7 @@ def trace(
             with as_found(model, training):
                 program = simplified(_run_export(wrapper, sample, dims), knows)
         except Exception as error:
-            failures.append(explained(error, words, shapes))
+            failures.append(explained(error, words, shapes, run))
             continue
         inputs = dict(zip(paths, user_inputs(program), strict=True))
         exported = Exported(program, inputs, words, fixed, ROOT)
@@ -245,6 +247,20 @@ def _run_export(
         )
     let_go()
     return program
+
+
+def _untraced(
+    model: torch.nn.Module,
+    signature: inspect.Signature,
+    arguments: Mapping[str, Any],
+    training: bool,
+) -> None:
+    """Run the model on samples; it changes neither them nor itself."""
+    given = pytree.tree_map_only(torch.Tensor, torch.clone, dict(arguments))
+    bound = inspect.BoundArguments(signature, given)
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with torch.no_grad(), as_found(model, training):
+        torch.func.functional_call(model, buffers, bound.args, bound.kwargs)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from graftwork.frontends.torch.origins import source_line
 from graftwork.ir.axis_spec import AxisWord
@@ -20,9 +20,14 @@ _WAYS = {
     ),
     "expert": (
         "a loop runs over the experts that tokens chose; where the model has another way to "
-        "compute them, choose it: model.set_experts_implementation('batched_mm')"
+        "compute them, choose it: model.set_experts_implementation('batched_mm'); else put in "
+        "their place a module that computes all experts and weighs what they give"
     ),
-    "attention": (
+    "padding_mask": (
+        "the model looks for padding itself where it is given no mask; pass the masks of all its "
+        "inputs: attention_mask=, decoder_attention_mask="
+    ),
+    "attention_interface": (
         "another implementation of attention may do without: attn_implementation='eager' or "
         "'sdpa' in the model's configuration"
     ),
@@ -48,10 +53,13 @@ def explained(
     error: Exception,
     words: Mapping[str, Sequence[AxisWord]],
     shapes: Mapping[str, Sequence[int]],
+    run: Callable[[], object] | None = None,
 ) -> ConversionError:
-    """Our exception for one of torch's, caused by it: what happened, where, and what to do."""
+    """Our exception for one of torch's, caused by it: what happened, where, and what to do.
+
+    `run` runs the model on the samples without tracing it.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    where = source_line((frame.filename, frame.lineno or 0) for frame in frames)
     text = f"{type(error).__name__}: {error}"
     held: Mapping[str, int] = {}
     if any(word in text for word in _SPECIALISED):
@@ -69,14 +77,38 @@ def explained(
             "the model changes the type or device of a module while it runs, which a graph cannot; "
             "do it before the conversion, module.to(...), so that nothing is left to change"
         )
+    elif run is not None and (failure := _failure(run)) is not None:
+        return failure
     else:
-        told = "torch.export could not trace the model on these sample inputs"
-    first = str(error).strip().splitlines() or [type(error).__name__]
-    place = f" at {where}" if where else ""
-    message = f"{told}{place}. Torch says: {first[0]}"
+        told = "torch.export could not trace the model"
+        if run is not None:
+            told += ", though it runs on these samples: its code takes another way when traced"
+    message = f"{told}{_place(frames)}. Torch says: {_first_line(error)}"
     result = SpecialisedError(message, list(held)) if held else ConversionError(message)
     result.__cause__ = error
     return result
+
+
+def _failure(run: Callable[[], object]) -> ConversionError | None:
+    """What goes wrong when the model runs on its samples, if something does."""
+    try:
+        run()
+    except Exception as error:
+        place = _place(traceback.extract_tb(error.__traceback__))
+        what = f"{type(error).__name__}: {_first_line(error)}"
+        result = ConversionError(f"the model does not run on these arguments{place}: {what}")
+        result.__cause__ = error
+        return result
+    return None
+
+
+def _place(frames: Iterable[traceback.FrameSummary]) -> str:
+    where = source_line((frame.filename, frame.lineno or 0) for frame in frames)
+    return f" at {where}" if where else ""
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _way_around(calls: Iterable[str]) -> str:

@@ -58,7 +58,9 @@ class SizeReader:
         if name not in self.symbols:
             raise ConversionError(
                 "the model makes an array whose size depends on data, not on the sizes of its "
-                "inputs; such a program has no static shapes to convert"
+                "inputs; such a program has no static shapes to convert: keep arrays whole and "
+                "mask them (torch.where instead of x[mask]), or pass what decides their sizes as "
+                "an argument that is not a tensor"
             )
         return self.symbols[name]
 
