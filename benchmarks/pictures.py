@@ -1,22 +1,14 @@
-"""Pictures of graphs: building the page, its size, and the processor time of the page's thread.
-
-The page is measured in Chromium by the ticks of its main thread, which other work on the machine
-does not stretch as it does the clock on the wall.
-"""
+"""Pictures of graphs: building the page, its size, and the processor time of the page's thread."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 import graftwork as gw
 from benchmarks import report, timing
+from benchmarks.browser import browser, cpu_until_ready, visit
 from graftwork import ops, viz
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.graph import Port
@@ -26,7 +18,7 @@ from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
 
 if TYPE_CHECKING:
-    from playwright.sync_api import CDPSession, Page
+    from playwright.sync_api import Page
 
 SIZES = (1_000, 10_000, 100_000)
 FIRST_PAINT = dict(zip(SIZES, (0.15, 0.25, 0.5), strict=True))  # seconds of cpu
@@ -194,72 +186,22 @@ def built_difference(size: int) -> Built:
     return Built(sample.cpu, 0, html[0])
 
 
-@contextmanager
-def browser() -> Iterator[Page]:
-    """A page of Chromium, as the system's package manager installs it."""
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = chromium.new_context(
-            offline=True, viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
-        ).new_page()
-        yield page
-        chromium.close()
-
-
 def measured(page: Page, html: str) -> Shown:
-    """The times of a page of a graph; of the first paint the least of three visits."""
-    visits = [_visit(page, html) for _ in range(3)]
-    thread = visits[-1][1]
+    """The times of a page of a graph."""
+    first = cpu_until_ready(page, html)
+    thread = visit(page, html)
     expand = thread.cost_of("document.querySelector('[title=\"Open all groups\"]').click()")
     moves = "for (let i = 0; i < 20; i++) { camera.y -= 60; camera.changed(); await frame(); }"
     panned = thread.cost_of(f"const {{ camera }} = graftwork.app; {moves}") / 20
     typed = "query.value = 'act'; query.dispatchEvent(new Event('input'));"
     search = thread.cost_of(f"const {{ query }} = graftwork.app; {typed}")
     heap = thread.metrics()["JSHeapUsedSize"]
-    return Shown(min(first for first, _ in visits), expand, panned, search, heap)
+    return Shown(first, expand, panned, search, heap)
 
 
 def opened(page: Page) -> float:
     """Seconds of cpu to open a group of `WIDEST` nodes, which are one long chain with skips."""
     graph = wide(WIDEST - 110)  # longer ones are cut into sections
-    thread = _visit(page, viz.graph(graph).html)[1]
+    thread = visit(page, viz.graph(graph).html)
     thread.cost_of("graftwork.app.actions.toggle(graftwork.app.model.c.group[1])")
     return thread.cost_of("graftwork.app.actions.toggle(graftwork.app.model.c.group[1])")
-
-
-@frozen
-class _Thread:
-    """The main thread of a page."""
-
-    page: Page
-    session: CDPSession
-
-    def metrics(self) -> dict[str, float]:
-        found = self.session.send("Performance.getMetrics")["metrics"]
-        return {metric["name"]: metric["value"] for metric in found}
-
-    def cost_of(self, script: str) -> float:
-        """Seconds of cpu that a script and the frames after it take."""
-        before = self.metrics()["TaskDuration"]
-        soon = "(done) => requestAnimationFrame(() => setTimeout(done))"
-        frame = f"const frame = () => new Promise({soon});"
-        self.page.evaluate(f"async () => {{ {frame} {script}; await frame(); await frame(); }}")
-        return self.metrics()["TaskDuration"] - before
-
-
-def _visit(page: Page, html: str) -> tuple[float, _Thread]:
-    """Opens a page; the seconds of cpu until its picture stands."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "blank.html").write_text("<!doctype html>")
-        (Path(folder) / "page.html").write_text(html, "utf-8")
-        page.goto((Path(folder) / "blank.html").as_uri())
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        page.goto((Path(folder) / "page.html").as_uri())
-        page.wait_for_selector("body[data-ready]", state="attached", timeout=120_000)
-        thread = _Thread(page, session)
-        page.wait_for_function("graftwork.boxes > 0", timeout=60_000)
-        return thread.metrics()["TaskDuration"], thread

@@ -1,25 +1,19 @@
-"""Pictures of arrays and attention: their files, and the pages until they are ready.
-
-The page is measured by the CPU time of its main thread, not by the clock: a busy machine makes a
-page late, not dear.
-"""
+"""Pictures of arrays and attention: their files, and the pages until they are ready."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
 
 import graftwork as gw
-from benchmarks import report
+from benchmarks import report, timing
+from benchmarks.browser import browser, cpu_until_ready
 
-ROUNDS = 3
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 MEGABYTE = 1e6
 
 
@@ -31,57 +25,29 @@ def figures() -> list[report.Figure]:
         ("attention, 144 heads, 128 tokens", lambda: _attention(128), 1.0, 0.3),
         ("attention, 144 heads, 256 tokens", lambda: _attention(256), 3.0, 0.3),
     ]
-    with _browser() as browser:
-        return [line for case in cases for line in _lines(browser, *case)]
+    with browser() as page:
+        return [line for case in cases for line in _lines(page, *case)]
 
 
 def _lines(
-    browser: Browser, name: str, make: Callable[[], gw.viz.View], most: float, longest: float
+    page: Page, name: str, make: Callable[[], gw.viz.View], most: float, longest: float
 ) -> Iterator[report.Figure]:
-    start = time.process_time()
-    view = make()
-    size = len(view.html.encode()) / MEGABYTE
-    built = time.process_time() - start
+    html: list[str] = []
+    built = timing.stopwatch(lambda: html.append(make().html)).cpu
+    size = len(html[0].encode()) / MEGABYTE
     yield report.Figure(
         f"{name}: file",
         f"{size:.2f} MB (Python {report.seconds(built)} cpu)",
         judged=size,
         target=report.Target(most, "MB"),
     )
-    ready = min(_cpu_until_ready(browser, view) for _ in range(ROUNDS))
+    ready = cpu_until_ready(page, html[0])
     yield report.Figure(
         f"{name}: ready",
         f"{report.seconds(ready)} cpu",
         judged=ready,
         target=report.Target(longest, "s cpu"),
     )
-
-
-def _cpu_until_ready(browser: Browser, view: gw.viz.View) -> float:
-    """The CPU seconds of the main thread until every picture of the page is there."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "view.html")
-        view.save(path)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-ready]", state="attached", timeout=120_000)
-        found = session.send("Performance.getMetrics")["metrics"]
-        page.close()
-    return float({metric["name"]: metric["value"] for metric in found}["TaskDuration"])
-
-
-@contextmanager
-def _browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        raise FileNotFoundError("the figures of pictures need Chromium")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def _normal(*sizes: int, axes: str = "embed mlp") -> gw.NamedArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import pictures
+from benchmarks.browser import browser
 
 pytestmark = pytest.mark.all
 SLACK = 2
@@ -14,18 +15,18 @@ SLACK = 2
 def test_a_page_is_small_painted_soon_and_moves_smoothly(size: int) -> None:
     page = pictures.built(size)
     assert len(page.html) <= pictures.FILE[size]
-    with pictures.browser() as tab:
+    with browser() as tab:
         shown = pictures.measured(tab, page.html)
     assert shown.first <= SLACK * pictures.FIRST_PAINT[size]
     assert shown.frame <= SLACK * pictures.FRAME
 
 
 def test_a_large_group_opens_at_once() -> None:
-    with pictures.browser() as tab:
+    with browser() as tab:
         assert pictures.opened(tab) <= SLACK * pictures.OPEN
 
 
 def test_the_page_of_a_difference_is_painted_soon() -> None:
     page = pictures.built_difference(10_000)
-    with pictures.browser() as tab:
+    with browser() as tab:
         assert pictures.measured(tab, page.html).first <= SLACK * pictures.DIFF_PAGE
