@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -64,7 +64,7 @@ def differences(scene: Scene, names: Sequence[str]) -> list[Difference]:
             step,
             _counts(scene, step, number),
             list(_axes(scene, step)),
-            _around_changes(list(text.lines(step)))[:_LONGEST],
+            text.lines(step),
         )
         for number, (name, step) in enumerate(zip(names, steps, strict=True))
     ]
@@ -119,22 +119,42 @@ class _Text:
             self.taken.add(unique)
             self.known[wire] = unique
 
-    def lines(self, step: tuple[int, int]) -> Iterator[Line]:
-        """The nodes of two versions."""
+    def lines(self, step: tuple[int, int]) -> list[Line]:
+        """The nodes that differ between two versions and a few around them, as far as is shown."""
+        drafts = list(self._drafts(step))
+        shown: list[Line] = []
+        last = -1
+        for i in _near_changes([sign for sign, _, _ in drafts]):
+            if i > last + 1:
+                shown.append(("@", f"{i - last - 1} lines are the same"))
+            sign, node, version = drafts[i]
+            shown.append((sign, self.line(node, version)))
+            last = i
+        if shown and last + 1 < len(drafts):
+            shown.append(("@", f"{len(drafts) - last - 1} lines are the same"))
+        return shown[:_LONGEST]
+
+    def _drafts(self, step: tuple[int, int]) -> Iterator[tuple[str, Node, int]]:
+        """The nodes of two versions, each with its sign and the version that it is of."""
         old, new = step
         renamed = self.scene.renamed(*step)
         for track in self.scene.tracks:
             before, after = track.nodes[old], track.nodes[new]
-            then = self.line(before, old) if before else ""
-            now = self.line(after, new) if after else ""
-            if then == now or (then and now and change_of(before, after, renamed) is Change.SAME):
-                if now:
-                    yield " ", now
+            if before and after and self._same(before, after, step, renamed):
+                yield " ", after, new
                 continue
-            if then:
-                yield "-", then
-            if now:
-                yield "+", now
+            if before:
+                yield "-", before, old
+            if after:
+                yield "+", after, new
+
+    def _same(
+        self, before: Node, after: Node, step: tuple[int, int], renamed: Mapping[str, str]
+    ) -> bool:
+        """Whether a node is what it was, or at least reads as it did."""
+        if change_of(before, after, renamed) is Change.SAME:
+            return True
+        return self.line(before, step[0]) == self.line(after, step[1])
 
     def line(self, node: Node, version: int) -> str:
         attrs = "".join(f" {name}={text}" for name, text in attribute_words(node.op, node.attrs))
@@ -150,19 +170,10 @@ class _Text:
         return ", ".join(self.known.get(wire, "%?") if wire else "%?" for wire in wires)
 
 
-def _around_changes(lines: Sequence[Line]) -> list[Line]:
-    """The changed lines and a few around them; a mark where others are left out."""
+def _near_changes(signs: Sequence[str]) -> list[int]:
+    """The lines that changed, and a few around each, in order."""
     near: set[int] = set()
-    for i, (sign, _) in enumerate(lines):
+    for i, sign in enumerate(signs):
         if sign != " ":
-            near.update(range(max(0, i - _AROUND), min(len(lines), i + _AROUND + 1)))
-    shown: list[Line] = []
-    last = -1
-    for i in sorted(near):
-        if i > last + 1:
-            shown.append(("@", f"{i - last - 1} lines are the same"))
-        shown.append(lines[i])
-        last = i
-    if shown and last + 1 < len(lines):
-        shown.append(("@", f"{len(lines) - last - 1} lines are the same"))
-    return shown
+            near.update(range(max(0, i - _AROUND), min(len(signs), i + _AROUND + 1)))
+    return sorted(near)[:_LONGEST]
