@@ -11,6 +11,7 @@ reader shows a row that names where it comes from.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
@@ -55,7 +56,7 @@ class Slot:
 Joint = tuple[Slot, Slot]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Net:
     """A wire within one group: from a child or an entry to children or the exit.
 
@@ -69,38 +70,51 @@ class Net:
     targets: dict[Cell | None, int]
 
 
+OUTSIDE = -1
+Joins = tuple[tuple[int, tuple[int, ...]], ...]
+"""For each net its source and its targets, as numbers of children; `OUTSIDE` is outside."""
+
+
 @frozen(eq=False)
-class Arrangement:
-    """One group arranged.
+class Plan:
+    """How numbered children stand: groups whose children are joined in the same way share it.
 
     Attributes:
+        joins: from where to where the nets lead.
         ranks: the slots of each rank, from left to right.
-        nets: the wires, in the order of the program.
         rows: (net, child) pairs that are not drawn as lines.
         joints: for each net, the pairs of slots, upper and lower, that its lines join.
     """
 
+    joins: Joins
     ranks: Sequence[Sequence[Slot]]
-    nets: Sequence[Net]
-    rows: frozenset[tuple[int, Cell | None]]
+    rows: frozenset[tuple[int, int]]
     joints: Sequence[Sequence[Joint]]
+
+
+@frozen(eq=False)
+class Arrangement:
+    """One group arranged: where its children stand, and its wires, in the order of the program."""
+
+    plan: Plan
+    nets: Sequence[Net]
 
 
 def nets_of(cells: Iterable[Cell]) -> dict[Cell, dict[Wire, Net]]:
     """For every group, the wires that run in it or through its border."""
-    found: dict[Cell, dict[Wire, Net]] = {}
+    found: dict[Cell, dict[Wire, Net]] = defaultdict(dict)
 
     def add(group: Cell, wire: Wire, source: Cell | None, target: Cell | None, bits: int) -> None:
-        nets = found.setdefault(group, {})
-        net = nets.get(wire)
+        net = found[group].get(wire)
         if net is None:
-            net = nets[wire] = Net(wire, source, {})
-        net.targets[target] = net.targets.get(target, 0) | bits
+            found[group][wire] = Net(wire, source, {target: bits})
+        else:
+            net.targets[target] = net.targets.get(target, 0) | bits
 
     for cell in cells:
         for wire, bits in cell.reads.items():
             source, target = wire.maker, cell
-            if source.kind.is_stub or cell.kind.is_stub:
+            if source.kind.is_stub:
                 continue
             while source.parent is not target.parent:
                 if source.depth > target.depth:
@@ -116,39 +130,24 @@ def nets_of(cells: Iterable[Cell]) -> dict[Cell, dict[Wire, Net]]:
     return found
 
 
-OUTSIDE = -1
-Joins = tuple[tuple[int, tuple[int, ...]], ...]
-"""For each net its source and its targets, as numbers of children; `OUTSIDE` is outside."""
-
-
-@frozen(eq=False)
-class _Plan:
-    """An arrangement with children as numbers: groups that are joined in the same way share it."""
-
-    ranks: Sequence[Sequence[Slot]]
-    rows: Sequence[tuple[int, int]]
-    joints: Sequence[Sequence[Joint]]
-
-
 def arrange(group: Cell, nets: Mapping[Wire, Net]) -> Arrangement:
     """Rank and order of the children of a group."""
     number: dict[Cell | None, int] = {child: i for i, child in enumerate(group.children)}
     number[None] = OUTSIDE
-    ordered = list(nets.values())
-    joins = tuple((number[net.source], tuple(number[t] for t in net.targets)) for net in ordered)
-    plan = _plan(len(group.children), joins)
-    cells: list[Cell | None] = [*group.children, None]
-    rows = frozenset((net, cells[target]) for net, target in plan.rows)
-    return Arrangement(plan.ranks, ordered, rows, plan.joints)
+    joins = [
+        (number[net.source], tuple([number[target] for target in net.targets]))
+        for net in nets.values()
+    ]
+    return Arrangement(_plan(len(group.children), tuple(joins)), list(nets.values()))
 
 
 @lru_cache(maxsize=2_000)
-def _plan(count: int, joins: Joins) -> _Plan:
+def _plan(count: int, joins: Joins) -> Plan:
     ranks = _ranks(count, joins)
-    rows = list(_rows(ranks, joins))
-    slots, joints = _slots(ranks, joins, frozenset(rows))
+    rows = frozenset(_rows(ranks, joins))
+    slots, joints = _slots(ranks, joins, rows)
     _sweep(slots)
-    return _Plan(slots, rows, joints)
+    return Plan(joins, slots, rows, joints)
 
 
 def _ranks(count: int, joins: Joins) -> list[int]:

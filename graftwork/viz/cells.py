@@ -8,19 +8,30 @@ this room sees them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 
 from attrs import define, field, frozen
 
-from graftwork.ir.graph import Node
+from graftwork.ir.attributes import Attrs
+from graftwork.ir.graph import Node, Value
+from graftwork.ir.op import Op
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.types import Type
 from graftwork.viz.merge import Change
 
 
 class Kind(IntEnum):
-    """What a cell stands for."""
+    """What a cell stands for.
+
+    Attributes:
+        is_stub: whether it is a row in the boxes of its readers.
+    """
+
+    is_stub: bool
+
+    def __init__(self, number: int) -> None:
+        self.is_stub = number >= 4
 
     GROUP = 0
     OP = 1
@@ -29,19 +40,28 @@ class Kind(IntEnum):
     PARAMETER = 4
     CONSTANT = 5
 
-    @property
-    def is_stub(self) -> bool:
-        return self >= Kind.PARAMETER
-
 
 @frozen(eq=False, repr=False)
+class Form:
+    """What a node does, whichever values it does it to: nodes that do the same share it."""
+
+    op: Op
+    attrs: Attrs
+    reads: tuple[Type, ...]
+    makes: tuple[Type, ...]
+
+
+@define(eq=False, repr=False)
 class Wire:
-    """A value, and the cell that makes it; its type as it is, and in each version that has it."""
+    """A value, and the cell that makes it; its type as it is, and the value in each version."""
 
     maker: Cell
     type: Type
     name: str
-    types: Sequence[Type | None]
+    values: Sequence[Value | None]
+
+
+_NEVER: Mapping[int, Node] = {}
 
 
 @define(eq=False, repr=False)
@@ -53,12 +73,14 @@ class Cell:
         title: what is written on it.
         origin: where it came from; the path of a module for its group.
         node: the op as it is now, or as it was if it is gone.
+        form: what that does.
         there: the versions that have it, as bits.
         changed: the steps that changed it, as bits: bit 3 is the step from version 2 to 3, and
             bit 0 stands for all steps together.
         guessed: the versions in which it was matched with the one before by structure alone.
         was: step -> the op as it was before, where that differs.
-        address: how Python reaches the node, `graph.nodes[3]`.
+        level: how Python reaches the graph or region that the node is in, `graph.`.
+        place: which of its nodes it is; -1 if it is none now.
         parent: the group around it; the first reader of a stub.
         children: the cells of a group, in the order of the program.
         reads: wire -> the versions in which it reads it, as bits; in the order of operands.
@@ -78,16 +100,18 @@ class Cell:
     title: str
     origin: Origin = UNKNOWN
     node: Node | None = None
+    form: Form | None = None
     there: int = 0
     changed: int = 0
     guessed: int = 0
     change: Change = Change.SAME
-    was: dict[int, Node] = field(factory=dict)
-    address: str = ""
+    was: Mapping[int, Node] = _NEVER
+    level: str = ""
+    place: int = -1
     parent: Cell | None = None
     children: list[Cell] = field(factory=list)
     reads: dict[Wire, int] = field(factory=dict)
-    operands: list[Wire] = field(factory=list)
+    operands: Sequence[Wire] = ()
     makes: list[Wire] = field(factory=list)
     within: bool = False
     inside_of: tuple[Node, int] | None = None
@@ -96,6 +120,11 @@ class Cell:
     inner_sites: int = 0
     number: int = -1
     depth: int = 0
+
+    @property
+    def address(self) -> str:
+        """How Python reaches the node, `graph.nodes[3]`."""
+        return f"{self.level}nodes[{self.place}]" if self.place >= 0 else ""
 
     @property
     def is_composite(self) -> bool:
@@ -115,7 +144,8 @@ class Cell:
         while todo:
             cell = todo.pop()
             yield cell
-            todo.extend(reversed(cell.children))
+            if cell.children:
+                todo.extend(reversed(cell.children))
 
 
 def number_cells(root: Cell) -> list[Cell]:

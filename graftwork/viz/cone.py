@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from attrs import evolve
 
@@ -50,9 +50,10 @@ def _around(cell: Cell) -> Iterator[Cell]:
 
 def narrowed(group: Cell, made: Arrangement, kept: Collection[Cell]) -> Arrangement:
     """An arrangement of the kept children alone, in their ranks and order."""
+    plan = made.plan
     stays: dict[Slot, bool] = {}
     nets = {n for n, net in enumerate(made.nets) if net.source is None or net.source in kept}
-    for layer in reversed(made.ranks):
+    for layer in reversed(plan.ranks):
         for slot in layer:
             child = slot.what is What.CHILD
             stays[slot] = (
@@ -64,16 +65,12 @@ def narrowed(group: Cell, made: Arrangement, kept: Collection[Cell]) -> Arrangem
     twins = {slot: Slot(slot.what, slot.ref, slot.rank, slot.place) for slot in stays}
     joints = [
         [(twins[a], twins[b]) for a, b in pairs if n in nets and stays[a] and stays[b]]
-        for n, pairs in enumerate(made.joints)
+        for n, pairs in enumerate(plan.joints)
     ]
     for pairs in joints:
         for upper, lower in pairs:
             upper.below.append(lower)
             lower.above.append(upper)
-    ranks = [[twins[slot] for slot in layer if stays[slot]] for layer in made.ranks]
-    return evolve(made, ranks=[layer for layer in ranks if layer], joints=joints)
-
-
-def narrow(arranged: Mapping[Cell, Arrangement], kept: Collection[Cell]) -> dict[Cell, Arrangement]:
-    """All arrangements, of the kept cells alone."""
-    return {group: narrowed(group, made, kept) for group, made in arranged.items()}
+    ranks = [[twins[slot] for slot in layer if stays[slot]] for layer in plan.ranks]
+    ranks = [layer for layer in ranks if layer]
+    return evolve(made, plan=evolve(plan, ranks=ranks, joints=joints))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,8 +14,8 @@ from graftwork.ir.op import Op
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import SizeExpr
 from graftwork.ir.types import Type
-from graftwork.viz.arrange import Arrangement
-from graftwork.viz.cells import Cell, Wire
+from graftwork.viz.arrange import Arrangement, Plan
+from graftwork.viz.cells import Cell, Form, Wire
 from graftwork.viz.difference import Difference
 from graftwork.viz.life import acts
 from graftwork.viz.names import attribute_words, sized, visible
@@ -28,6 +30,8 @@ from graftwork.viz.selectors import (
     module_paths,
     site_expression,
 )
+
+T = TypeVar("T")
 
 
 def encode(
@@ -50,8 +54,10 @@ class _Encoder:
         self.scene = scene
         self.strings = Strings()
         self.ops: dict[Op, int] = {}
+        self.forms: dict[Form, int] = {}
         self.origins: dict[Origin, int] = {}
         self.types: dict[Type, int] = {}
+        self.plans: dict[Plan, int] = {}
         self.sizes = sizes = scene.axes
         self.axes = {axis: i for i, axis in enumerate(sizes)}
         self.wires: dict[Wire, int] = {
@@ -67,7 +73,8 @@ class _Encoder:
         overlay: Overlay | None,
         ends: Sequence[Sequence[Cell]] | None,
     ) -> str:
-        columns: dict[str, Column] = {**self._cells(), **self._wires(), **self._groups(arranged)}
+        columns = self._cells() | self._forms() | self._origins() | self._wires()
+        columns |= self._groups(arranged) | self._plans()
         if overlay is not None:
             columns["overlayCell"] = [cell.number for cell in overlay.values]
             columns["overlayValue"] = np.array([*overlay.values.values()], np.float32)
@@ -79,7 +86,6 @@ class _Encoder:
                 [t.dtype.value, [self.axes.get(axis, -1) for axis in t.axes]] for t in self.types
             ],
             "ops": [self._op(op) for op in self.ops],
-            "origins": [self._origin(origin) for origin in self.origins],
             "parameters": self._parameters(),
             "sites": {
                 visible(path): site_expression(path, modules)
@@ -109,8 +115,8 @@ class _Encoder:
     def _retyped(self) -> dict[int, list[int]]:
         """The types of a wire in all versions, where they differ; those it lacks are as now."""
         rows = {}
-        for wire, number in self.wires.items():
-            types = [of or wire.type for of in wire.types]
+        for wire, number in self.wires.items() if len(self.scene.versions) > 1 else ():
+            types = [wire.type if value is None else value.type for value in wire.values]
             if any(of is not wire.type and of != wire.type for of in types):
                 rows[number] = [self.types.setdefault(of, len(self.types)) for of in types]
         return rows
@@ -125,16 +131,6 @@ class _Encoder:
     def _op(self, op: Op) -> list[str]:
         return [visible(op.name, 200), category(op), visible(op.doc), visible(op.operands), op.name]
 
-    def _origin(self, origin: Origin) -> list[object]:
-        module = origin.module
-        return [
-            visible(module),
-            visible(origin.source),
-            visible(origin.op),
-            [visible(word) for word in origin.passes],
-            repr(module) if len(module) <= LONGEST and not set(module) & set("*{") else "",
-        ]
-
     def _parameters(self) -> list[list[object]]:
         """Of each parameter, in the order of stubs: how many numbers, other names, frozen."""
         rows: list[list[object]] = []
@@ -146,41 +142,35 @@ class _Encoder:
             rows.append([count, [*map(visible, p.aliases)], p.trainable, key])
         return rows
 
-    def _cells(self) -> dict[str, Sequence[int] | Rows]:
+    def _cells(self) -> dict[str, Column]:
         cells = self.scene.cells
-        text, found = self.strings, findings(self.scene.graph)
+        text, number, found = self.strings, self.wires.__getitem__, findings(self.scene.graph)
         ways = [self._finding(cell, found) for cell in cells]
-        attrs, sites, done = Rows(), Rows(), Rows()
+        sites, reads, changes, operands = Rows(), Rows(), array("i"), Rows()
         for cell in cells:
-            done.add(self._acts(cell.node) if cell.node else ())
-            words = attribute_words(cell.node.op, cell.node.attrs) if cell.node else []
-            attrs.add(text(part) for word in words for part in word)
-            sites.add(map(text, cell.sites))
-        reads, changes, operands = Rows(), Rows(), Rows()
-        for cell in cells:
-            reads.add(self.wires[wire] for wire in cell.reads)
-            changes.add(cell.reads.values())
-            operands.add(self.wires[wire] for wire in cell.operands)
+            sites.add([text(site) for site in cell.sites])
+            reads.add([number(wire) for wire in cell.reads])
+            changes.extend(cell.reads.values())
+            operands.add([number(wire) for wire in cell.operands])
         return {
             "kind": [cell.kind for cell in cells],
-            "within": [int(cell.within) for cell in cells],
+            "within": [cell.within for cell in cells],
             "parent": [cell.parent.number if cell.parent else -1 for cell in cells],
             "title": [text(cell.title) for cell in cells],
             "note": [text(cell.note) for cell in cells],
-            "op": [self._number(self.ops, c.node.op) if c.node else -1 for c in cells],
-            "origin": [self.origins.setdefault(c.origin, len(self.origins)) for c in cells],
+            "form": [_number(self.forms, cell.form) if cell.form else -1 for cell in cells],
+            "origin": [_number(self.origins, cell.origin) for cell in cells],
             "there": [cell.there for cell in cells],
             "changed": [cell.changed for cell in cells],
             "guessed": [cell.guessed for cell in cells],
-            "address": [text(cell.address) for cell in cells],
+            "level": [text(cell.level) for cell in cells],
+            "place": [cell.place for cell in cells],
             "way": [finding.way for finding in ways],
             "nth": [finding.nth for finding in ways],
-            "attrs": attrs,
             "sites": sites,
-            "acts": done,
             "inner": [cell.inner_sites for cell in cells],
             "reads": reads,
-            "readBits": changes.items,
+            "readBits": changes,
             "operands": operands,
         }
 
@@ -188,65 +178,102 @@ class _Encoder:
     def _finding(cell: Cell, found: Mapping[Node | tuple[Node, int], Finding]) -> Finding:
         if cell.inside_of is not None:
             return found.get(cell.inside_of, NOWHERE)
-        return found.get(cell.node, NOWHERE) if cell.address and cell.node else NOWHERE
+        return found.get(cell.node, NOWHERE) if cell.node and cell.place >= 0 else NOWHERE
 
-    def _acts(self, node: Node) -> list[int]:
-        """What a node does to axes: an axis, words, and another axis, each as a number."""
+    def _forms(self) -> dict[str, Column]:
+        """What nodes do: an op, attributes as pairs of words, and what that does to axes."""
+        attrs, done = Rows(), Rows()
+        for form in self.forms:
+            words = attribute_words(form.op, form.attrs)
+            attrs.add(self.strings(part) for word in words for part in word)
+            done.add(self._acts(form))
+        ops = [_number(self.ops, form.op) for form in self.forms]
+        return {"formOp": ops, "attrs": attrs, "acts": done}
+
+    def _acts(self, form: Form) -> list[int]:
+        """What a form does to axes: an axis, words, and another axis, each as a number."""
         return [
             number
-            for axis, words, other in acts(node)
+            for axis, words, other in acts(form)
             for number in (self.axes.get(axis, -1), self.strings(words), self.axes.get(other, -1))
         ]
 
-    @staticmethod
-    def _number(table: dict[Op, int], op: Op) -> int:
-        return table.setdefault(op, len(table))
+    def _origins(self) -> dict[str, Column]:
+        """Where cells come from; `quoted` is -1 where the module just stands in quotes."""
+        text, passes, quoted = self.strings, Rows(), []
+        for origin in self.origins:
+            module, code = origin.module, repr(origin.module)
+            passes.add(text(visible(word)) for word in origin.passes)
+            if len(module) > LONGEST or "*" in module or "{" in module:
+                quoted.append(text(""))
+            else:
+                quoted.append(-1 if code == f"'{visible(module)}'" else text(code))
+        return {
+            "module": [text(visible(origin.module)) for origin in self.origins],
+            "source": [text(visible(origin.source)) for origin in self.origins],
+            "framework": [text(visible(origin.op)) for origin in self.origins],
+            "passes": passes,
+            "quoted": quoted,
+        }
 
-    def _wires(self) -> dict[str, Sequence[int] | Rows]:
-        types = [self.types.setdefault(wire.type, len(self.types)) for wire in self.wires]
+    def _wires(self) -> dict[str, Column]:
         return {
             "wireMaker": [wire.maker.number for wire in self.wires],
-            "wireType": types,
+            "wireType": [_number(self.types, wire.type) for wire in self.wires],
             "wireName": [self.strings(wire.name) for wire in self.wires],
         }
 
-    def _groups(self, arranged: Mapping[Cell, Arrangement]) -> dict[str, Sequence[int] | Rows]:
-        """Slots and nets of all groups, group after group.
-
-        A slot's `ref` is a cell for a child, and else the number of a net within the group. A
-        target is a cell, or -1 for outside.
-        """
-        slots, what, ref, rank = Rows(), list[int](), list[int](), list[int]()
-        nets, net_wire, net_source = Rows(), list[int](), list[int]()
-        targets, bits, rows = Rows(), list[int](), list[int]()
-        for group, made in arranged.items():
-            for i, layer in enumerate(made.ranks):
-                for slot in layer:
-                    child = group.children[slot.ref].number if slot.what == 0 else slot.ref
-                    what.append(int(slot.what))
-                    ref.append(child)
-                    rank.append(i)
-            slots.ends.append(len(what))
-            for n, net in enumerate(made.nets):
-                net_wire.append(self.wires[net.wire])
-                net_source.append(-1 if net.source is None else net.source.number)
-                targets.add(-1 if t is None else t.number for t in net.targets)
-                bits.extend(net.targets.values())
-                rows.extend(int((n, t) in made.rows) for t in net.targets)
-            nets.ends.append(len(net_wire))
+    def _groups(self, arranged: Mapping[Cell, Arrangement]) -> dict[str, Column]:
+        """The plan of each group, its wires, and in which versions their targets read them."""
+        wires, bits = Rows(), Rows()
+        for made in arranged.values():
+            wires.add([self.wires[net.wire] for net in made.nets])
+            bits.add([there for net in made.nets for there in net.targets.values()])
         return {
             "group": [group.number for group in arranged],
-            "slotEnds": slots.ends,
-            "slotWhat": what,
+            "plan": [_number(self.plans, made.plan) for made in arranged.values()],
+            "net": wires,
+            "reading": bits,
+        }
+
+    def _plans(self) -> dict[str, Column]:
+        """Slots and joins of all plans, plan after plan; targets and joints of all joins.
+
+        A slot's `ref` is the number of a child or of a net. Sources and targets are numbers of
+        children, or -1 for outside; `row` says which targets are not drawn as lines. A joint is
+        an upper and a lower slot.
+        """
+        what, ref, rank = Rows(), array("i"), array("i")
+        sources, targets, rows = Rows(), Rows(), array("i")
+        upper, lower = Rows(), array("i")
+        for plan in self.plans:
+            slots = [slot for layer in plan.ranks for slot in layer]
+            number = {slot: i for i, slot in enumerate(slots)}
+            what.add(slot.what for slot in slots)
+            ref.extend(slot.ref for slot in slots)
+            rank.extend(slot.rank for slot in slots)
+            sources.add(source for source, _ in plan.joins)
+            for n, (_, ends) in enumerate(plan.joins):
+                targets.add(ends)
+                rows.extend((n, end) in plan.rows for end in ends)
+            for joints in plan.joints:
+                upper.add(number[slot] for slot, _ in joints)
+                lower.extend(number[slot] for _, slot in joints)
+        return {
+            "slot": what,
             "slotRef": ref,
             "slotRank": rank,
-            "netEnds": nets.ends,
-            "netWire": net_wire,
-            "netSource": net_source,
+            "join": sources,
             "target": targets,
-            "targetVersions": bits,
             "targetRow": rows,
+            "joint": upper,
+            "jointLower": lower,
         }
+
+
+def _number(table: dict[T, int], thing: T) -> int:
+    """The number of a thing in a table, which gets it if it has it not."""
+    return table.setdefault(thing, len(table))
 
 
 def category(op: Op) -> str:

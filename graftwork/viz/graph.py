@@ -10,7 +10,7 @@ from graftwork.ir.pipeline import AnyPass, apply, collection_paused
 from graftwork.viz.arrange import arrange, nets_of
 from graftwork.viz.cells import Cell
 from graftwork.viz.cone import between as cells_between
-from graftwork.viz.cone import narrow
+from graftwork.viz.cone import narrowed
 from graftwork.viz.difference import differences
 from graftwork.viz.encode import encode
 from graftwork.viz.keys import Key, cells_of
@@ -100,6 +100,9 @@ def _view(
     if changes:
         added, removed, changed = changes[0].counts
         title = f"{title}: +{added} −{removed} ~{changed}"
-    svg = to_svg(shown, arranged if kept is None else narrow(arranged, kept), opened, title, laid)
+    seen = {cell: arranged[cell] for cell in opened}
+    if kept is not None:
+        seen = {cell: narrowed(cell, made, kept) for cell, made in seen.items()}
+    svg = to_svg(shown, seen, opened, title, laid)
     data = encode(shown, arranged, opened, changes, title, laid, ends)
     return View.of(Part("graph", title, data, svg), shown.graph)

@@ -33,16 +33,14 @@ class Track:
 
     Attributes:
         nodes: the node in each version.
-        guessed: the versions in which it was matched with the one before by structure, not fact.
+        shown: the node as it is in the last version that has it.
+        guessed: the versions in which it was matched with the one before by structure, not fact,
+            as bits.
     """
 
     nodes: list[Node | None]
-    guessed: set[int]
-
-    @property
-    def shown(self) -> Node:
-        """The node as it is in the last version that has it."""
-        return next(node for node in reversed(self.nodes) if node is not None)
+    shown: Node
+    guessed: int = 0
 
 
 Same = dict[Value, Value]
@@ -58,7 +56,7 @@ def merged(versions: Sequence[Sequence[Node]], same: Sequence[Same]) -> list[Tra
         same: for each version but the first, what corresponds to what; it knows the inputs of
             the level, and learns everything else.
     """
-    tracks = [Track([node], set()) for node in versions[0]]
+    tracks = [Track([node], node) for node in versions[0]]
     for number, (nodes, known) in enumerate(zip(versions[1:], same, strict=True), 1):
         tracks = _extended(tracks, nodes, known, number)
     return tracks
@@ -83,13 +81,14 @@ def _extended(
 
     for node in after:
         old = facts.get(node) or guesses.get(node)
-        track = of_node[old] if old is not None else Track([None] * number, set())
+        track = of_node[old] if old is not None else Track([None] * number, node)
         if old is not None and position[track] >= done:
             leave(position[track])
             done = position[track]
         if node in guesses:
-            track.guessed.add(number)
+            track.guessed |= 1 << number
         track.nodes.append(node)
+        track.shown = node
         union.append(track)
     leave(len(tracks))
     return union

@@ -38,11 +38,11 @@ def first_open(
         generation = groups
     known = set(opened)
     for cell in root.walk():
-        if cell.parent is None or cell.parent.change is not Change.SAME:
+        if cell.change is Change.SAME or (cell.parent and cell.parent.change is not Change.SAME):
             continue
         around = [group for group in _around(cell) if group not in known]
         more = sum(len(group.children) for group in around)
-        if cell.change is not Change.SAME and seen + more <= for_changes:
+        if seen + more <= for_changes:
             opened += around
             known.update(around)
             seen += more

@@ -64,20 +64,20 @@ def place(
     sizes |= {c: size(c) for c in group.children if c not in inner}
     extent = {
         slot: sizes[group.children[slot.ref]] if slot.what is What.CHILD else (LANE, 0.0)
-        for layer in made.ranks
+        for layer in made.plan.ranks
         for slot in layer
     }
-    middle = _columns(made.ranks, {slot: width for slot, (width, _) in extent.items()})
+    middle = _columns(made.plan.ranks, {slot: width for slot, (width, _) in extent.items()})
     left = min((middle[s] - extent[s][0] / 2 for s in extent), default=0.0) - MARGIN
     right = max((middle[s] + extent[s][0] / 2 for s in extent), default=0.0) + MARGIN
     tops, y = [], HEADER
-    heights = [max((extent[s][1] for s in layer), default=0.0) for layer in made.ranks]
+    heights = [max((extent[s][1] for s in layer), default=0.0) for layer in made.plan.ranks]
     for i, height in enumerate(heights):
         tops.append(y)
         y += height + (GAP_Y if height or i else GAP_Y / 2)
     boxes = []
     spot: dict[Slot, tuple[float, float, float]] = {}
-    for layer, top, height in zip(made.ranks, tops, heights, strict=True):
+    for layer, top, height in zip(made.plan.ranks, tops, heights, strict=True):
         for slot in layer:
             width, own = extent[slot]
             x = middle[slot] - left
@@ -105,13 +105,13 @@ def _lines(
     ends: Mapping[Cell, Box],
 ) -> Iterator[Piece]:
     """From each slot to those joined below it, and lanes from top to bottom."""
-    for layer in made.ranks:
+    for layer in made.plan.ranks:
         for slot in layer:
             x, top, bottom = spot[slot]
             if slot.what is What.LANE:
                 yield slot.ref, (x, top), (x, bottom)
     for n, net in enumerate(made.nets):
-        for slot, other in made.joints[n]:
+        for slot, other in made.plan.joints[n]:
             x, _, bottom = spot[slot]
             to_x, to_y, _ = spot[other]
             if slot.what is What.CHILD and (box := ends.get(group.children[slot.ref])):

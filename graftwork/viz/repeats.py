@@ -8,7 +8,7 @@ layers of some models do, is another question, and the label answers it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from attrs import frozen
@@ -23,18 +23,21 @@ FEWEST = 3
 class _Shape:
     """What a block does, and the parameters that it does it with."""
 
-    body: tuple[Hashable, ...]
+    body: Sequence[object]
     parameters: tuple[Wire, ...]
 
 
 def fold_repeats(root: Cell) -> None:
     """Put runs of equal siblings into groups of their own, or label the group that is one run."""
     cells = list(root.walk())
-    sizes: dict[Cell, int] = {}
+    sizes = dict.fromkeys(cells, 1)
     for cell in reversed(cells):
-        sizes[cell] = 1 + sum(sizes[child] for child in cell.children)
+        for child in cell.children:
+            sizes[cell] += sizes[child]
     for group in cells:
         groups = [child for child in group.children if child.kind is Kind.GROUP]
+        if len(groups) < FEWEST:
+            continue
         counts = Counter(sizes[child] for child in groups)
         shapes = {c: _shape(c) for c in groups if counts[sizes[c]] >= FEWEST}
         if shapes:
@@ -44,7 +47,7 @@ def fold_repeats(root: Cell) -> None:
 def _with_folds(group: Cell, shapes: Mapping[Cell, _Shape]) -> Iterator[Cell]:
     """The children of a group, with runs of one shape folded; one run of all is the group."""
 
-    def body(cell: Cell) -> Hashable:
+    def body(cell: Cell) -> object:
         return shapes[cell].body if cell in shapes else cell
 
     for run in [list(run) for _, run in groupby(group.children, body)]:
@@ -63,22 +66,23 @@ def _shape(group: Cell) -> _Shape:
     """The cells of a group, with wires by the order in which they are met."""
     met: dict[Wire, int] = {}
     parameters: dict[Wire, None] = {}
-    body: list[Hashable] = []
+    body: list[object] = []
     for cell in group.walk():
-        reads: list[Hashable] = []
+        body += cell.kind, len(cell.children), cell.there, cell.changed, cell.form, len(cell.reads)
         for wire, bits in cell.reads.items():
-            if wire.maker.kind is Kind.CONSTANT and wire.maker.node is not None:
-                reads.append((wire.maker.node.attrs, bits))
+            kind = wire.maker.kind
+            if kind is Kind.CONSTANT:
+                body += wire.maker.form, bits
                 continue
-            if wire.maker.kind is Kind.PARAMETER:
+            if kind is Kind.PARAMETER:
                 parameters[wire] = None
-            reads.append((met.setdefault(wire, len(met)), wire.type, bits))
-        operands = tuple(met.get(wire, -1) for wire in cell.operands)
-        made = tuple((met.setdefault(wire, len(met)), wire.type) for wire in cell.makes)
-        done = cell.node and (cell.node.op, cell.node.attrs)
-        state = (cell.kind, len(cell.children), cell.there, cell.changed)
-        body.append((done, state, tuple(reads), operands, made))
-    return _Shape(tuple(body), tuple(parameters))
+            body += met.setdefault(wire, len(met)), wire.type, bits
+        body += map(met.get, cell.operands)
+        for wire in cell.makes:
+            met[wire] = len(met)
+            if cell.form is None:
+                body.append(wire.type)
+    return _Shape(body, tuple(parameters))
 
 
 def _label(shapes: Sequence[_Shape]) -> str:

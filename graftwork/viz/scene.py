@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise, zip_longest
 
 from attrs import define, field, frozen
 
-from graftwork.ir.attributes import Literal
+from graftwork.ir.attributes import Attrs, Literal
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value
 from graftwork.ir.infer import Expansion, expand
+from graftwork.ir.op import Op
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import Size
-from graftwork.ir.types import Typing
-from graftwork.viz.cells import Cell, Kind, Wire, number_cells
+from graftwork.ir.types import Type, Typing
+from graftwork.viz.cells import Cell, Form, Kind, Wire, number_cells
 from graftwork.viz.merge import Change, Same, Track, change_of, merged, renamed_axes
 from graftwork.viz.names import literal_word, visible
 from graftwork.viz.repeats import fold_repeats
@@ -133,16 +135,13 @@ def _by_name(versions: Sequence[Sequence[Port | Parameter]]) -> list[Entry]:
 
 
 def _by_place(versions: Sequence[Sequence[Value]]) -> list[Entry]:
-    entries: list[Entry] = []
-    for i in range(max(map(len, versions), default=0)):
-        values = [known[i] if i < len(known) else None for known in versions]
-        entries.append((_last(values).name or str(i), values))
-    return entries
+    places = enumerate(zip_longest(*versions))
+    return [(_last(values).name or str(i), values) for i, values in places]
 
 
 def _last(values: Sequence[Value | None]) -> Value:
     """The value in the last version that has it."""
-    return next(value for value in reversed(values) if value is not None)
+    return values[-1] or next(value for value in reversed(values) if value is not None)
 
 
 _NOTHING = Region((), (), ())
@@ -160,6 +159,7 @@ class _Builder:
     same: list[Same] = field(init=False)
     renamed: list[dict[str, str]] = field(init=False)
     opens: bool = True
+    forms: dict[tuple[Op, Attrs, tuple[Type, ...], tuple[Type, ...]], Form] = field(factory=dict)
     inside: dict[Cell, dict[str, Wire]] = field(factory=dict)
     stubs: list[Cell] = field(factory=list)
     parameters: dict[Cell, Parameter] = field(factory=dict)
@@ -200,8 +200,10 @@ class _Builder:
             if level.body is not None:
                 self._note_body(level, level.body, inputs, cells, outputs)
             for cell, track in zip(cells, tracks, strict=True):
-                todo.extend(self._regions(level, cell, track))
-                todo.extend(self._bodies(level, cell, track))
+                if track.shown.regions:
+                    todo.extend(self._regions(level, cell, track))
+                if track.shown.op.body is not None:
+                    todo.extend(self._bodies(level, cell, track))
         return first
 
     def _note_body(
@@ -256,7 +258,7 @@ class _Builder:
         return cells
 
     def _entry(self, kind: Kind, name: str, values: Sequence[Value | None]) -> Cell:
-        cell = Cell(kind, visible(name), there=_bits(v is not None for v in values))
+        cell = Cell(kind, visible(name), there=_bits(values))
         for number in range(self.count):
             old, new = values[number - 1 if number else 0], values[number or -1]
             if old is not None and new is not None and not old.type.same(new.type):
@@ -267,65 +269,69 @@ class _Builder:
 
     def _cells(self, level: _Level, tracks: Sequence[Track]) -> list[Cell]:
         kept = {value for _, values in level.outputs for value in values if value}
-        place = {node: i for i, node in enumerate(level.regions[-1].nodes)}
-        cells = []
-        for track in tracks:
-            cell = self._cell(track, kept)
-            if (node := track.nodes[-1]) is not None and level.body is None:
-                cell.address = f"{level.address}nodes[{place[node]}]"
-            cells.append(cell)
+        cells = [self._cell(track, kept) for track in tracks]
+        now = (cell for cell, track in zip(cells, tracks, strict=True) if track.nodes[-1])
+        for place, cell in enumerate(now if level.body is None else ()):
+            cell.level, cell.place = level.address, place
         for cell, track in zip(cells, tracks, strict=True):
             self._read(cell, [node.inputs if node else () for node in track.nodes])
         return cells
 
     def _cell(self, track: Track, kept: set[Value]) -> Cell:
         node = track.shown
-        constant = None if kept.intersection(node.outputs) else _constant(node)
+        constant = _constant(node) if kept.isdisjoint(node.outputs) else None
         title = visible(node.op.name, 200) if constant is None else literal_word(constant)
         kind = Kind.OP if constant is None else Kind.CONSTANT
-        cell = Cell(kind, title, node.origin, node=node)
-        cell.there = _bits(version is not None for version in track.nodes)
+        cell = Cell(kind, title, node.origin, node, self._form(node), _bits(track.nodes))
         if self.count > 1:
             self._note_changes(cell, track)
-        if kind.is_stub:
+        if constant is not None:
             self.stubs.append(cell)
         self._make(cell, [version.outputs if version else () for version in track.nodes])
         return cell
+
+    def _form(self, node: Node) -> Form:
+        """What a node does: nodes that do the same share it."""
+        reads = tuple([value.type for value in node.inputs])
+        key = node.op, node.attrs, reads, tuple([value.type for value in node.outputs])
+        form = self.forms.get(key)
+        if form is None:
+            form = self.forms[key] = Form(*key)
+        return form
 
     def _note_changes(self, cell: Cell, track: Track) -> None:
         for number in range(self.count):
             old, new = track.nodes[number - 1 if number else 0], track.nodes[number or -1]
             if change_of(old, new, self.renamed[number]) is Change.CHANGED and old is not None:
                 cell.changed |= 1 << number
-                cell.was[number] = old
-        cell.guessed = sum(1 << number for number in track.guessed)
+                cell.was = {**cell.was, number: old}
+        cell.guessed = track.guessed
 
     def _make(self, cell: Cell, versions: Sequence[Sequence[Value]]) -> None:
         """Let a cell make wires; values of all versions share a wire by their place."""
-        for _, values in _by_place(versions):
+        for values in zip_longest(*versions):
             shown = _last(values)
-            types = [None if value is None else value.type for value in values]
-            wire = Wire(cell, shown.type, visible(shown.name, 200), types)
+            wire = Wire(cell, shown.type, visible(shown.name, 200), values)
             cell.makes.append(wire)
             for carried, value in zip(self.carried, values, strict=True):
                 if value is not None:
                     carried[value] = wire
-            for same, old, new in zip(self.same, values[:-1], values[1:], strict=True):
+            for same, (old, new) in zip(self.same, pairwise(values), strict=True):
                 if old is not None and new is not None:
                     same[new] = old
 
     def _read(self, cell: Cell, versions: Sequence[Sequence[Value]]) -> None:
         """Note what a cell reads in which version; its operands are those of its last."""
         for number in reversed(range(self.count)):
-            carried, bit = self.carried[number], 1 << number
+            carried, bit, reads = self.carried[number], 1 << number, cell.reads
             wires = [carried[value] for value in versions[number] if value in carried]
             cell.operands = cell.operands or wires
             for wire in wires:
-                cell.reads[wire] = cell.reads.get(wire, 0) | bit
+                reads[wire] = reads.get(wire, 0) | bit
 
     def _bodies(self, level: _Level, cell: Cell, track: Track) -> Iterable[_Level]:
         """What a composite means, as the composite is in the last version that has it."""
-        if not self.opens or track.shown.op.body is None or cell.kind.is_stub:
+        if not self.opens or cell.kind.is_stub:
             return
         version = max(i for i, node in enumerate(track.nodes) if node is not None)
         node, typing = track.shown, level.typings[version]
@@ -385,9 +391,13 @@ class _Builder:
             stub.parent = stub.parent or root
 
 
-def _bits(flags: Iterable[bool]) -> int:
-    """The flags of all versions as a number, the first one its least bit."""
-    return sum(1 << number for number, flag in enumerate(flags) if flag)
+def _bits(versions: Sequence[object]) -> int:
+    """The versions that have something, as a number: the first one is its least bit."""
+    bits = 0
+    for number, found in enumerate(versions):
+        if found is not None:
+            bits |= 1 << number
+    return bits
 
 
 def _constant(node: Node) -> Literal | None:

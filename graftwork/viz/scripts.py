@@ -1,8 +1,9 @@
 """Which scripts and styles show which kind of picture.
 
-The parts of the script are plain modules; a page gets those that its pictures need, joined to one,
-each in a scope of its own. The script of a kind registers itself with `views.set(kind, ...)`, and
-`start.js` shows them all.
+The parts of the script are plain modules; a page gets those that its pictures need, joined to one.
+Modules that export share a scope, hence no two of them declare the same name; those that export
+nothing have one of their own. The script of a kind registers itself with `views.set(kind, ...)`,
+and `start.js` shows them all.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class Assets:
 CORE = Assets(("unpack", "dom", "palette", "page", "saving"), ("page",))
 KINDS: Mapping[str, Assets] = {
     "graph": Assets(
-        ("overlay", "data", "measure", "place", "cone", "scene", "tint", "life", "paint", "record",
-         "camera", "forced", "export", "state",
+        ("overlay", "data", "measure", "plan", "place", "lines", "cone", "scene", "tint", "life",
+         "paint", "record", "camera", "forced", "export", "state",
          "search", "finder", "outline", "inspector", "pointer", "legend", "steps", "graph"),
         ("graph",),
     ),
@@ -51,9 +52,8 @@ KINDS: Mapping[str, Assets] = {
         ("scales", "keys", "strip", "bars", "tokens"), ("matrix", "keys", "strip", "bars")
     ),
 }  # fmt: skip
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)
-
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
 _BESIDE = re.compile(r"^(?:\s|//.*\n)+", re.MULTILINE)
 _LOOSE = re.compile(r" ?([{;:]) ")
 
@@ -61,16 +61,14 @@ _LOOSE = re.compile(r" ?([{;:]) ")
 def script_text(kinds: Iterable[str]) -> str:
     """The script that shows these kinds of pictures, as one module."""
     names = (*CORE.scripts, *(name for kind in kinds for name in KINDS[kind].scripts), "start")
-    return "".join(map(_scoped, dict.fromkeys(names)))
+    return "".join(map(_joined, dict.fromkeys(names)))
 
 
 @cache
-def _scoped(name: str) -> str:
-    """A module as the value of a function: what it exports. It finds others by their names."""
-    text = _asset(f"{name}.js")
-    exported = ", ".join(found for _, found in _EXPORT.findall(text))
-    text = _IMPORT.sub(r"const {\1} = $\2;\n", _EXPORT.sub(r"\1", text))
-    return f"const ${name} = (() => {{\n{text}return {{ {exported} }};\n}})();\n"
+def _joined(name: str) -> str:
+    """A module as a part of one script."""
+    text = _IMPORT.sub("", _asset(f"{name}.js"))
+    return _EXPORT.sub("", text) if _EXPORT.search(text) else f"{{\n{text}}}\n"
 
 
 def style_text(kinds: Iterable[str]) -> str:

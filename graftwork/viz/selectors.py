@@ -7,15 +7,16 @@ that of `graftwork.ir.select`, done for all nodes in one walk.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from itertools import accumulate
 
 from attrs import frozen
 
-from graftwork.ir.calls import modules
-from graftwork.ir.graph import Graph, Node
+from graftwork.ir.calls import modules as modules_of
+from graftwork.ir.graph import Graph, Index, Node, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.select import seen_parameters
 from graftwork.ir.types import Typing
@@ -48,80 +49,82 @@ Part = tuple[Node, int]
 
 def findings(graph: Graph) -> dict[Node | Part, Finding]:
     """How each node of the top level is found, and each node of the bodies of composites."""
-    borders = _borders(graph)
-    leaving: Counter[tuple[str, str]] = Counter()
-    inside: Counter[tuple[str, str]] = Counter()
+    leaving: dict[tuple[str, str], int] = defaultdict(int)
+    inside: dict[tuple[str, str], int] = defaultdict(int)
     first: dict[Node | Part, tuple[Way, int, tuple[str, str]]] = {}
     typing = Typing(graph.axes)
+    seen = seen_parameters(graph, graph.parameters)
     for node in graph.nodes:
         module, op = node.origin.module, node.op.name
         if "/" in module:
             continue
-        words = module.split(".") if module else []
-        for outside in borders[node]:
-            for end in range(outside + 1, len(words) + 1):
-                key = (".".join(words[:end]), op)
-                if end == len(words) and node not in first and _plain(module):
-                    first[node] = (Way.LEAVING, leaving[key], key)
-                leaving[key] += 1
-        for part, name in _ops_of(node, typing):
+        around, own = _around(module), (module, op)
+        for outside in _borders(graph.index, node, seen):
+            if outside < len(around) and node not in first and _plain(module):
+                first[node] = (Way.LEAVING, leaving[own], own)
+            for outer in around[outside:]:
+                leaving[outer, op] += 1
+        if node not in first and len(module) <= LONGEST:
+            first[node] = (Way.INSIDE, inside[own], own)
+        inside[own] += len(node.outputs)
+        for part, name in _parts_of(node, typing) if node.op.body is not None else ():
             key = (module, name)
-            if part not in first and len(module) <= LONGEST:
+            if len(module) <= LONGEST:
                 first[part] = (Way.INSIDE, inside[key], key)
             inside[key] += 1
     counts = {Way.LEAVING: leaving, Way.INSIDE: inside}
     return {
-        node: Finding(way, nth if counts[way][key] > 1 else -1)
+        node: _finding(way, nth if counts[way][key] > 1 else -1)
         for node, (way, nth, key) in first.items()
     }
 
 
+_finding = lru_cache(maxsize=10_000)(Finding)  # most nodes are the only ones
+
+
+@lru_cache(maxsize=10_000)
+def _around(module: str) -> tuple[str, ...]:
+    """A module with those around it, the outermost first."""
+    return tuple(accumulate(module.split("."), "{}.{}".format)) if module else ()
+
+
+@lru_cache(maxsize=10_000)
 def _plain(module: str) -> bool:
     """Whether `module=` means just this module: no glob, and nothing that is too long to read."""
     return bool(module) and len(module) <= LONGEST and not set(module) & set("*{")
 
 
-def _borders(graph: Graph) -> Mapping[Node, Sequence[int]]:
-    """For each node and output that is read, how many words of its module all readers share.
+def _borders(index: Index, node: Node, seen: Collection[Value]) -> Iterator[int]:
+    """For each output that is read, how many words of the node's module all readers share.
 
     A value leaves every module around its maker that has more words than that.
     """
-    index = graph.index
-    seen = seen_parameters(graph, graph.parameters)
-    found: dict[Node, list[int]] = {}
-    for node in graph.nodes:
-        here = node.origin.module
-        found[node] = []
-        for value in (v for v in node.outputs if v not in seen):
-            readers = index.users_of(value)
-            if value in index.outputs:
-                found[node].append(0)
-            elif readers:
-                found[node].append(min(_shared(here, r.origin.module) for r in readers))
-    return found
+    here = node.origin.module
+    around = _around(here)
+    for value in node.outputs:
+        if value in seen:
+            continue
+        if value in index.outputs:
+            yield 0
+        elif readers := index.users_of(value):
+            modules = [reader.origin.module for reader in readers]
+            yield min([len(around) if m == here else _shared(around, _around(m)) for m in modules])
 
 
-@lru_cache(maxsize=100_000)
-def _shared(a: str, b: str) -> int:
-    """How many leading words two module paths share."""
-    if a == b:
-        return a.count(".") + 1 if a else 0
+def _shared(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many of the outermost modules are the same."""
     count = 0
-    for left, right in zip(a.split("."), b.split("."), strict=False):
-        if left != right:
-            break
+    while count < min(len(a), len(b)) and a[count] == b[count]:
         count += 1
-    return count if a and b else 0
+    return count
 
 
-def _ops_of(node: Node, typing: Typing) -> Iterator[tuple[Node | Part, str]]:
-    """What a search for ops finds at a node, and by which: itself, or the parts of its body."""
-    yield from [(node, node.op.name)] * len(node.outputs)
-    if node.op.body is not None:
-        body = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
-        own = node.op.name
-        parts = enumerate(body.region.nodes)
-        yield from (((node, i), inner.op.name) for i, inner in parts if inner.op.name != own)
+def _parts_of(node: Node, typing: Typing) -> Iterator[tuple[Part, str]]:
+    """What else a search for ops finds at a composite: the parts of its body, and their ops."""
+    body = expand(typing, node.op, node.attrs, [v.type for v in node.inputs])
+    for i, inner in enumerate(body.region.nodes):
+        if inner.op.name != node.op.name:
+            yield (node, i), inner.op.name
 
 
 def site_expression(path: str, paths_of_modules: frozenset[str]) -> str:
@@ -132,4 +135,4 @@ def site_expression(path: str, paths_of_modules: frozenset[str]) -> str:
 
 def module_paths(graph: Graph) -> frozenset[str]:
     """All module paths, which a site's path may be confused with."""
-    return frozenset(modules(graph))
+    return frozenset(modules_of(graph))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 from graftwork.ir.origin import Origin
@@ -25,9 +24,12 @@ _SECTION = 150
 def hang(cells: Sequence[Cell], root: Cell, within: str = "") -> None:
     """Put cells into groups below `root` by their modules, `within` a module that is known."""
     groups: dict[tuple[str, ...], Cell] = {(): root}
+    of_module: dict[str, Cell] = {}
     for cell in cells:
-        path = module_path(cell.origin.module, within)
-        parent = groups.get(path) or _group(groups, path)
+        module = cell.origin.module
+        parent = of_module.get(module)
+        if parent is None:
+            parent = of_module[module] = _group(groups, module_path(module, within))
         cell.parent = parent
         parent.children.append(cell)
 
@@ -58,7 +60,6 @@ def _joined(path: tuple[str, ...]) -> str:
     return run + ".".join(path[bool(run) :])
 
 
-@lru_cache(maxsize=100_000)
 def module_path(module: str, within: str = "") -> tuple[str, ...]:
     """The words of a module path: `clean/`, `transformer`, `h`, `0`; the deepest in one."""
     if within and (module == within or module.startswith(within + ".")):
@@ -71,9 +72,10 @@ def module_path(module: str, within: str = "") -> tuple[str, ...]:
 def tidy(root: Cell) -> None:
     """Give groups of one child the place of that child, from the inside out."""
     for cell in reversed(list(root.walk())):
-        cell.children = [_only(child) for child in cell.children]
-        for child in cell.children:
-            child.parent = cell
+        if any(len(child.children) == 1 for child in cell.children):
+            cell.children = [_only(child) for child in cell.children]
+            for child in cell.children:
+                child.parent = cell
 
 
 def _only(cell: Cell) -> Cell:

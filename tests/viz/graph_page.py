@@ -18,11 +18,13 @@ def selected(page: Page) -> str:
 def point_of(page: Page, title: str) -> tuple[float, float]:
     """The title of the first box of that title, on the screen, after moving there if need be."""
     x, y = page.evaluate(
-        """(title) => { const {scene, camera, model} = graftwork.app;
-          const find = (placed, x, y) => { for (const b of placed.boxes) {
-            if (model.strings[model.c.title[b.cell]] === title) return [x + b.x + 20, y + b.y + 16];
-            const inner = b.inner && find(b.inner, x + b.x, y + b.y); if (inner) return inner; } };
-          const [x, y] = find(scene.placed.get(0), 0, 0);
+        """async (title) => {
+          await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+          const {scene, camera, model, outline} = graftwork.app;
+          const cell = outline.lines.find((c) => model.strings[model.c.title[c]] === title);
+          let x = 20, y = 16;
+          for (let c = cell; c > 0; c = model.c.parent[c]) {
+            x += scene.layout.x[c]; y += scene.layout.y[c]; }
           const r = document.querySelector('.stage').getBoundingClientRect();
           const high = camera.y + y * camera.scale;
           if (high < 20 || high > r.height - 20) { camera.y += 300 - high; camera.changed(); }
@@ -35,9 +37,7 @@ def point_of(page: Page, title: str) -> tuple[float, float]:
 def shown(page: Page) -> list[str]:
     """The titles of the boxes that are closed, in the order of the outline."""
     return page.evaluate(
-        """() => { const {scene, model} = graftwork.app; const found = [];
-          const walk = (placed) => { for (const b of placed.boxes) {
-            if (b.inner) walk(b.inner); else found.push(b.cell); } };
-          walk(scene.placed.get(0));
-          return found.sort((a, b) => a - b).map((c) => model.strings[model.c.title[c]]); }"""
+        """() => { const {scene, model, outline} = graftwork.app;
+          return Array.from(outline.lines).filter((c) => !scene.open.has(c))
+            .map((c) => model.strings[model.c.title[c]]); }"""
     )

@@ -146,7 +146,8 @@ def expressions(page: Page) -> list[tuple[int, str, str]]:
     return page.evaluate(
         """() => { const {model, actions} = graftwork.app; const rows = [];
           for (let i = 1; i < model.count; i++) { actions.select(i);
-            const address = model.strings[model.c.address[i]];
+            const place = model.c.place[i], level = model.strings[model.c.level[i]];
+            const address = place < 0 ? '' : `${level}nodes[${place}]`;
             const code = document.querySelector('.expression')?.textContent ?? '';
             rows.push([model.c.kind[i], address, code]); }
           return rows }"""
@@ -197,7 +198,7 @@ def test_a_difference_is_marked_counted_and_walked(open_page: Open) -> None:
     lines = page.locator(".difference").inner_text()
     assert "+ " in lines
     assert "= mul(" in lines
-    bits = "[...app.model.c.targetBits].reduce((all, bits) => all | bits, 0)"
+    bits = "[...app.model.c.readingNow].reduce((all, bits) => all | bits, 0)"
     assert state(page, bits) & 6 == 6
 
 

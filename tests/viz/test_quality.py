@@ -24,7 +24,7 @@ def group_of(count: int, edges: list[list[int]]) -> Cell:
     group = Cell(Kind.GROUP, "group")
     for i in range(count):
         cell = Cell(Kind.OP, str(i), parent=group, depth=1)
-        cell.makes = [Wire(cell, Type(DType("f32"), ()), "", [None])]
+        cell.makes = [Wire(cell, Type(DType("f32"), ()), "", ())]
         group.children.append(cell)
     for source, target in edges:
         group.children[target].reads[group.children[source].makes[0]] = 1
@@ -34,11 +34,11 @@ def group_of(count: int, edges: list[list[int]]) -> Cell:
 def crossings(made: Arrangement) -> int:
     """Pairs of lines without a common end that cross; a lane for several readers counts as each."""
     carried: dict[tuple[Slot, Slot], list[tuple[int, int]]] = {}
-    for net in made.joints:
+    for net in made.plan.joints:
         if net:
             source = net[0][0]
             follow(source, below_of(net), (), source.ref, carried)
-    places = {slot: i for layer in made.ranks for i, slot in enumerate(layer)}
+    places = {slot: i for layer in made.plan.ranks for i, slot in enumerate(layer)}
     by_rank: dict[int, list[tuple[Slot, Slot]]] = {}
     for upper, lower in carried:
         by_rank.setdefault(upper.rank, []).append((upper, lower))
@@ -80,7 +80,7 @@ def follow(
 def test_lines_cross_and_pictures_spread_hardly_more_than_dagres(case: dict[str, Any]) -> None:
     group = group_of(case["count"], case["edges"])
     made = arrange(group, nets_of([group, *group.children]).get(group, {}))
-    assert made.rows == frozenset()
+    assert made.plan.rows == frozenset()
     placed = place(group, {group: made}, frozenset(), lambda _: (100.0, 40.0))
     assert crossings(made) <= 1.1 * case["dagre"]["crossings"] + 2
     assert placed.width - 2 * MARGIN <= 1.2 * case["dagre"]["width"]

@@ -78,3 +78,10 @@ def test_a_frame_in_a_notebook_saves_too(open_page: Open) -> None:
     with page.expect_download() as download:
         frame.get_by_role("button", name="Save as PNG").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_of_all_kinds_share_a_page(open_page: Open) -> None:
+    views = [made() for name, made in PICTURES.items() if name != "page"]
+    page = open_page(viz.page(views))
+    assert page.locator(".view").count() == len(views)
+    assert page.locator(".view > .still").count() == 0

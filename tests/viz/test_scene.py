@@ -18,7 +18,7 @@ from graftwork.ir.rename import rename_axes
 from graftwork.ir.text import parse
 from graftwork.ir.types import Typing
 from graftwork.testing import graphs
-from graftwork.viz.arrange import FARTHEST, What, arrange, nets_of
+from graftwork.viz.arrange import FARTHEST, OUTSIDE, What, arrange, nets_of
 from graftwork.viz.cells import Cell, Kind
 from graftwork.viz.difference import Difference, differences
 from graftwork.viz.merge import Change
@@ -109,23 +109,22 @@ def check_arrangement(shown: Scene) -> None:
     nets = nets_of(shown.cells)
     for group in (cell for cell in shown.cells if cell.children):
         made = arrange(group, nets.get(group, {}))
-        again = arrange(group, nets.get(group, {}))
-        slots = [slot for layer in made.ranks for slot in layer]
+        plan, again = made.plan, arrange(group, nets.get(group, {})).plan
+        slots = [slot for layer in plan.ranks for slot in layer]
         assert [(s.what, s.ref) for s in slots] == [
             (s.what, s.ref) for layer in again.ranks for s in layer
         ]
         children = [slot.ref for slot in slots if slot.what is What.CHILD]
         assert sorted(children) == list(range(len(group.children)))
-        for net, joints in zip(made.nets, made.joints, strict=True):
+        for n, ((_, targets), joints) in enumerate(zip(plan.joins, plan.joints, strict=True)):
             assert all(lower.rank == upper.rank + 1 for upper, lower in joints)
-            lines = {t for t in net.targets if (made.nets.index(net), t) not in made.rows}
             reached = {
-                None if lower.what is What.EXIT else group.children[lower.ref]
+                OUTSIDE if lower.what is What.EXIT else lower.ref
                 for _, lower in joints
                 if lower.what in (What.CHILD, What.EXIT)
             }
-            assert reached == lines
-            assert len(joints) <= FARTHEST + len(net.targets)
+            assert reached == {target for target in targets if (n, target) not in plan.rows}
+            assert len(joints) <= FARTHEST + len(targets)
 
 
 def test_every_reading_is_a_line_or_a_row() -> None:

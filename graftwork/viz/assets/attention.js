@@ -33,7 +33,7 @@ function build(view) {
   const { model, page } = view;
   view.thumbnails = makeThumbnails(model, {
     choose: (head, more) => choose(view, head, more), source: () => view.shown.at(-1) === CHANGE ? CHANGE : view.shown[0],
-    colour: (head) => painter(view, [head]),
+    paint: (head) => painter(view, [head]),
   });
   view.keys = makeKeys(KEYS, "Hold Shift or Ctrl and click to show several heads.");
   view.legend = element("div", { class: "legend-bar" });
@@ -147,7 +147,7 @@ function scaleOf({ model, stretched }, heads, source) {
 
 function painter(view, heads) {
   const source = view.thumbnails.hears.source(), scale = scaleOf(view, heads, source), dark = isDark(view.page);
-  return (share) => scale.rgb(share, dark);
+  return (shares, pixels) => scale.paint(shares, dark, pixels);
 }
 
 function repaint(view) {

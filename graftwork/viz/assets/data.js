@@ -30,11 +30,11 @@ export function makeModel(facts, c) {
   if (outline < 0) outline = count;
   const end = new Int32Array(count).map((_, i) => i + 1);
   for (let i = outline - 1; i > 0; i--) end[c.parent[i]] = Math.max(end[c.parent[i]], end[i]);
-  const groupIndex = new Int32Array(count).fill(-1);
+  const children = childRows(c.parent, outline), groupIndex = new Int32Array(count).fill(-1);
   c.group.forEach((cell, i) => (groupIndex[cell] = i));
   const all = { items: c.reads, ends: c.readsEnds, bits: c.readBits };
   const retyped = new Map(Object.entries(facts.retyped).map(([wire, types]) => [Number(wire), types]));
-  const model = { ...facts, c, count, outline, end, groupIndex, all, retyped, overlay: readOverlay(facts, c) };
+  const model = { ...facts, c, count, outline, end, children, groupIndex, all, retyped, plans: [], labels: [], overlay: readOverlay(facts, c) };
   setStep(model, 0);
   return model;
 }
@@ -50,10 +50,21 @@ export function setStep(model, number) {
   model.changed = null;
   model.absent = model.differences.length > 1 ? c.there.map((bits) => (bits & (first | last) ? 0 : 1)) : null;
   c.change = c.there.map((bits, i) => (model.absent?.[i] ? 0 : become(bits) || (c.changed[i] & bit ? CHANGED : 0)));
-  c.targetBits = c.targetVersions.map((bits) => (bits & (first | last) ? 1 << become(bits) : 0));
+  c.readingNow = c.reading.map((bits) => (bits & (first | last) ? 1 << become(bits) : 0));
   chooseReads(model, first | last, become);
   model.totals = sumsOf(model, c, outline, count);
   model.readers = readersOf(c, count);
+  model.faces = new Map();
+}
+
+// The children of every cell of the outline, as rows.
+function childRows(parent, outline) {
+  const ends = new Int32Array(outline);
+  for (let cell = 1; cell < outline; cell++) ends[parent[cell]]++;
+  for (let cell = 1; cell < outline; cell++) ends[cell] += ends[cell - 1];
+  const items = new Int32Array(Math.max(0, outline - 1)), next = ends.slice();
+  for (let cell = outline - 1; cell > 0; cell--) items[--next[parent[cell]]] = cell;
+  return { ends, items };
 }
 
 // The readings of the versions that are shown.
@@ -127,17 +138,36 @@ export function noteOf(model, cell) {
 }
 
 export function opOf(model, cell) {
-  const op = model.c.op[cell];
-  return op < 0 ? null : model.ops[op];
+  const form = model.c.form[cell];
+  return form < 0 ? null : model.ops[model.c.formOp[form]];
 }
 
-export function originOf(model, cell) {
-  const [module, source, op, passes, quoted] = model.origins[model.c.origin[cell]];
-  return { module, source, op, passes, quoted };
+// What is said about what a cell does: a row of a column of forms.
+export function formRow(model, cell, name) {
+  const form = model.c.form[cell];
+  return form < 0 ? [] : rowOf(model.c[name], model.c[`${name}Ends`], form);
+}
+
+export function moduleOf(model, cell) {
+  return model.strings[model.c.module[model.c.origin[cell]]];
+}
+
+export function originOf({ c, strings }, cell) {
+  const origin = c.origin[cell], module = strings[c.module[origin]], quoted = c.quoted[origin];
+  return {
+    module, source: strings[c.source[origin]], op: strings[c.framework[origin]],
+    passes: Array.from(rowOf(c.passes, c.passesEnds, origin), (word) => strings[word]),
+    quoted: quoted < 0 ? `'${module}'` : strings[quoted],
+  };
+}
+
+// How Python reaches the node, if it is one.
+export function addressOf({ c, strings }, cell) {
+  return c.place[cell] < 0 ? "" : `${strings[c.level[cell]]}nodes[${c.place[cell]}]`;
 }
 
 export function attrsOf(model, cell) {
-  const row = rowOf(model.c.attrs, model.c.attrsEnds, cell);
+  const row = formRow(model, cell, "attrs");
   const words = [];
   for (let i = 0; i < row.length; i += 2) words.push([model.strings[row[i]], model.strings[row[i + 1]]]);
   return words;
@@ -169,15 +199,18 @@ function firstWires(model) {
   return first;
 }
 
+// The number of a wire's type in the version that is shown.
+export function typeNumber(model, wire) {
+  return model.retyped.get(wire)?.[model.version] ?? model.c.wireType[wire];
+}
+
 export function typeOf(model, wire) {
-  const [dtype, axes] = model.types[model.retyped.get(wire)?.[model.version] ?? model.c.wireType[wire]];
+  const [dtype, axes] = model.types[typeNumber(model, wire)];
   return { dtype, axes };
 }
 
 export function childrenOf(model, cell) {
-  const children = [];
-  for (let i = cell + 1; i < Math.min(model.end[cell], model.outline); i = model.end[i]) children.push(i);
-  return isStub(model, cell) ? [] : children;
+  return isStub(model, cell) ? [] : rowOf(model.children.items, model.children.ends, cell);
 }
 
 export function opsInside(model, cell) {
@@ -218,6 +251,6 @@ export function groupsAround(model, cell) {
 // What a reader calls a stub: without the module that both are in.
 export function stubName(model, stub, reader) {
   const title = titleOf(model, stub);
-  const module = originOf(model, reader).module.replace(/^.*\//, "");
+  const module = moduleOf(model, reader).replace(/^.*\//, "");
   return module && title.startsWith(module + ".") ? title.slice(module.length + 1) : title;
 }

@@ -2,9 +2,9 @@
 
 import { inkOn } from "./scales.js";
 
-const LIGHT = ["#e4e6ea", "#8db4e2", "#8fcdb4", "#f2c078", "#c9a6e4", "#f0a3b5", "#b7cf7a", "#7fc7da", "#e0b0a0", "#6f7b91"].map(channels);
-const DARK = ["#2b3039", "#3f71ad", "#2f8466", "#a8741f", "#7c52a3", "#a84a63", "#6b8530", "#2b8199", "#93604d", "#a9b4c8"].map(channels);
-const NARROWEST = 3, LETTER = 7;
+const ON_LIGHT = ["#e4e6ea", "#8db4e2", "#8fcdb4", "#f2c078", "#c9a6e4", "#f0a3b5", "#b7cf7a", "#7fc7da", "#e0b0a0", "#6f7b91"].map(channels);
+const ON_DARK = ["#2b3039", "#3f71ad", "#2f8466", "#a8741f", "#7c52a3", "#a84a63", "#6b8530", "#2b8199", "#93604d", "#a9b4c8"].map(channels);
+const NARROWEST = 3, DIGIT = 7;
 
 function channels(colour) {
   return [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
@@ -16,7 +16,7 @@ export function digitScale(scale) {
 }
 
 function colourOf(digit, dark) {
-  return (dark ? DARK : LIGHT)[digit];
+  return (dark ? ON_DARK : ON_LIGHT)[digit];
 }
 
 // Paints the digits of a number side by side, with their signs where there is room.
@@ -32,9 +32,9 @@ export function paintDigits(context, { x, y, wide, high }, number, dark) {
   context.textBaseline = "middle";
   digits.forEach((digit, i) => {
     context.fillStyle = inkOn(colourOf(Number(digit), dark));
-    const below = number < 0 && i === 0, words = below && room >= 2 * LETTER ? `−${digit}` : digit;
+    const below = number < 0 && i === 0, words = below && room >= 2 * DIGIT ? `−${digit}` : digit;
     if (below && words === digit && room >= NARROWEST) context.fillRect(x + 2, y + 2, Math.max(2, Math.min(room - 3, 6)), 2);
-    if (room >= LETTER && high >= 11) context.fillText(words, x + 1.5 + (i + 0.5) * room, y + high / 2);
+    if (room >= DIGIT && high >= 11) context.fillText(words, x + 1.5 + (i + 0.5) * room, y + high / 2);
   });
 }
 

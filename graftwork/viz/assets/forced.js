@@ -3,8 +3,8 @@
 const asked = matchMedia("(forced-colors: active)");
 
 const FORCED = {
-  ground: "Canvas", dot: "Canvas", box: "Canvas", line: "CanvasText", text: "CanvasText",
-  soft: "CanvasText", faint: "GrayText", group: ["Canvas", "Canvas"], groupLine: "CanvasText",
+  ground: "Canvas", box: "Canvas", line: "CanvasText", text: "CanvasText",
+  soft: "CanvasText", faint: "GrayText", group: ["Canvas", "Canvas"],
   wire: "CanvasText", accent: "Highlight", accentSoft: "Canvas", chip: "Canvas", shadow: "Canvas",
   added: "CanvasText", removed: "CanvasText", changed: "CanvasText", addedSoft: "Canvas",
   removedSoft: "Canvas", changedSoft: "Canvas", hit: "Highlight", axes: ["CanvasText"], plain: true,

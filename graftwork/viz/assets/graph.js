@@ -5,7 +5,7 @@ import { shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
 import { easeTo, fitting, makeCamera, moveTo, showing, zoomAt } from "./camera.js";
 import { firstChild, firstMaker, firstReader, isKept, makeScene, neighbour, rectOf, reveal, setCone, setOpen, setOpenAll, shownAs } from "./scene.js";
-import { makeScale, refreshScale } from "./tint.js";
+import { makeTintScale, refreshTintScale } from "./tint.js";
 import { makeLife, refreshLife } from "./life.js";
 import { paint } from "./paint.js";
 import { listenToQuery, markHits, search } from "./finder.js";
@@ -63,7 +63,7 @@ function build(app) {
   app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
   app.drawer = model.difference ? element("div", { class: "drawer difference", hidden: true }) : null;
   app.steps = makeSteps(scene, actions);
-  app.scale = makeScale(model);
+  app.scale = makeTintScale(model);
   app.cut = element("div", { class: "cut", role: "group", "aria-label": "Only a part", hidden: true });
   app.life = makeLife();
   app.keys = element("div", { class: "keys" }, app.scale, app.life, app.legend);
@@ -146,7 +146,7 @@ function resize(app) {
 // Whole if that can be read; else its beginning.
 function firstLook(app) {
   app.fitted = true;
-  refreshScale(app.scale, app.scene);
+  refreshTintScale(app.scale, app.scene);
   const whole = rectOf(app.scene, 0), goal = fitting(whole, app.size);
   const scale = Math.max(goal.scale, Math.min(1, (app.size.width - 48) / whole.width));
   const top = scale > goal.scale ? 16 : goal.y;
@@ -165,7 +165,7 @@ function fit(app) {
 function refresh(app) {
   rememberState(app.scene);
   markHits(app.scene);
-  refreshScale(app.scale, app.scene);
+  refreshTintScale(app.scale, app.scene);
   refreshOutline(app.outline);
   redraw(app);
 }

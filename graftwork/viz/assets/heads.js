@@ -25,11 +25,24 @@ export function makeHeads(facts, columns) {
   return { ...facts, heads, rows, examples, queries, keys, codes, numbers: columns.scores, example: 0 };
 }
 
-export function isSeen(model, query, key) {
-  return model.causal === null || key <= query + model.causal;
+// How many keys, from the first on, a query can see.
+function seenBy({ causal, keys }, query) {
+  return causal === null ? keys : Math.max(0, Math.min(keys, query + causal + 1));
 }
 
-// The share of a key; of CHANGE, by how much the first source is above the second.
+export function isSeen(model, query, key) {
+  return key < seenBy(model, query);
+}
+
+// The shares of a head, query after query, in units of `unit`; of CHANGE, by how much the first source
+// is above the second.
+function levelsOf(model, head, source) {
+  const cells = model.queries * model.keys, first = head.place(model.example) * cells;
+  if (source !== CHANGE) return { levels: model.codes[source].subarray(first, first + cells), unit: model.scales[source].high / LEVELS };
+  const [now, before] = [0, 1].map((each) => levelsOf(model, head, each));
+  return { levels: Float32Array.from(now.levels, (level, at) => level * now.unit - before.levels[at] * before.unit), unit: 1 };
+}
+
 export function shareOf(model, head, source, query, key) {
   const at = (head.place(model.example) * model.queries + query) * model.keys + key;
   const of = (i) => (model.codes[i][at] / LEVELS) * model.scales[i].high;
@@ -43,9 +56,8 @@ export function scoreOf(model, head, which) {
 export function largestOf(model, heads, source) {
   let largest = 0;
   for (const head of heads) {
-    for (let query = 0; query < model.queries; query++) {
-      for (let key = 0; key < model.keys; key++) largest = Math.max(largest, Math.abs(shareOf(model, head, source, query, key)));
-    }
+    const { levels, unit } = levelsOf(model, head, source);
+    for (const level of levels) largest = Math.max(largest, Math.abs(level) * unit);
   }
   return largest;
 }
@@ -62,7 +74,7 @@ export function arranged(model, order) {
 
 // --- thumbnails
 
-// hears: { choose(head, more), colour(head) gives a function of shares }
+// hears: { choose(head, more), paint(head) gives a function that paints its shares }
 export function makeThumbnails(model, hears) {
   const root = element("div", { class: "thumbnails", role: "grid", "aria-label": "Heads", "aria-multiselectable": "true" });
   const thumbnails = { model, hears, root, rows: [], at: [0, 0] };
@@ -93,7 +105,7 @@ export function paintThumbnails(thumbnails) {
   const { model, hears, root } = thumbnails;
   for (const cell of root.querySelectorAll(".thumbnail")) {
     const head = model.heads[Number(cell.dataset.head)];
-    paintThumbnail(cell.querySelector("canvas"), model, head, hears.source(), hears.colour(head));
+    paintThumbnail(cell.querySelector("canvas"), model, head, hears.source(), hears.paint(head));
   }
 }
 
@@ -123,17 +135,18 @@ function cellOf({ root, at }) {
 }
 
 // Each pixel is the share that is farthest from 0 of those that it covers.
-function paintThumbnail(canvas, model, head, source, colour) {
-  const { width, height } = canvas, most = new Float32Array(width * height);
-  for (let query = 0; query < model.queries; query++) {
-    const row = Math.floor((query * height) / model.queries) * width;
-    for (let key = 0; key < model.keys; key++) {
-      const at = row + Math.floor((key * width) / model.keys), share = shareOf(model, head, source, query, key);
-      if (Math.abs(share) > Math.abs(most[at])) most[at] = share;
+function paintThumbnail(canvas, model, head, source, paint) {
+  const { width, height } = canvas, { levels, unit } = levelsOf(model, head, source), { queries, keys } = model;
+  const most = new Float32Array(width * height), columns = Int32Array.from({ length: keys }, (_, key) => Math.floor((key * width) / keys));
+  for (let query = 0; query < queries; query++) {
+    const row = Math.floor((query * height) / queries) * width, seen = seenBy(model, query);
+    for (let key = 0, i = query * keys; key < seen; key++, i++) {
+      const at = row + columns[key];
+      if (Math.abs(levels[i]) > Math.abs(most[at])) most[at] = levels[i];
     }
   }
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-  most.forEach((share, at) => { image.data.set(colour(share), 4 * at); image.data[4 * at + 3] = 255; });
+  paint(most.map((level) => level * unit), image.data);
   context.putImageData(image, 0, 0);
 }
 

@@ -1,9 +1,10 @@
 // The panel that says everything about what is selected.
 
-import { GROUP, OP, PARAMETER, SIGNS, WORDS, attrsOf, changesInside, isGroup, isGuessed, isStub, makesOf, noteOf, opOf, opsInside, originOf, readChangesOf, readsOf, replacementsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
+import { GROUP, OP, PARAMETER, SIGNS, WORDS, addressOf, attrsOf, changesInside, isGroup, isGuessed, isStub, makesOf, noteOf, opOf, opsInside, originOf, readChangesOf, readsOf, replacementsOf, rowOf, sitesOf, titleOf, typeOf } from "./data.js";
 import { button, copyText, element, fill } from "./dom.js";
 import { badgeText, grouped } from "./measure.js";
 import { overlayText } from "./overlay.js";
+import { inAxisColour } from "./palette.js";
 
 const KINDS = ["module", "op", "input", "output", "parameter", "constant"];
 
@@ -53,7 +54,7 @@ function expressionOf(model, cell) {
   if (op && quoted && model.c.way[cell] === 2) {
     return `graph.select(op=${quote(op[4])}).where(lambda f: f.module == ${quoted})${nth}`;
   }
-  return model.strings[model.c.address[cell]];
+  return addressOf(model, cell);
 }
 
 // The first site of an op is its own, unless all of its sites lie inside of it.
@@ -238,8 +239,5 @@ export function typeWords(model, wire, actions) {
 }
 
 export function axisWord(model, axis, actions) {
-  const word = element("button", {
-    type: "button", class: `axis axis-${axis % 12}`, title: "Follow this axis", onclick: () => actions.follow(axis),
-  }, model.axes[axis][1]);
-  return word;
+  return inAxisColour(element("button", { type: "button", class: "axis", title: "Follow this axis", onclick: () => actions.follow(axis) }, model.axes[axis][1]), axis);
 }

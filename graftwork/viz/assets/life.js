@@ -1,12 +1,13 @@
 // The life of the axis that is followed: what happens to it, and where.
 
-import { OP, rowOf } from "./data.js";
+import { OP, formRow } from "./data.js";
 import { button, element, fill } from "./dom.js";
 import { grouped, shorten } from "./measure.js";
+import { inAxisColour } from "./palette.js";
 
 // What a cell does to an axis, as words and the other axis, or null.
 export function actOn(model, cell, axis) {
-  const row = rowOf(model.c.acts, model.c.actsEnds, cell);
+  const row = formRow(model, cell, "acts");
   for (let i = 0; i < row.length; i += 3) {
     if (row[i] === axis) return { words: model.strings[row[i + 1]], other: row[i + 2] };
   }
@@ -37,7 +38,7 @@ export function refreshLife(list, scene, actions) {
   if (axis < 0) return;
   const events = lifeOf(model, axis).map(([words, { cells, other }]) => element("span", { class: "event" },
     button(`${shorten(words, 60)} ×${grouped(cells.length)}`, `Find where ${model.axes[axis][0]} is ${words}`, () => actions.mark(cells)),
-    other >= 0 ? button("→", `Follow ${model.axes[other][0]}`, () => actions.follow(other), { class: `axis axis-${other % 12}` }) : null));
-  fill(list, element("b", { class: `axis-${axis % 12}` }, shorten(model.axes[axis][1], 60)), events,
+    other >= 0 ? inAxisColour(button("→", `Follow ${model.axes[other][0]}`, () => actions.follow(other), { class: "axis" }), other) : null));
+  fill(list, inAxisColour(element("b", {}, shorten(model.axes[axis][1], 60)), axis), events,
     events.length ? null : element("span", { class: "soft" }, "from the inputs to the outputs"));
 }

@@ -1,6 +1,6 @@
 // How large things are: widths of text, each string measured once, and sizes of boxes.
 
-import { CONSTANT, GROUP, INPUT, OP, SIGNS, attrsOf, changesInside, noteOf, opOf, opsInside, readsOf, sitesOf, stubName, titleOf, typeOf } from "./data.js";
+import { CONSTANT, GROUP, INPUT, OP, SIGNS, attrsOf, changesInside, isGroup, noteOf, opOf, opsInside, sitesOf, startOf, stubName, titleOf, typeNumber, typeOf } from "./data.js";
 import { overlayText } from "./overlay.js";
 
 export const SANS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","DejaVu Sans",sans-serif';
@@ -11,7 +11,7 @@ export const FONTS = {
 const ROW = 17, PAD = 12, PLAIN = /^[ -~]*$/;
 
 const ruler = document.createElement("canvas").getContext("2d");
-const widths = new Map();
+const widths = new Map(Object.values(FONTS).map((font) => [font, new Map()])); // font -> text -> width
 
 const numbers = new Intl.NumberFormat("en");
 
@@ -24,12 +24,12 @@ export function widthOf(text, font) {
   if ((font === FONTS.code || font === FONTS.chip) && text.length > 1 && PLAIN.test(text)) {
     return text.length * widthOf("m", font);
   }
-  const key = font + text;
-  let width = widths.get(key);
+  const known = widths.get(font);
+  let width = known.get(text);
   if (width === undefined) {
     ruler.font = font;
     width = ruler.measureText(text).width;
-    widths.set(key, width);
+    known.set(text, width);
   }
   return width;
 }
@@ -48,44 +48,61 @@ function wordsWidth(words, font) {
   return words.reduce((sum, word) => sum + widthOf(word.text, font) + 7, -7);
 }
 
-// What is written in the box of a cell that is closed.
-export function contentOf(model, cell, rows) {
+// What is written in the box of a cell that is closed: its face, and rows for its stubs and for the
+// wires that are not drawn as lines.
+export function contentOf(model, cell, wires) {
+  const face = faceOf(model, cell), stubs = stubRows(model, cell);
+  if (!stubs.length && !wires.length) return face;
+  return sized({ ...face, rows: [...stubs, ...wires.map((wire) => wireRow(model, wire))] }, toggleOf(model, cell));
+}
+
+// Many boxes look the same; such a face is made once.
+function faceOf(model, cell) {
+  const { c } = model, kind = c.kind[cell], sites = c.sitesEnds[cell] - startOf(c.sitesEnds, cell);
+  if (sites || c.note[cell] || model.overlay || (model.difference && isGroup(model, cell))) return makeFace(model, cell);
+  const what = kind === GROUP ? opsInside(model, cell) : c.form[cell] + 1;
+  const key = ((c.title[cell] * 2 ** 22 + what) * 4 + c.change[cell]) * 8 + kind;
+  let face = model.faces.get(key);
+  if (!face) model.faces.set(key, (face = makeFace(model, cell)));
+  return face;
+}
+
+function toggleOf(model, cell) {
+  return isGroup(model, cell) ? 24 : 0;
+}
+
+function makeFace(model, cell) {
   const kind = model.c.kind[cell], op = opOf(model, cell);
   const title = shorten(titleOf(model, cell), 44);
   const sites = sitesOf(model, cell);
-  const content = { title, sign: SIGNS[model.c.change[cell]], site: "", soft: "", rows: [] };
+  const content = { title, sign: SIGNS[model.c.change[cell]], site: "", soft: "", badge: null, value: overlayText(model, cell), rows: [] };
   if (kind === GROUP) {
     content.site = sites[0] && sites[0] !== title ? shorten(sites[0], 30) : "";
     const ops = opsInside(model, cell);
     content.soft = [noteOf(model, cell), `${grouped(ops)} op${ops === 1 ? "" : "s"}`].filter(Boolean).join(" · ");
-    content.badge = changesInside(model, cell);
   } else if (kind === OP) {
     content.site = sites[0] ? shorten(sites[0], 30) : "";
     const words = attrsOf(model, cell).map(([name, value]) => `${name} ${value}`);
     if (op[0] !== titleOf(model, cell)) words.unshift(op[0]);
     content.soft = shorten(words.join("  "), 42);
-    if (model.groupIndex[cell] >= 0) content.badge = changesInside(model, cell);
   } else {
     content.soft = kind === INPUT ? "input" : "output";
   }
-  content.value = overlayText(model, cell);
-  content.rows = [...stubRows(model, cell), ...rows.map((wire) => wireRow(model, wire))];
-  return sized(content, model.groupIndex[cell] >= 0 ? 24 : 0);
+  if (model.difference && isGroup(model, cell)) content.badge = changesInside(model, cell);
+  return sized(content, toggleOf(model, cell));
 }
 
 function stubRows(model, cell) {
-  if (model.c.kind[cell] === GROUP) return [];
-  const rows = [], changes = model.c.readChange.subarray(model.c.readsEnds[cell] - readsOf(model, cell).length);
-  readsOf(model, cell).forEach((wire, i) => {
-    const stub = model.c.wireMaker[wire];
-    if (stub < model.outline) return;
-    const constant = model.c.kind[stub] === CONSTANT;
-    const type = typeOf(model, wire);
+  const { c } = model, rows = [];
+  for (let i = startOf(c.readsEnds, cell); i < c.readsEnds[cell]; i++) {
+    const wire = c.reads[i], stub = c.wireMaker[wire];
+    if (stub < model.outline) continue;
+    const constant = c.kind[stub] === CONSTANT, type = typeOf(model, wire);
     rows.push({
       cell: stub, wire, mark: constant ? "=" : "◆", name: shorten(stubName(model, stub, cell), 34),
-      words: constant && !type.axes.length ? [] : axisWords(model, type), change: model.c.change[stub] || changes[i],
+      words: constant && !type.axes.length ? [] : labelOf(model, wire).words, change: c.change[stub] || c.readChange[i],
     });
-  });
+  }
   return rows;
 }
 
@@ -93,7 +110,7 @@ function wireRow(model, wire) {
   const cell = model.c.wireMaker[wire];
   return {
     cell, wire, mark: "↖", name: shorten(titleOf(model, cell), 26),
-    words: axisWords(model, typeOf(model, wire)), change: 0,
+    words: labelOf(model, wire).words, change: 0,
   };
 }
 
@@ -123,8 +140,10 @@ export function badgeText(counts) {
   return [1, 2, 3].filter((k) => counts[k]).map((k) => SIGNS[k] + counts[k]).join(" ");
 }
 
-// The axes written on the wires that a cell sends on.
+// The axes written on a wire that a cell sends on; wires of one type share it.
 export function labelOf(model, wire) {
+  const number = typeNumber(model, wire), known = model.labels[number];
+  if (known) return known;
   const words = axisWords(model, typeOf(model, wire));
-  return { words, width: wordsWidth(words, FONTS.chip) + 12 };
+  return (model.labels[number] = { words, width: wordsWidth(words, FONTS.chip) + 12 });
 }

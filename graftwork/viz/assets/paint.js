@@ -258,7 +258,9 @@ function paintFarTitle(pen, box, x, y, height) {
   const label = `${box.content.sign} ${box.content.title}`.trim();
   const fits = shorten(label, Math.floor(room));
   if (fits.length < Math.min(label.length, 4)) return;
-  text(context, fits, x + 10, y + height / 2, `600 ${size}px ${SANS}`, palette.text);
+  context.font = `600 ${size}px ${SANS}`;
+  context.fillStyle = palette.text;
+  context.fillText(fits, x + 10, y + height / 2);
 }
 
 function text(context, string, x, y, font, colour) {

@@ -10,8 +10,8 @@ const AXIS_DARK = [
 ];
 
 const LIGHT = {
-  ground: "#fafaf8", dot: "#e6e6e1", box: "#ffffff", line: "#d3d6dd", text: "#1b1f27",
-  soft: "#666d7c", faint: "#98a0ae", group: ["#f4f4f0", "#eeeee9"], groupLine: "#dcddd7",
+  ground: "#fafaf8", box: "#ffffff", line: "#d3d6dd", text: "#1b1f27",
+  soft: "#666d7c", faint: "#98a0ae", group: ["#f4f4f0", "#eeeee9"],
   wire: "#b1b7c3", accent: "#2f5fe0", accentSoft: "rgba(47,95,224,.13)", chip: "#fafaf8",
   shadow: "rgba(25,30,45,.07)", added: "#137a45", removed: "#bf2a3c", changed: "#9a5700",
   addedSoft: "#e7f6ed", removedSoft: "#fdebed", changedSoft: "#fdf3e1", hit: "#ffd54a",
@@ -23,8 +23,8 @@ const LIGHT = {
 };
 
 const DARK = {
-  ground: "#0f1115", dot: "#1d2027", box: "#1a1d24", line: "#353b47", text: "#e9ebf1",
-  soft: "#9aa2b2", faint: "#6c7484", group: ["#14171c", "#181b22"], groupLine: "#2a2f39",
+  ground: "#0f1115", box: "#1a1d24", line: "#353b47", text: "#e9ebf1",
+  soft: "#9aa2b2", faint: "#6c7484", group: ["#14171c", "#181b22"],
   wire: "#566072", accent: "#7ea6ff", accentSoft: "rgba(126,166,255,.18)", chip: "#0f1115",
   shadow: "rgba(0,0,0,.35)", added: "#48c887", removed: "#f57987", changed: "#e9a94b",
   addedSoft: "#12291d", removedSoft: "#321a1f", changedSoft: "#2f2414", hit: "#ffd54a",
@@ -41,6 +41,12 @@ export function paletteOf(dark) {
 
 export function axisColour(palette, axis) {
   return axis < 0 ? palette.soft : palette.axes[axis % palette.axes.length];
+}
+
+// An element in the colour of an axis, light or dark as the page is.
+export function inAxisColour(made, axis) {
+  made.style.color = `var(--a${axis % AXIS_LIGHT.length})`;
+  return made;
 }
 
 export function changeColour(palette, change) {

@@ -8,7 +8,7 @@ import { typeWords } from "./inspector.js";
 
 export function listenToPointers(app) {
   const { stage } = app;
-  stage.addEventListener("wheel", (event) => onWheel(app, event), { passive: false });
+  stage.addEventListener("wheel", (event) => onStageWheel(app, event), { passive: false });
   stage.addEventListener("pointerdown", (event) => onPress(app, event));
   stage.addEventListener("pointermove", (event) => onMove(app, event));
   stage.addEventListener("pointerleave", () => hover(app, -1, -1));
@@ -20,7 +20,7 @@ function worldPoint(app, event) {
   return { x: (event.clientX - left - camera.x) / camera.scale, y: (event.clientY - top - camera.y) / camera.scale };
 }
 
-function onWheel(app, event) {
+function onStageWheel(app, event) {
   event.preventDefault();
   const { left, top } = app.stage.getBoundingClientRect();
   const unit = event.deltaMode === 1 ? 24 : 1;

@@ -8,7 +8,7 @@ function xml(text) {
   return text.replace(/[&<>"]/g, (character) => ESCAPES[character]);
 }
 
-function attributes(values) {
+function xmlAttributes(values) {
   return Object.entries(values).filter(([, value]) => value !== "").map(([name, value]) => ` ${name}="${xml(String(value))}"`).join("");
 }
 
@@ -85,13 +85,13 @@ export class Recorder {
   }
 
   fillText(text, x, y) {
-    const place = attributes({ x: round(x), y: round(y), fill: this.fillStyle, style: `font:${this.font}`, opacity: this.opacity });
+    const place = xmlAttributes({ x: round(x), y: round(y), fill: this.fillStyle, style: `font:${this.font}`, opacity: this.opacity });
     this.parts.push(`<text${place}>${xml(text)}</text>`);
   }
 
   put(tag, values) {
     const clip = this.clipped && `url(#${this.clipped})`;
-    this.parts.push(`<${tag}${attributes({ ...values, opacity: this.opacity, "clip-path": clip })}/>`);
+    this.parts.push(`<${tag}${xmlAttributes({ ...values, opacity: this.opacity, "clip-path": clip })}/>`);
   }
 
   get opacity() {

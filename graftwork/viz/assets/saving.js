@@ -8,7 +8,7 @@ const SHARPNESS = 2;
 // Adds the button and the key; `still` is the picture of a kind that draws none itself.
 export function offerSaving(page, root, still) {
   const title = root.getAttribute("aria-label");
-  const svg = () => page.drawings.get(root)?.() ?? svgOf(still);
+  const svg = () => page.drawings.get(root)?.() ?? stillSvg(still);
   const save = (kind) => async () => {
     dialog.close();
     const name = `${fileName(title)}.${kind}`;
@@ -30,7 +30,7 @@ function fileName(title) {
 }
 
 // The SVG in the address of an image.
-function svgOf(address) {
+function stillSvg(address) {
   const bytes = Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
   return new TextDecoder().decode(bytes);
 }

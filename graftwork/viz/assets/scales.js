@@ -7,17 +7,30 @@ const STEPS = 256;
 
 // `facts` are the ends and the colours of a scale.
 export function makeScale(facts) {
-  const tables = [facts.light, facts.dark].map(tableOf);
+  const tables = [facts.light, facts.dark].map(colourTable);
   const span = facts.high - facts.low || 1;
   const at = (number) => Math.round(Math.max(0, Math.min(1, (number - facts.low) / span)) * (STEPS - 1)) * 3;
+  const paint = (numbers, dark, pixels) => numbers.forEach((number, i) => {
+    for (let k = 0, from = at(number); k < 3; k++) pixels[4 * i + k] = tables[+dark][from + k];
+    pixels[4 * i + 3] = 255;
+  });
   return {
     ...facts,
+    paint,
     rgb: (number, dark) => tables[+dark].subarray(at(number), at(number) + 3),
     css: (number, dark) => `rgb(${tables[+dark].subarray(at(number), at(number) + 3).join(",")})`,
   };
 }
 
-function tableOf(colours) {
+const known = new WeakMap();
+
+// A table of the colours between some, made once.
+function colourTable(colours) {
+  if (!known.has(colours)) known.set(colours, makeTable(colours));
+  return known.get(colours);
+}
+
+function makeTable(colours) {
   const table = new Uint8Array(STEPS * 3), stops = colours.map(channelsOf);
   for (let i = 0; i < STEPS; i++) {
     const place = (i / (STEPS - 1)) * (stops.length - 1), left = Math.min(Math.floor(place), stops.length - 2);
@@ -51,10 +64,7 @@ export function makeColourBar(page, scale, open = false) {
   const canvas = element("canvas", { width: STEPS, height: 1, "aria-hidden": "true" });
   const paintBar = () => {
     const context = canvas.getContext("2d"), image = context.createImageData(STEPS, 1);
-    for (let i = 0; i < STEPS; i++) {
-      const number = scale.low + ((scale.high - scale.low) * i) / (STEPS - 1);
-      image.data.set([...scale.rgb(number, isDark(page)), 255], 4 * i);
-    }
+    scale.paint(Float64Array.from({ length: STEPS }, (_, i) => scale.low + ((scale.high - scale.low) * i) / (STEPS - 1)), isDark(page), image.data);
     context.putImageData(image, 0, 0);
   };
   paintBar();

@@ -2,13 +2,16 @@
 
 import { boxOf, childrenOf, groupsAround, isComposite, isGroup, isStub, makesOf, readsOf, typeOf } from "./data.js";
 import { coneOf } from "./cone.js";
-import { placeGroup } from "./place.js";
+import { drawnGroup } from "./lines.js";
+import { makeLayout, placeGroup } from "./place.js";
+import { CHILD, standing } from "./plan.js";
 
 export function makeScene(model) {
   const scene = {
     model,
     open: new Set(model.opened),
-    placed: new Map(),
+    layout: makeLayout(model),
+    drawn: new Map(),
     selected: -1,
     hovered: -1,
     hoveredWire: -1,
@@ -34,8 +37,22 @@ export function setCone(scene, cone) {
 export function keep(scene) {
   const { model } = scene;
   scene.kept = scene.cone || model.absent ? coneOf(model, scene.cone) : null;
-  scene.placed.clear();
+  forgetPlaces(scene);
+}
+
+// What was placed is to be placed anew: everything, or a group with what is around it.
+function forgetPlaces(scene, group = -1) {
+  const { model, layout, drawn } = scene;
   scene.range = null;
+  if (group < 0) {
+    layout.fresh.fill(0);
+    drawn.clear();
+  } else {
+    for (const around of [group, ...groupsAround(model, group)]) {
+      layout.fresh[model.groupIndex[around]] = 0;
+      drawn.delete(around);
+    }
+  }
 }
 
 export function isKept(scene, cell) {
@@ -47,40 +64,51 @@ export function keptChildren(scene, cell) {
 }
 
 export function rootOf(scene) {
-  return placeGroup(scene, 0);
+  return drawnGroup(scene, 0);
+}
+
+// The next cell of the outline that is to be seen behind one that is: inside of it if it is open.
+function nextSeen({ model, open }, cell) {
+  return open.has(cell) ? cell + 1 : model.end[cell];
+}
+
+// Every cell that is to be seen, in the order of the outline, the whole left out.
+export function seenCells(scene) {
+  const { outline, end } = scene.model, seen = new Int32Array(outline);
+  let count = 0;
+  for (let cell = 1; cell < outline;) {
+    const kept = isKept(scene, cell);
+    if (kept) seen[count++] = cell;
+    cell = kept ? nextSeen(scene, cell) : end[cell];
+  }
+  return seen.subarray(0, count);
 }
 
 // Every closed box of the picture.
 export function eachShown(scene, visit) {
-  const todo = [rootOf(scene)];
-  while (todo.length) {
-    for (const box of todo.pop().boxes) {
-      if (box.inner) todo.push(box.inner);
-      else visit(box.cell);
-    }
-  }
+  for (const cell of seenCells(scene)) if (!scene.open.has(cell)) visit(cell);
 }
 
-function touch(scene, group) {
-  scene.range = null;
-  scene.placed.delete(group);
-  for (const around of groupsAround(scene.model, group)) scene.placed.delete(around);
-}
-
-export function setOpen(scene, group, open) {
+function flip(scene, group, open) {
   if (group === 0 || !isGroup(scene.model, group) || scene.open.has(group) === open) return false;
   if (open) scene.open.add(group);
   else scene.open.delete(group);
-  touch(scene, group);
   return true;
+}
+
+export function setOpen(scene, group, open) {
+  const flipped = flip(scene, group, open);
+  if (flipped) forgetPlaces(scene, group);
+  return flipped;
 }
 
 // Opens or closes a group with all that is inside; composites stay what they are.
 export function setOpenAll(scene, group, open) {
   const { model } = scene;
   for (let cell = group; cell < Math.min(model.end[group], model.outline); cell++) {
-    if (cell && (cell === group || !open || !isComposite(model, cell))) setOpen(scene, cell, open);
+    if (cell === group || !open || !isComposite(model, cell)) flip(scene, cell, open);
   }
+  forgetPlaces(scene);
 }
 
 // Opens what is around a cell, so that its box is to be seen.
@@ -101,17 +129,11 @@ export function shownAs(scene, cell) {
 
 // The rectangle of a box that is to be seen, in the coordinates of the whole.
 export function rectOf(scene, cell) {
-  const path = [cell, ...groupsAround(scene.model, cell)].reverse();
-  let placed = rootOf(scene), x = 0, y = 0, box = null;
-  for (const step of path.slice(1)) {
-    box = placed.boxes.find((candidate) => candidate.cell === step);
-    if (!box) return null;
-    x += box.x;
-    y += box.y;
-    placed = box.inner;
-  }
-  if (!box) return { x: 0, y: 0, width: placed.width, height: placed.height };
-  return { x, y, width: box.width, height: box.height, box };
+  const { model, layout, open } = scene, around = groupsAround(model, cell);
+  placeGroup(scene, 0);
+  if (!around.every((group) => open.has(group)) || !isKept(scene, cell)) return null;
+  const path = [cell, ...around].slice(0, -1), sum = (column) => path.reduce((total, step) => total + column[step], 0);
+  return { x: sum(layout.x), y: sum(layout.y), width: layout.width[cell], height: layout.height[cell] };
 }
 
 // What is at a point: a box, the header of an open group, one of a box's rows.
@@ -206,9 +228,11 @@ function wiresOut(scene, cell) {
 // The box to the left or right in the same rank.
 export function neighbour(scene, cell, step) {
   const parent = scene.model.c.parent[cell];
-  const placed = parent < 0 ? null : scene.placed.get(parent);
-  if (!placed) return -1;
-  const cells = placed.ranks.find((beside) => beside.includes(cell)) ?? [];
+  if (parent < 0) return -1;
+  const { plan, order } = standing(scene, parent), children = childrenOf(scene.model, parent);
+  const rank = plan.rank[plan.ofChild[children.indexOf(cell)]];
+  const beside = order.filter((slot) => plan.what[slot] === CHILD && plan.rank[slot] === rank);
+  const cells = beside.map((slot) => children[plan.ref[slot]]);
   return cells[cells.indexOf(cell) + step] ?? -1;
 }
 

@@ -1,15 +1,22 @@
 // Search: plain words match paths, ops, titles, sites and names of values; `op:` `axis:` `site:`
 // `dtype:` `shape:` `param:` `pass:` and `changed:` ask for one thing. All words must match.
 
-import { GROUP, PARAMETER, SIGNS, WORDS, makesOf, opOf, originOf, sitesOf, titleOf, typeOf } from "./data.js";
+import { GROUP, PARAMETER, SIGNS, WORDS, makesOf, opOf, originOf, sitesOf, startOf, titleOf, typeOf } from "./data.js";
 
-function haystacks(model) {
-  model.hay ??= Array.from({ length: model.count }, (_, cell) => {
-    const { module } = originOf(model, cell), op = opOf(model, cell);
-    const names = makesOf(model, cell).map((wire) => model.strings[model.c.wireName[wire]]);
-    return [module, op?.[0] ?? "", titleOf(model, cell), ...sitesOf(model, cell), ...names].join("\n").toLowerCase();
-  });
-  return model.hay;
+// The cells that a plain word is in, as flags. Cells share their strings, so each of these is looked
+// at once, and then the columns that refer to them.
+function cellsWith(model, word) {
+  const { c, strings } = model, found = new Uint8Array(model.count);
+  model.lower ??= strings.map((string) => string.toLowerCase());
+  const has = Uint8Array.from(model.lower, (string) => Number(string.includes(word)));
+  const ops = model.ops.map(([name]) => Number(name.toLowerCase().includes(word)));
+  const inModule = c.module.map((module) => has[module]), inForm = c.formOp.map((op) => ops[op]);
+  for (let cell = 0; cell < model.count; cell++) {
+    found[cell] = has[c.title[cell]] | inModule[c.origin[cell]] | (c.form[cell] < 0 ? 0 : inForm[c.form[cell]]);
+    for (let i = startOf(c.sitesEnds, cell); i < c.sitesEnds[cell]; i++) found[cell] |= has[c.sites[i]];
+  }
+  c.wireName.forEach((name, wire) => { found[c.wireMaker[wire]] |= has[name]; });
+  return found;
 }
 
 const MATCHERS = {
@@ -36,8 +43,8 @@ function matcher(model, word) {
     const rest = word.slice(at + 1);
     return (cell) => ask(model, cell, rest);
   }
-  const hay = haystacks(model);
-  return (cell) => hay[cell].includes(word);
+  const found = cellsWith(model, word);
+  return (cell) => found[cell] > 0;
 }
 
 // The cells that match, best first: where a title or site begins or ends with the words.

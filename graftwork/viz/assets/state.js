@@ -20,6 +20,7 @@ function stateOf({ model, open, selected, axis }) {
 
 export function rememberState(scene) {
   if (!hasAddress() || !document.body.classList.contains("alone")) return;
+  if (scene.open.size > LONGEST) return;
   const words = stateOf(scene);
   if (words.length < LONGEST) history.replaceState(null, "", `#${words}`);
 }

@@ -1,12 +1,12 @@
 // The numbers of an array as the page holds them. See stored.py.
 
-const NAN = 1, FALLING = 2, RISING = 3, FIRST = 4, STEPS = 251;
+const NAN = 1, FALLING = 2, RISING = 3, FIRST = 4, CODES = 251;
 
 // The elements of array `number`, from the columns of the page; `scale` has the ends of the codes.
 export function numbersOf(columns, number, scale) {
   const codes = columns[`codes${number}`], numbers = columns[`numbers${number}`];
   if (!codes) return numbers;
-  const step = (scale.high - scale.low) / STEPS || 1, values = new Float32Array(256);
+  const step = (scale.high - scale.low) / CODES || 1, values = new Float32Array(256);
   for (let code = FIRST; code < 256; code++) values[code] = scale.low + (code - FIRST) * step;
   values[NAN] = NaN;
   values[FALLING] = -Infinity;

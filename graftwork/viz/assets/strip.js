@@ -23,7 +23,7 @@ export function makeStrip(label, words, hears) {
   strip.root = element("div", {
     class: "strip", role: "listbox", "aria-label": label, "aria-orientation": "horizontal",
     onpointerover: (event) => ifCell(strip, event, hears.point), onpointerleave: () => hears.leave(),
-    onclick: (event) => ifCell(strip, event, (at) => { moveTo(strip, at); hears.pick(at); }),
+    onclick: (event) => ifCell(strip, event, (at) => { moveToToken(strip, at); hears.pick(at); }),
     onkeydown: (event) => onStripKey(strip, event),
   });
   setWords(strip, words);
@@ -52,7 +52,7 @@ export function colourStrip(strip, of) {
 }
 
 export function focusToken(strip, at) {
-  moveTo(strip, at);
+  moveToToken(strip, at);
   strip.cells[at]?.focus();
 }
 
@@ -61,7 +61,7 @@ function ifCell(strip, event, act) {
   if (cell) act(Number(cell.dataset.at));
 }
 
-function moveTo(strip, at) {
+function moveToToken(strip, at) {
   strip.cells[strip.at]?.setAttribute("tabindex", "-1");
   strip.at = at;
   strip.cells[at]?.setAttribute("tabindex", "0");

@@ -7,13 +7,13 @@ import { written } from "./scales.js";
 export function makeSummary(array, scale, dark, go) {
   const { summary } = array;
   return [
-    element("dl", {}, rowsOf(summary).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
+    element("dl", {}, summaryRows(summary).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
     summary.counts.length > 1 ? histogram(summary, scale, dark) : null,
     ...outliersOf(array, go),
   ];
 }
 
-function rowsOf({ count, mean, std, low, high, zeros, nans, rising, falling }) {
+function summaryRows({ count, mean, std, low, high, zeros, nans, rising, falling }) {
   const share = (part) => `${part.toLocaleString("en")} (${written((100 * part) / count)} %)`;
   const rows = [["elements", count.toLocaleString("en")]];
   if (mean !== null) {

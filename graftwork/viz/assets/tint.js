@@ -40,13 +40,13 @@ function tint([low, high], number) {
   return `rgba(${(number < from ? LESS : MORE).join()},${strength.toFixed(3)})`;
 }
 
-export function makeScale(model) {
+export function makeTintScale(model) {
   if (!model.overlay) return null;
   return element("div", { class: "scale", role: "img" });
 }
 
 // The legend: from which number to which, and what closed groups show.
-export function refreshScale(scale, scene) {
+export function refreshTintScale(scale, scene) {
   if (!scale) return;
   scene.range ??= rangeOf(scene);
   const [low, high] = scene.range, { label, reduce } = scene.model.overlay;
