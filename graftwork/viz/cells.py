@@ -51,6 +51,22 @@ class Form:
     makes: tuple[Type, ...]
 
 
+@frozen(eq=False, repr=False)
+class Forms:
+    """The forms of the nodes of a scene, equal ones as one object."""
+
+    known: dict[tuple[Op, Attrs, tuple[Type, ...], tuple[Type, ...]], Form] = field(factory=dict)
+
+    def of(self, node: Node) -> Form:
+        """What a node does."""
+        reads = tuple([value.type for value in node.inputs])
+        key = node.op, node.attrs, reads, tuple([value.type for value in node.outputs])
+        form = self.known.get(key)
+        if form is None:
+            form = self.known[key] = Form(*key)
+        return form
+
+
 @define(eq=False, repr=False)
 class Wire:
     """A value, and the cell that makes it; its type as it is, and the value in each version."""

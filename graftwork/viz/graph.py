@@ -90,7 +90,7 @@ def _view(
     kept: frozenset[Cell] | None = None,
 ) -> View:
     nets = nets_of(shown.cells)
-    arranged = {cell: arrange(cell, nets.get(cell, {})) for cell in shown.cells if cell.children}
+    arranged = {cell: arrange(cell, nets.pop(cell, {})) for cell in shown.cells if cell.children}
     if len(shown.versions) > 2:
         first_and_last = 1 | 1 << len(shown.versions) - 1
         kept = frozenset(cell for cell in shown.cells if cell.there & first_and_last)

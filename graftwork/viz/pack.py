@@ -64,8 +64,8 @@ def packed(facts: Mapping[str, Any], columns: Mapping[str, Column]) -> str:
             plain[name] = column
     layout = [[name, len(column), _kind(column)] for name, column in plain.items()]
     head = json.dumps({"facts": facts, "columns": layout}, separators=(",", ":")).encode()
-    body = b"".join(map(_stored, plain.values()))
-    return base64.b64encode(_deflated(len(head).to_bytes(4, "little") + head + body)).decode()
+    parts = (len(head).to_bytes(4, "little"), head, *map(_stored, plain.values()))
+    return base64.b64encode(_deflated(b"".join(parts))).decode()
 
 
 def _deflated(data: bytes) -> bytes:

@@ -9,14 +9,13 @@ from itertools import pairwise, zip_longest
 
 from attrs import define, field, frozen
 
-from graftwork.ir.attributes import Attrs, Literal
+from graftwork.ir.attributes import Literal
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value
 from graftwork.ir.infer import Expansion, expand
-from graftwork.ir.op import Op
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import Size
-from graftwork.ir.types import Type, Typing
-from graftwork.viz.cells import Cell, Form, Kind, Wire, number_cells
+from graftwork.ir.types import Typing
+from graftwork.viz.cells import Cell, Forms, Kind, Wire, number_cells
 from graftwork.viz.merge import Change, Same, Track, change_of, merged, renamed_axes
 from graftwork.viz.names import literal_word, visible
 from graftwork.viz.repeats import fold_repeats
@@ -159,7 +158,7 @@ class _Builder:
     same: list[Same] = field(init=False)
     renamed: list[dict[str, str]] = field(init=False)
     opens: bool = True
-    forms: dict[tuple[Op, Attrs, tuple[Type, ...], tuple[Type, ...]], Form] = field(factory=dict)
+    forms: Forms = field(factory=Forms)
     inside: dict[Cell, dict[str, Wire]] = field(factory=dict)
     stubs: list[Cell] = field(factory=list)
     parameters: dict[Cell, Parameter] = field(factory=dict)
@@ -282,22 +281,13 @@ class _Builder:
         constant = _constant(node) if kept.isdisjoint(node.outputs) else None
         title = visible(node.op.name, 200) if constant is None else literal_word(constant)
         kind = Kind.OP if constant is None else Kind.CONSTANT
-        cell = Cell(kind, title, node.origin, node, self._form(node), _bits(track.nodes))
+        cell = Cell(kind, title, node.origin, node, self.forms.of(node), _bits(track.nodes))
         if self.count > 1:
             self._note_changes(cell, track)
         if constant is not None:
             self.stubs.append(cell)
         self._make(cell, [version.outputs if version else () for version in track.nodes])
         return cell
-
-    def _form(self, node: Node) -> Form:
-        """What a node does: nodes that do the same share it."""
-        reads = tuple([value.type for value in node.inputs])
-        key = node.op, node.attrs, reads, tuple([value.type for value in node.outputs])
-        form = self.forms.get(key)
-        if form is None:
-            form = self.forms[key] = Form(*key)
-        return form
 
     def _note_changes(self, cell: Cell, track: Track) -> None:
         for number in range(self.count):

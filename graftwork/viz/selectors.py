@@ -45,13 +45,16 @@ NOWHERE = Finding(Way.ADDRESS)
 
 Part = tuple[Node, int]
 """A composite, and the number of a node in its body."""
+Key = tuple[str, str]
+"""A module and an op."""
 
 
 def findings(graph: Graph) -> dict[Node | Part, Finding]:
     """How each node of the top level is found, and each node of the bodies of composites."""
-    leaving: dict[tuple[str, str], int] = defaultdict(int)
-    inside: dict[tuple[str, str], int] = defaultdict(int)
-    first: dict[Node | Part, tuple[Way, int, tuple[str, str]]] = {}
+    leaving: dict[Key, int] = defaultdict(int)
+    inside: dict[Key, int] = defaultdict(int)
+    first: dict[Node | Part, Finding] = {}
+    parts: dict[Part, Key] = {}
     typing = Typing(graph.axes)
     seen = seen_parameters(graph, graph.parameters)
     for node in graph.nodes:
@@ -61,22 +64,23 @@ def findings(graph: Graph) -> dict[Node | Part, Finding]:
         around, own = _around(module), (module, op)
         for outside in _borders(graph.index, node, seen):
             if outside < len(around) and node not in first and _plain(module):
-                first[node] = (Way.LEAVING, leaving[own], own)
+                first[node] = _finding(Way.LEAVING, leaving[own])
             for outer in around[outside:]:
                 leaving[outer, op] += 1
         if node not in first and len(module) <= LONGEST:
-            first[node] = (Way.INSIDE, inside[own], own)
+            first[node] = _finding(Way.INSIDE, inside[own])
         inside[own] += len(node.outputs)
         for part, name in _parts_of(node, typing) if node.op.body is not None else ():
-            key = (module, name)
+            key = parts[part] = (module, name)
             if len(module) <= LONGEST:
-                first[part] = (Way.INSIDE, inside[key], key)
+                first[part] = _finding(Way.INSIDE, inside[key])
             inside[key] += 1
     counts = {Way.LEAVING: leaving, Way.INSIDE: inside}
-    return {
-        node: _finding(way, nth if counts[way][key] > 1 else -1)
-        for node, (way, nth, key) in first.items()
-    }
+    for found, finding in first.items():
+        key = parts[found] if isinstance(found, tuple) else (found.origin.module, found.op.name)
+        if counts[finding.way][key] == 1:
+            first[found] = _finding(finding.way, -1)
+    return first
 
 
 _finding = lru_cache(maxsize=10_000)(Finding)  # most nodes are the only ones
