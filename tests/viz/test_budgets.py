@@ -19,6 +19,9 @@ def test_a_page_is_small_painted_soon_and_moves_smoothly(size: int) -> None:
         shown = pictures.measured(tab, page.html)
     assert shown.first <= SLACK * pictures.FIRST_PAINT[size]
     assert shown.frame <= SLACK * pictures.FRAME
+    assert shown.expand <= SLACK * pictures.EXPAND
+    assert shown.search <= SLACK * pictures.SEARCH
+    assert shown.heap <= pictures.HEAP
 
 
 def test_a_large_group_opens_at_once() -> None:

@@ -8,7 +8,8 @@ import { GROUP, PARAMETER, SIGNS, WORDS, makesOf, opOf, originOf, sitesOf, start
 function cellsWith(model, word) {
   const { c, strings } = model, found = new Uint8Array(model.count);
   model.lower ??= strings.map((string) => string.toLowerCase());
-  const has = Uint8Array.from(model.lower, (string) => Number(string.includes(word)));
+  const has = new Uint8Array(strings.length);
+  model.lower.forEach((string, i) => { has[i] = Number(string.includes(word)); });
   const ops = model.ops.map(([name]) => Number(name.toLowerCase().includes(word)));
   const inModule = c.module.map((module) => has[module]), inForm = c.formOp.map((op) => ops[op]);
   for (let cell = 0; cell < model.count; cell++) {
