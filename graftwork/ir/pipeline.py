@@ -90,16 +90,30 @@ def apply_together(graph: Graph, passes: Sequence[AnyPass]) -> Graph:
     Raises:
         PassError: as `apply`.
     """
-    after = graph
     try:
         with collection_paused():
-            for applied in passes:
-                after = applied(after)
+            after = _in_turn(graph, passes)
             verify(after)
     except GraftworkError:
         verify(graph)
         return apply(graph, passes)[0]
     return after
+
+
+def _in_turn(graph: Graph, passes: Sequence[AnyPass]) -> Graph:
+    """What passes make of one another's graphs, without those that have nothing left to do.
+
+    A pass has nothing to do on a graph that it left as it was, or gave, if it is idempotent.
+    """
+    settled: dict[AnyPass, Graph] = {}
+    for applied in passes:
+        if settled.get(applied) is graph:
+            continue
+        after = applied(graph)
+        if after is graph or getattr(applied, "idempotent", False):
+            settled[applied] = after
+        graph = after
+    return graph
 
 
 def apply(

@@ -295,3 +295,15 @@ def test_passes_applied_together_are_verified_and_the_one_that_fails_is_named() 
     assert apply_together(graph, [breaking, mending]) is graph
     with pytest.raises(VerificationError, match="invariant"):
         apply_together(breaking(graph), [harmless])
+
+
+def test_a_pass_that_left_a_graph_as_it_was_is_not_asked_again() -> None:
+    graph = example()
+    asked: list[Graph] = []
+
+    def idle(graph: Graph) -> Graph:
+        asked.append(graph)
+        return graph
+
+    assert apply_together(graph, [idle, lambda g: g, idle]) is graph
+    assert len(asked) == 1
