@@ -71,6 +71,7 @@ from graftwork.passes.positions import LastReal as LastReal
 from graftwork.passes.positions import Mask as Mask
 from graftwork.passes.positions import Positions as Positions
 from graftwork.passes.positions import Tokens as Tokens
+from graftwork.passes.roll import Roll as Roll
 from graftwork.passes.rules import Rewrite as Rewrite
 from graftwork.passes.rules import Rule as Rule
 from graftwork.passes.trainable import BoundlessPatch as BoundlessPatch

@@ -107,9 +107,9 @@ def _subspace(make: Callable[..., p.Pass], *arguments: Any) -> Callable[[Draw], 
 
 PLAIN = (
     p.Name, p.ShareGroups, p.Unify, p.Unmerge, p.CancelViews, p.Cleanup, p.DropDead,
-    p.DropIdentities, p.Fold, p.NarrowEarly, p.ShareCommon, p.Recover, p.FreezeNorms, p.Unroll,
-    p.FoldNorms, p.CentreWriting, p.FoldParameters, p.MergeLoRA, p.PruneDead, p.SplitQKV, p.Untie,
-    p.TunedLens, p.Contributions, p.CentreUnembed, p.OpenReads,
+    p.DropIdentities, p.Fold, p.NarrowEarly, p.ShareCommon, p.Recover, p.FreezeNorms, p.Roll,
+    p.Unroll, p.FoldNorms, p.CentreWriting, p.FoldParameters, p.MergeLoRA, p.PruneDead,
+    p.SplitQKV, p.Untie, p.TunedLens, p.Contributions, p.CentreUnembed, p.OpenReads,
 )  # fmt: skip
 
 CATALOGUE: Mapping[type[p.Pass], Callable[[Draw], Made]] = {
