@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import (
     conversion,
+    families,
     imports,
     interventions,
     latency,
@@ -31,6 +32,7 @@ WORKLOADS: dict[str, Callable[[], Sequence[report.Figure]]] = {
     "rewriting": rewriting.figures,
     "conversion": conversion.figures,
     "latency": latency.figures,
+    "families": families.figures,
     "interventions": interventions.figures,
     "training": training.figures,
     "pictures": pictures.figures,
