@@ -12,6 +12,8 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import torch
+import transformers
 from playwright.sync_api import sync_playwright
 
 import graftwork as gw
@@ -27,9 +29,9 @@ def main() -> None:
     path = next(filter(None, map(shutil.which, names)))
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        for name, picture in {"array": array}.items():
+        for name, (picture, width, height) in PICTURES.items():
             picture().save(Path(folder, "view.html"))
-            page = browser.new_page(viewport={"width": 1000, "height": 560})
+            page = browser.new_page(viewport={"width": width, "height": height})
             page.goto(Path(folder, "view.html").as_uri())
             page.wait_for_selector("body[data-ready]", state="attached")
             page.screenshot(path=FOLDER / f"{name}.jpg", type="jpeg", quality=80)
@@ -48,6 +50,22 @@ def array() -> gw.viz.View:
     by_head = weight.reshape(HEADS, -1, weight.shape[-1])
     named = gw.NamedArray(by_head, ("heads", "head_dim", "embed"))
     return gw.viz.array(named, title="SmolLM2-135M: queries of layer 0, by head")
+
+
+def graph() -> gw.viz.View:
+    """A GPT-2 of two layers."""
+    config = transformers.GPT2Config(
+        n_layer=2, n_head=4, n_embd=32, vocab_size=99, bos_token_id=0, eos_token_id=0
+    )
+    ids = torch.zeros(2, 7, dtype=torch.int64)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    model = transformers.GPT2LMHeadModel(config).eval()
+    axes = dict.fromkeys(inputs, "batch seq")
+    return gw.viz.graph(gw.from_torch(model, kwargs=inputs, axes=axes))
+
+
+PICTURES = {"array": (array, 1000, 560), "graph": (graph, 1280, 800)}
+"""Name -> what is shown, and the width and height of its window in pixels."""
 
 
 if __name__ == "__main__":
