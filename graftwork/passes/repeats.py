@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import accumulate
 
 from attrs import frozen
@@ -84,13 +85,16 @@ def repeats(graph: Graph) -> Repeats | None:
     """
     keys = _keys(graph.nodes)
     weights = {parameter.value for parameter in graph.parameters}
-    found = [run for period in _periods(graph.nodes, keys, weights) for run in _runs(keys, period)]
+    periods = _periods(graph.nodes, keys, weights)
+    found = [run.ranked for period in periods for run in _runs(keys, period)]
+    heapify(found)
     while found:
-        found.sort(key=lambda run: (run.saved, -run.period))
-        run = found.pop().shifted(graph.nodes)
+        *_, longest = heappop(found)
+        run = longest.shifted(graph.nodes)
         sources = run.sources(graph.nodes)
         if isinstance(sources, int):
-            found += run.cut(sources)
+            for part in run.cut(sources):
+                heappush(found, part.ranked)
         elif _are_layers(sources, weights):
             return Repeats(run.start, run.steps(graph.nodes), sources)
     return None
@@ -123,7 +127,7 @@ def _periods(nodes: Sequence[Node], keys: Sequence[int], weights: set[Value]) ->
     return sorted({*steps, *sums})
 
 
-@frozen
+@frozen(order=True)
 class _Run:
     """Positions that repeat: `length` nodes say the same as those a period later."""
 
@@ -139,6 +143,11 @@ class _Run:
     def saved(self) -> int:
         """How many nodes need not be said again."""
         return (self.count - 1) * self.period
+
+    @property
+    def ranked(self) -> tuple[int, int, int, _Run]:
+        """Behind what puts the runs that save most first, and of these the shortest repeats."""
+        return -self.saved, self.period, self.start, self
 
     def steps(self, nodes: Sequence[Node]) -> list[Sequence[Node]]:
         firsts = (self.start + number * self.period for number in range(self.count))
