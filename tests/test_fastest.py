@@ -45,7 +45,7 @@ def test_large_products_are_measured_at_smaller_sizes(graph: gw.Graph) -> None:
     alone = largest_product(graph, {"batch": 1 << 40})
     assert alone is not None
     assert 1 < min(alone.axes.values()) <= 64
-    assert 1e9 < measured._flops(alone) <= 4e9
+    assert measured._FLOPS / 4 < measured._flops(alone) <= measured._FLOPS
 
 
 @pytest.mark.parametrize(
