@@ -8,20 +8,19 @@ outside.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import accumulate
 
 from attrs import frozen
 
 from graftwork.ir.digest import region_key
 from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.stretches import Run, living, runs
+
+_LEAST = 8  # nodes that a scan must save, to be worth more than it costs
 
 Spot = tuple[int, int]
 """A node of a repeat, and which of its outputs."""
-
-_PERIODS = 8
 
 
 @frozen
@@ -83,27 +82,46 @@ def repeats(graph: Graph) -> Repeats | None:
 
     Each goes on from the one before it, and reads parameters of its own.
     """
-    keys = _keys(graph.nodes)
     weights = {parameter.value for parameter in graph.parameters}
-    periods = _periods(graph.nodes, keys, weights)
-    found = [run.ranked for period in periods for run in _runs(keys, period)]
-    heapify(found)
-    while found:
-        *_, longest = heappop(found)
-        run = longest.shifted(graph.nodes)
-        sources = run.sources(graph.nodes)
+    todo = [(-_saved(run), run) for run in runs(_numbers(graph.nodes), _alive(graph))]
+    heapify(todo)
+    while todo and -todo[0][0] >= _LEAST:
+        _, run = heappop(todo)
+        steps = [graph.nodes[first : first + run.period] for first in run.firsts]
+        sources = _sources(steps)
         if isinstance(sources, int):
-            for part in run.cut(sources):
-                heappush(found, part.ranked)
+            for part in _cut(run, sources):
+                heappush(todo, (-_saved(part), part))
         elif _are_layers(sources, weights):
-            return Repeats(run.start, run.steps(graph.nodes), sources)
+            return Repeats(run.start, steps, sources)
     return None
 
 
-def _keys(nodes: Sequence[Node]) -> list[int]:
+def _saved(run: Run) -> int:
+    """How many nodes need not be said again."""
+    return (run.count - 1) * run.period
+
+
+def _numbers(nodes: Sequence[Node]) -> list[int]:
     """A number for each node, equal for those that say the same."""
     numbers: dict[Hashable, int] = {}
     return [numbers.setdefault(_key(node), len(numbers)) for node in nodes]
+
+
+def _alive(graph: Graph) -> list[int]:
+    """How many values made before each node are read by it or later."""
+    made = {value: at for at, node in enumerate(graph.nodes) for value in node.outputs}
+    last = dict(made)
+    last.update((v, at) for at, node in enumerate(graph.nodes) for v in node.inputs if v in made)
+    last |= {port.value: len(graph.nodes) for port in graph.outputs if port.value in made}
+    return living(((at, last[value]) for value, at in made.items()), len(graph.nodes))
+
+
+def _cut(run: Run, step: int) -> Iterator[Run]:
+    """The repeats before a step, and those from it on."""
+    for first, stop in ((0, step), (step, run.count)):
+        if stop - first > 1:
+            yield Run(run.firsts[first], run.period, stop - first)
 
 
 def _key(node: Node) -> Hashable:
@@ -111,93 +129,19 @@ def _key(node: Node) -> Hashable:
     return node.op.name, node.attrs.key, types, tuple(map(region_key, node.regions))
 
 
-def _periods(nodes: Sequence[Node], keys: Sequence[int], weights: set[Value]) -> list[int]:
-    """The commonest distances between nodes that say the same and read parameters."""
-    last: dict[int, int] = {}
-    distances: Counter[int] = Counter()
-    for position, (node, key) in enumerate(zip(nodes, keys, strict=True)):
-        if weights.isdisjoint(node.inputs):
-            continue
-        if key in last:
-            distances[position - last[key]] += 1
-        last[key] = position
-    steps = [period for period, _ in distances.most_common(_PERIODS)]
-    # Where one op comes several times in a layer, their distances add up to that of layers.
-    sums = {a + b for a in steps for b in steps}
-    return sorted({*steps, *sums})
-
-
-@frozen(order=True)
-class _Run:
-    """Positions that repeat: `length` nodes say the same as those a period later."""
-
-    start: int
-    period: int
-    length: int
-
-    @property
-    def count(self) -> int:
-        return self.length // self.period + 1
-
-    @property
-    def saved(self) -> int:
-        """How many nodes need not be said again."""
-        return (self.count - 1) * self.period
-
-    @property
-    def ranked(self) -> tuple[int, int, int, _Run]:
-        """Behind what puts the runs that save most first, and of these the shortest repeats."""
-        return -self.saved, self.period, self.start, self
-
-    def steps(self, nodes: Sequence[Node]) -> list[Sequence[Node]]:
-        firsts = (self.start + number * self.period for number in range(self.count))
-        return [nodes[first : first + self.period] for first in firsts]
-
-    def shifted(self, nodes: Sequence[Node]) -> _Run:
-        """The run cut where the fewest values pass from one repeat to the next."""
-        spare = self.length % self.period
-        span = nodes[self.start : self.start + 2 * self.period + spare]
-        made = {value: at for at, node in enumerate(span) for value in node.outputs}
-        last = {value: at for at, node in enumerate(span) for value in node.inputs if value in made}
-        passing = [0] * (spare + 2)
-        for value, end in last.items():  # it passes all cuts from where it is made to its last use
-            passing[min(max(made[value] + 1 - self.period, 0), spare + 1)] += 1
-            passing[min(max(end + 1 - self.period, 0), spare + 1)] -= 1
-        counts = list(accumulate(passing))
-        best = min(range(spare + 1), key=counts.__getitem__)
-        return _Run(self.start + best, self.period, self.saved)
-
-    def cut(self, step: int) -> Iterator[_Run]:
-        """The repeats before a step, and those from it on."""
-        for first, stop in ((0, step), (step, self.count)):
-            if stop - first > 1:
-                start, length = self.start + first * self.period, (stop - first - 1) * self.period
-                yield _Run(start, self.period, length)
-
-    def sources(self, nodes: Sequence[Node]) -> Sequence[Sequence[Source]] | int:
-        """Where operands come from; or the first repeat that reads otherwise than those before."""
-        steps = self.steps(nodes)
-        places = _places(steps)
-        found: list[Sequence[Source]] = []
-        for same in zip(*steps, strict=True):
-            sources: list[Source] = []
-            for values in zip(*(node.inputs for node in same), strict=True):
-                source = _source(places, values)
-                if isinstance(source, int):
-                    return source
-                sources.append(source)
-            found.append(sources)
-        return found
-
-
-def _runs(keys: Sequence[int], period: int) -> Iterator[_Run]:
-    """Where nodes say the same as those a period later, for a whole period or more."""
-    start = 0
-    for at in range(len(keys) - period + 1):
-        if at == len(keys) - period or keys[at] != keys[at + period]:
-            if at - start >= period:
-                yield _Run(start, period, at - start)
-            start = at + 1
+def _sources(steps: Sequence[Sequence[Node]]) -> Sequence[Sequence[Source]] | int:
+    """Where operands come from; or the first repeat that reads otherwise than those before."""
+    places = _places(steps)
+    found: list[Sequence[Source]] = []
+    for same in zip(*steps, strict=True):
+        sources: list[Source] = []
+        for values in zip(*(node.inputs for node in same), strict=True):
+            source = _source(places, values)
+            if isinstance(source, int):
+                return source
+            sources.append(source)
+        found.append(sources)
+    return found
 
 
 def _places(steps: Sequence[Sequence[Node]]) -> dict[Value, tuple[int, Spot]]:

@@ -6,7 +6,7 @@ them. This comes after all edits: a layer that was edited by itself repeats no m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.edits import with_values
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph, Node, Parameter, Region, Value
+from graftwork.ir.names import unused
 from graftwork.ir.op import REGISTRY
 from graftwork.ir.sites import Place
 from graftwork.ir.store import Lazy, Store, as_numpy
@@ -104,21 +105,18 @@ def _rolled(graph: Graph, found: Repeats) -> Graph:
     axis = typing.fresh(_LAYERS)
     typing.table[axis] = len(found.steps)
     builder = Builder(typing, found.steps[0][0].origin.through("Roll"))
-    stacks = {
-        of: stack
-        for of in body.read(constant=False)
-        if (stack := _stacked(graph, axis, of.values)) is not None
-    }
+    stacks = _stacks(graph, axis, body.read(constant=False))
     reads = {value for node in after for value in node.inputs}
     reads |= {port.value for port in graph.outputs}
     wanted = {value: at for value, at in found.places.items() if value in reads}
     results = _scan(builder, axis, body, stacks, wanted)
     names = {term.value: value for value, term in results.items()}
     nodes = (*before, *(with_values(node, names) for node in builder.nodes), *after)
-    alive = reads.union(*(node.inputs for node in nodes))
+    stacked = {value for of in stacks for value in of.values}
+    stacked.difference_update(reads, *(node.inputs for node in nodes))
     return graph.evolve(
         parameters=(
-            *(known for known in graph.parameters if known.value in alive),
+            *(known for known in graph.parameters if known.value not in stacked),
             *(stack.parameter for stack in stacks.values()),
         ),
         nodes=nodes,
@@ -176,18 +174,24 @@ class _Stack:
     make: Callable[[], Array]
 
 
-def _stacked(graph: Graph, axis: str, values: Sequence[Value]) -> _Stack | None:
-    """None if they are not all parameters of one layout."""
+def _stacks(graph: Graph, axis: str, read: Iterable[Outer]) -> dict[Outer, _Stack]:
+    """Of what is a parameter at every step, all of one layout."""
     known = {parameter.value: parameter for parameter in graph.parameters}
-    found = [known[value] for value in values if value in known]
-    first = found[0] if found else None
-    if first is None or len(found) < len(values) or len({p.layout for p in found}) > 1:
-        return None
-    names = [parameter.name for parameter in found]
-    value = Value(Type(first.value.type.dtype, (axis, *first.value.axes)), first.value.name)
-    trainable = all(parameter.trainable for parameter in found)
-    parameter = Parameter(_name(names), value, (axis, *first.layout), (), trainable)
-    return _Stack(parameter, partial(_stack, graph.store, names))
+    taken = {name for each in graph.parameters for name in (each.name, *each.aliases)}
+    stacks = {}
+    for of in read:
+        found = [known[value] for value in of.values if value in known]
+        if len(found) < len(of.values) or len({each.layout for each in found}) > 1:
+            continue
+        names = [each.name for each in found]
+        name = unused(_name(names), taken)
+        taken.add(name)
+        first = found[0].value
+        value = Value(Type(first.type.dtype, (axis, *first.axes)), first.name)
+        trainable = all(each.trainable for each in found)
+        parameter = Parameter(name, value, (axis, *found[0].layout), (), trainable)
+        stacks[of] = _Stack(parameter, partial(_stack, graph.store, names))
+    return stacks
 
 
 def _stack(store: Store, names: Sequence[str]) -> Array:

@@ -11,7 +11,9 @@ import transformers
 
 import graftwork as gw
 from graftwork import passes as p
+from graftwork.ir import ops
 from graftwork.ir.errors import SelectionError
+from tests.backends.build import graph_of, normal
 from tests.models.zoo import COMMON, axes, inputs
 
 DEPTH = 4
@@ -131,3 +133,20 @@ def test_heads_that_stand_side_by_side_are_no_layers() -> None:
     graph = gw.from_torch(Heads(), torch.zeros(3, 8), axes={0: "batch features=8"})
     with pytest.raises(SelectionError, match="nothing to roll"):
         graph.apply(p.Roll())
+
+
+def test_weights_that_alternate_and_those_that_nothing_reads_keep_their_names() -> None:
+    x, first, second = normal(3, 8), normal(8, 8, seed=1), normal(8, 8, seed=2)
+
+    def layers(x: Any, first: Any, second: Any, spare: Any) -> Any:
+        for weight in [first, second] * 4 + [first]:
+            x = x + ops.tanh(ops.linear(x, weight, over="c").rename(d="c"))
+        return x, first * 2.0
+
+    weights = {"first": ("d c", first), "second": ("d c", second), "spare": ("c", x[0])}
+    graph = graph_of(layers, {"x": ("n c", x)}, weights)
+    rolled = graph.apply(p.Roll())
+    assert scans(rolled) == [9]
+    names = [parameter.name for parameter in rolled.parameters]
+    assert names == ["first", "spare", "first_2"]  # the second is read by no one any more
+    same(graph, rolled, {"x": x})
