@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 from graftwork.backends import Laid, compile, engine
 from graftwork.backends.onnx import export
 from graftwork.backends.onnx.emit import Emitter
+from graftwork.backends.onnx.fused import fuse_transposed
+from graftwork.backends.onnx.model import model_of
 from graftwork.backends.onnx.session import _Weights
 from graftwork.ir import ops
 from graftwork.ir.attributes import FLOAT, Spec
@@ -23,7 +27,7 @@ from graftwork.ir.errors import DeviceError, InputError, StorageError, Unsupport
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.op import Op
 from graftwork.ir.origin import Origin
-from tests.backends.build import Sample, graph_of, normal, sample
+from tests.backends.build import F32, Sample, graph_of, normal, sample
 from tests.backends.dynamic import DYNAMIC, SYMBOLS, Dynamic
 from tests.backends.samples import SAMPLES
 
@@ -219,6 +223,33 @@ def test_a_session_reads_weights_where_they_lie() -> None:
     array = normal(64, 64)
     weights.tensor("w", array)
     assert np.shares_memory(weights.arrays["w"], array)
+
+
+def test_a_session_multiplies_by_transposed_weights_as_they_lie(tmp_path: Path) -> None:
+    inputs = {"x": ("n c", normal(3, 4, dtype=F32))}
+    weights = {"w": ("d c", normal(5, 4, dtype=F32))}
+    graph = graph_of(lambda x, w: ops.linear(x, w, over="c") * w.sum("c"), inputs, weights)
+    model = model_of(graph, _Weights().tensor)
+    fuse_transposed(model)
+    kinds = [node.op_type for node in model.graph]
+    assert "FusedMatMul" in kinds
+    assert "Transpose" not in kinds
+    agree(compile(graph, "onnx")(x=inputs["x"][1]), compile(graph, "numpy")(x=inputs["x"][1]))
+    export(graph, tmp_path / "model.onnx")
+    assert all(node.domain == "" for node in onnx.load(tmp_path / "model.onnx").graph.node)
+
+
+def test_a_session_keeps_the_weights_that_it_reads() -> None:
+    weight = normal(64, 64)
+    held = weakref.ref(weight)
+    graph = graph_of(lambda x, w: x + w, {"x": ("a b", weight * 2)}, {"w": ("a b", weight)})
+    session = compile(graph, "onnx").native
+    del graph, weight
+    gc.collect()
+    assert held() is not None
+    del session
+    gc.collect()
+    assert held() is None
 
 
 def test_bfloat16_goes_in_and_out() -> None:

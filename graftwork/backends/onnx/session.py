@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import onnx_ir as onnx
 import onnxruntime as ort
 
+from graftwork.backends.onnx.fused import fuse_transposed
 from graftwork.backends.onnx.kernels import ELEMENT
 from graftwork.backends.onnx.model import model_of
 from graftwork.backends.program import Program
@@ -60,6 +62,7 @@ def compile(graph: Graph, device: str | None = None) -> Program:
     providers = _providers(device)
     weights = _Weights()
     model = model_of(graph, weights.tensor)
+    fuse_transposed(model)
     held = {k: array for k, array in weights.arrays.items() if k in model.graph.initializers}
     options = (onnx.to_proto(model).SerializeToString(), held, providers)
     doubles = any(v.type.dtype is DType.f64 for node in graph.walk() for v in node.outputs)
@@ -105,11 +108,14 @@ def _session(
         for name, value in zip(weights, values, strict=True):
             options.add_initializer(name, value)
     try:
-        return ort.InferenceSession(
+        session = ort.InferenceSession(
             model, options, providers=providers, disabled_optimizers=disabled
         )
     except Exception as error:  # the runtime's exceptions have no base of their own
         raise UnsupportedOpError(f"ONNX Runtime refuses the model: {error}") from error
+    # It reads their memory without holding it, to the end of the interpreter if it lives so long.
+    weakref.finalize(session, values.clear).atexit = False
+    return session
 
 
 def _run(session: ort.InferenceSession, graph: Graph, binding: Binding) -> dict[str, Array]:
