@@ -12,6 +12,8 @@ from torch import nn
 
 from graftwork.backends.reference import compile
 from graftwork.frontends.torch import convert
+from graftwork.frontends.torch.decompose import simplified
+from graftwork.frontends.torch.rules import find_rule
 from graftwork.ir.axis_spec import is_unnamed
 from graftwork.ir.errors import AxisError, ConversionError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph
@@ -219,6 +221,21 @@ def test_an_exported_program_of_core_operators() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).double().eval()
     program = torch.export.export(layer, (numbers(2, 5, 8),)).run_decompositions()
     agree(convert(program), layer, {"src": numbers(2, 5, 8)}, 1e-9)
+
+
+def test_only_what_writes_is_decomposed() -> None:
+    class Cached(nn.Module):
+        """Starts from an empty constant, as caches of keys do, which torch detaches in place."""
+
+        def forward(self, x: T) -> T:
+            return torch.max(torch.cat([torch.tensor([], dtype=x.dtype), x]), x)
+
+    program = torch.export.export(Cached(), (numbers(3),))
+    assert "aten.detach_.default" in {str(node.target) for node in program.graph.nodes}
+    assert simplified(program, find_rule) is program
+    agree(convert(program), Cached(), {"x": numbers(3)}, 1e-12)
+    written = torch.export.export(nn.BatchNorm1d(3), (torch.zeros(2, 3),))
+    assert simplified(written, find_rule) is not written
 
 
 def test_an_fx_graph_module() -> None:

@@ -193,6 +193,7 @@ def creation(x: T, y: T, i: T, m: T) -> dict[str, T]:
         "size": x / s,
         "sizes": torch.full((), s * b, dtype=torch.int64) + i,
         "linspace": torch.linspace(0, 1, 5),
+        "linspace_whole": torch.linspace(4.3, -3, 50, dtype=torch.int64),
         "mask": torch.ones(s, s, dtype=torch.bool).tril(),
         "constant": x * torch.tensor([1.0, 2.0] * 4, dtype=torch.float64),
         "scalar": x * torch.tensor(3.0),

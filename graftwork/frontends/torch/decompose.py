@@ -61,14 +61,17 @@ def _is_plain(node: torch.fx.Node, knows: Knows) -> bool:
         return True
     if not isinstance(node.target, HigherOrderOperator):
         schema = getattr(node.target, "_schema", None)
-        if schema is None or schema.is_mutable or _writes_state(node):
+        if schema is None or _writes(node, schema):
             return False
     return bool(knows(str(node.target)))
 
 
-def _writes_state(node: torch.fx.Node) -> bool:
-    """Whether a call updates running statistics, which its signature does not say."""
-    return node.target is torch.ops.aten.batch_norm.default and bool(node.args[5])
+def _writes(node: torch.fx.Node, schema: torch.FunctionSchema) -> bool:
+    """Whether a call changes numbers that it is given: running statistics too, of which its
+    signature says nothing, though not the tape that gradients are recorded on."""
+    if node.target is torch.ops.aten.batch_norm.default:
+        return bool(node.args[5])
+    return schema.is_mutable and node.target is not torch.ops.aten.detach_.default
 
 
 def is_number(value: Any) -> bool:

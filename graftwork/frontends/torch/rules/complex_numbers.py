@@ -24,7 +24,7 @@ Number = Operand | complex
 
 # What does to both parts what it does to real numbers.
 _ON_EACH_PART = """
-    alias clone contiguous detach lift_fresh lift_fresh_copy positive neg
+    alias clone contiguous detach detach_ lift_fresh lift_fresh_copy positive neg
     resolve_conj resolve_neg
     view reshape _unsafe_view flatten unflatten permute transpose swapaxes t numpy_T mT
     unsqueeze squeeze expand broadcast_to expand_as repeat tile broadcast_tensors copy

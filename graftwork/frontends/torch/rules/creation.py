@@ -106,17 +106,18 @@ def position(call: Call, axis: str | None) -> Positional:
 
 @rule("aten.linspace")
 def linspace(call: Call, start: Operand, end: Operand, steps: Size, **_: object) -> Positional:
-    """Evenly spaced numbers, both ends included."""
+    """Evenly spaced numbers, both ends included; integers have integer ends."""
     (axis,) = call.fresh_dims(call.shape)
     if axis is None:
         return filled(call, start)
     dtype = float_dtype(call.dtype) if call.dtype.is_float else DType.f64
-    first, last = (lifted(call.builder, x, dtype).term for x in (start, end))
+    first, last = (lifted(call.builder, x, call.dtype).term.cast(dtype) for x in (start, end))
     with call.builder:
         count = ops.size(value=steps - 1, dtype=dtype)
     at = positions(call, axis, dtype)
     back = count - at
-    stride = (last - first) / count
+    # XLA divides by a constant through its reciprocal, and 25 - 1e-15 would be the integer 24.
+    stride = (last - first) / (at + back)
     half = ops.lt(at, back)
     spaced = ops.select(half, first + stride * at, last - stride * back)
     return Positional(spaced.cast(call.dtype), (axis,))

@@ -243,6 +243,13 @@ def arithmetic(call: Call, self: Operand, other: Operand, alpha: float = 1) -> P
     return pointwise(call, operation(word(call), dtype), self, other, dtype=dtype)
 
 
+@rule("aten.max.other", "aten.min.other")
+def extreme(call: Call, self: Operand, other: Operand) -> Positional:
+    """The other names of `maximum` and `minimum`."""
+    dtype = common_dtype(self, other)
+    return pointwise(call, operation(f"{word(call)}imum", dtype), self, other, dtype=dtype)
+
+
 @rule("aten.rsub")
 def reverse_sub(call: Call, self: Operand, other: Operand, alpha: float = 1) -> Positional:
     """`other - self`."""

@@ -10,6 +10,7 @@ from attrs import frozen
 from graftwork.frontends.torch.dtypes import lowest
 from graftwork.frontends.torch.rules.creation import positions
 from graftwork.frontends.torch.rules.registry import Call
+from graftwork.frontends.torch.values import extent_of, settled
 from graftwork.ir import ops
 from graftwork.ir.build import Term
 from graftwork.ir.dtypes import DType
@@ -80,4 +81,6 @@ def greatest(
     held, at = (each.merge(*kernels, into=window) for each in (held, at))
     chosen = ops.argmax(held, axis=window)
     value, place_of_it = (ops.gather(each, chosen, axes=[window]) for each in (held, at))
-    return Positional(value, x.dims), Positional(place_of_it, x.dims)
+    extents = (*(extent_of(x, place) for place in range(first)), *call.shape[first:])
+    found, where = (settled(Positional(each, x.dims), extents) for each in (value, place_of_it))
+    return found, where

@@ -28,6 +28,7 @@ UNBOUNDED = 2**62  # torch writes "to the end" as the greatest 64-bit integer
     "aten.conj_physical",
     "aten.contiguous",
     "aten.detach",
+    "aten.detach_",
     "aten.lift_fresh",
     "aten.lift_fresh_copy",
     "aten.positive",
