@@ -13,7 +13,7 @@ from graftwork.explore.edits import Recipe
 from graftwork.explore.models import Model, load_model
 from graftwork.explore.prompts import Array, encode, inputs_of
 from graftwork.ir.array import NamedArray
-from graftwork.ir.errors import GraftworkError, InputError
+from graftwork.ir.errors import InputError
 from graftwork.passes.base import Pass
 
 BACKEND: dict[str, Any] = {"backend": "torch", "mode": "eager"}
@@ -49,9 +49,7 @@ class Runs:
         given = {**inputs_of(model, encode(model, prompt)), **others_of(model, edits)}
         try:
             return program(**given)
-        except GraftworkError:
-            raise
-        except Exception as error:  # a framework's own, such as at a position that is out of range
+        except Exception as error:  # at a position that is out of range, or in a kernel
             raise InputError(f"the model cannot run this prompt: {error}") from error
 
 

@@ -252,11 +252,20 @@ def test_a_known_exponent_is_a_number() -> None:
     assert power.args[1] == 3.0
 
 
+@pytest.mark.parametrize("mode", ["eager", "inductor"])
+def test_an_index_that_is_out_of_range_is_the_users(mode: Any) -> None:
+    inputs = {"x": ("v e", normal(5, 3)), "i": ("s", np.array([1, 9]))}
+    graph = graph_of(lambda x, i: ops.gather(x, i, axes=("v",)), inputs)
+    program = compile(graph, "torch", mode=mode)
+    with pytest.raises(InputError, match="out of range"):
+        program(**{name: array for name, (_, array) in inputs.items()})
+
+
 # --- TorchInductor ------------------------------------------------------------------------------
 
 COMPILED = (
     *("linear", "layer_norm", "attention-grouped", "gather-fill", "scan", "conv-groups"),
-    *("sort-two-keys", "scatter-max-float64"),
+    *("sort-two-keys", "scatter-max-float64", "scatter-into-broadcast"),
 )
 DEPENDENT = ("while-axes", "cond-true")  # on data, so that graphs break
 

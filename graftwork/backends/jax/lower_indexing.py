@@ -55,7 +55,8 @@ def _gather(target: JaxTarget, node: Node, operands: Operands) -> Laid:
     if not indices:
         return x
     points = widest(indices, dict.fromkeys(axis for index in indices for axis in index.axes))
-    shared = [axis for axis in points if axis in x.axes and axis not in axes]
+    # In the order of x, which is the one that lax takes batching dimensions in.
+    shared = [axis for axis in x.axes if axis in points and axis not in axes]
     rest = [axis for axis in x.axes if axis not in axes and axis not in shared]
     order = (*points, *rest)
     fill = np.asarray(node.attrs["fill"]).astype(x.array.dtype)

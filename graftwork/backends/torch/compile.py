@@ -14,10 +14,11 @@ from graftwork.backends.program import Program
 from graftwork.backends.torch.arrays import as_torch
 from graftwork.backends.torch.module import GraphModule
 from graftwork.ir.binding import Binding
-from graftwork.ir.errors import DeviceError
+from graftwork.ir.errors import DeviceError, InputError
 from graftwork.ir.graph import Graph
 
 _FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+_OUT_OF_RANGE = "index out of bounds"  # what a compiled program says; one that is not, IndexError
 
 
 def to_torch(graph: Graph) -> nn.Module:
@@ -49,6 +50,8 @@ def compile(
 
     Raises:
         DeviceError: if there is no such device.
+
+    A run raises InputError where an input indexes what is not there.
     """
     place = _device(device)
     module = GraphModule(graph, train=False).to(place)
@@ -63,8 +66,13 @@ def compile(
 
     def execute(binding: Binding) -> dict[str, Any]:
         inputs = [as_torch(binding.arrays[port.name], place) for port in graph.inputs]
-        with torch.no_grad(), kept():
-            found = function(*inputs, *parameters)
+        try:
+            with torch.no_grad(), kept():
+                found = function(*inputs, *parameters)
+        except (IndexError, RuntimeError) as error:
+            if not isinstance(error, IndexError) and _OUT_OF_RANGE not in str(error):
+                raise
+            raise InputError(f"an index is out of range of what it is to find: {error}") from error
         return dict(zip(names, found, strict=True))
 
     return Program(graph, "torch", execute, module)

@@ -178,6 +178,13 @@ def window(x: Tensor, dim: int, size: int, stride: int, dilation: int) -> Tensor
 # --- positions ----------------------------------------------------------------------------------
 
 
+def take(x: Tensor, place: int, index: Tensor) -> Tensor:
+    """The positions of one dimension that an index names, in its place."""
+    if place == 0:
+        return x.index_select(0, index.flatten()).reshape((*index.shape, *x.shape[1:]))
+    return x[(slice(None),) * place + (index,)]
+
+
 def gather(
     x: Tensor, indices: Sequence[Tensor], shared: Sequence[Tensor], mode: str, fill: float
 ) -> Tensor:
@@ -225,6 +232,7 @@ def scatter(
         where[0] = torch.where(keep, where[0], torch.full_like(where[0], extent))
         x = torch.cat([x, x.new_zeros(1, *x.shape[1:])])
     key = (*where, *shared)
+    x = x.contiguous()  # what is compiled would write into a broadcast x as it lies
     if combine in ("set", "add"):
         written = torch.index_put(x, key, updates, accumulate=combine == "add")
     else:

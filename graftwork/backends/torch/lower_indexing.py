@@ -52,10 +52,15 @@ def _gather(target: TorchTarget, node: Node, operands: Operands) -> Laid:
     rest = [axis for axis in x.axes if axis not in axes and axis not in shared]
     dtype = node.output.type.dtype
     number = fill if dtype.is_float else int(fill) if math.isfinite(fill) else 0
+    wanted = _positions(target, node.inputs[1:], indices, points)
+    if mode == "promise" and len(axes) == 1 and not shared:
+        place = x.axes.index(axes[0])
+        taken = target.call(kernels.take, x.array, place, *wanted)
+        return Laid(taken, (*x.axes[:place], *points, *x.axes[place + 1 :]))
     taken = target.call(
         kernels.gather,
         target.lay(x, (*axes, *shared, *rest)),
-        _positions(target, node.inputs[1:], indices, points),
+        wanted,
         _grid(target, shared, points),
         mode,
         bool(fill) if dtype is DType.boolean else number,
