@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -70,10 +71,9 @@ class Case:
         return f"{self.op} {str(self.dtype).removeprefix('torch.')} #{self.number}"
 
 
-def names(zoo: bool | None = None) -> list[str]:
-    """The operators of the database, a variant after a dot; those of real models, or the others."""
-    found = {_name(info) for info in op_db if zoo is None or (info.aten_name in ZOO) is zoo}
-    return sorted(found - UNINITIALISED)
+def names() -> list[str]:
+    """The operators of the database, a variant after a dot."""
+    return sorted({_name(info) for info in op_db} - UNINITIALISED)
 
 
 def _name(info: Any) -> str:
@@ -84,14 +84,27 @@ def cases(
     ops: Iterable[str], dtypes: Sequence[torch.dtype] = DTYPES, limit: int | None = None
 ) -> Iterator[Case]:
     """The samples of some operators; at most `limit`, evenly spread, of each element type."""
+    for info, dtype in _kinds(ops, dtypes):
+        samples = list(enumerate(_samples(info, dtype)))
+        for number, sample in _spread(samples, limit):
+            yield _case(info, dtype, number, sample)
+
+
+def count(ops: Iterable[str]) -> Counter[str]:
+    """How many samples the database has of each of these operators."""
+    found: Counter[str] = Counter()
+    for info, dtype in _kinds(ops, DTYPES):
+        found[_name(info)] += len(_samples(info, dtype))
+    return found
+
+
+def _kinds(ops: Iterable[str], dtypes: Sequence[torch.dtype]) -> Iterator[tuple[Any, torch.dtype]]:
+    """The database's entries of some operators, with the element types that they take."""
     wanted = set(ops)
     for info in sorted(op_db, key=_name):
         for dtype in dtypes if _name(info) in wanted else ():
-            if dtype not in info.supported_dtypes("cpu"):
-                continue
-            samples = list(enumerate(_samples(info, dtype)))
-            for number, sample in _spread(samples, limit):
-                yield _case(info, dtype, number, sample)
+            if dtype in info.supported_dtypes("cpu"):
+                yield info, dtype
 
 
 def _samples(info: Any, dtype: torch.dtype) -> list[Any]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tests.frontends.op_database.cases import names
+from tests.frontends.op_database.cases import count, names
 from tests.frontends.op_database.judge import BACKENDS, Failed, Refused, Verdict
 
 _INTRODUCTION = """# PyTorch's operators
 
 Written by `tests/frontends/test_op_database.py` (`make test-all`) from the operator database that
 PyTorch ships for its own tests: every operator that is functional and deterministic, its samples in
-float32, float64, int64 and bool. Of each element type it takes at most 3 samples, evenly spread, of
-the operators of some 200 real models (in bold), and one of all others. Each is exported, converted,
-run on every backend, and compared with PyTorch's own result: names, element types, shapes, numbers.
+float32, float64, int64 and bool. Each is exported, converted, run on every backend, and compared
+with PyTorch's own result: names, element types, shapes, numbers. Operators of some 200 real models
+are in bold. Where fewer samples were measured than there are, both numbers stand in the table: the
+others draw random numbers, or PyTorch itself refuses them, or they have not been run.
 """
 
 
@@ -100,7 +101,9 @@ def _page(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield "\n## By operator\n"
     yield f"| operator | samples | {' | '.join(BACKENDS)} |"
     yield "| --- | --- |" + " --- |" * len(BACKENDS)
+    there = count(ops)
     for op, each in sorted(ops.items()):
         passes = (str(sum(v.outcomes[b] is None for v in each)) for b in BACKENDS)
         name = f"**{op}**" if each[0].case.zoo else op
-        yield f"| {name} | {len(each)} | {' | '.join(passes)} |"
+        number = f"{len(each)} of {there[op]}" if len(each) < there[op] else str(len(each))
+        yield f"| {name} | {number} | {' | '.join(passes)} |"
