@@ -131,6 +131,16 @@ def test_inputs_that_do_not_fit(graph: gw.Graph, given: dict[str, Any], words: s
             gw.compile(graph, backend=backend)(**given)
 
 
+def test_fractions_are_no_positions() -> None:
+    table = torch.nn.Embedding(4, 3)
+    graph = gw.from_torch(table, torch.tensor([1, 2]), axes={0: "seq"})
+    for backend in ("numpy", "jax", "torch", "onnx"):
+        run = gw.compile(graph, backend=backend)
+        with pytest.raises(InputError, match=r"holds float32.* takes i64"):
+            run(input=torch.tensor([1.0, 2.5]))
+        run(input=np.array([1, 2], np.int32))
+
+
 def test_unknown_backends_devices_and_sites(graph: gw.Graph) -> None:
     with pytest.raises(UnsupportedOpError, match="did you mean 'jax'"):
         gw.compile(graph, backend="jxa")

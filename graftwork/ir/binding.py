@@ -46,8 +46,9 @@ def bind(graph: Graph, inputs: Mapping[str, Any]) -> Binding:
     """Check the inputs of a run and read the sizes off their shapes.
 
     Raises:
-        InputError: for a missing or unknown input, a wrong number of dimensions, or two sizes
-            that disagree; the message names the input, the axis and both sizes.
+        InputError: for a missing or unknown input, fractions where whole numbers are wanted, a
+            wrong number of dimensions, or two sizes that disagree; the message names the input,
+            the axis and both sizes.
     """
     given = dict(flatten(inputs))
     names = [port.name for port in graph.inputs]
@@ -79,6 +80,12 @@ def _shape(port: Port, array: Any) -> tuple[int, ...]:
         wanted = ", ".join(axis or "1" for axis in port.layout)
         raise InputError(
             f"input {port.name!r} has shape {tuple(shape)}, but it takes dimensions ({wanted})"
+        )
+    held = str(array.dtype).removeprefix("torch.")
+    if not port.value.type.dtype.is_float and "float" in held:
+        raise InputError(
+            f"input {port.name!r} holds {held}, which would be cut to whole numbers: it takes "
+            f"{port.value.type.dtype.value}; convert it where it is made"
         )
     return tuple(map(int, shape))
 
