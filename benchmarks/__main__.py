@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import (
+    compiling,
     conversion,
     families,
     imports,
@@ -31,6 +32,7 @@ WORKLOADS: dict[str, Callable[[], Sequence[report.Figure]]] = {
     "imports": imports.figures,
     "rewriting": rewriting.figures,
     "conversion": conversion.figures,
+    "compiling": compiling.figures,
     "latency": latency.figures,
     "families": families.figures,
     "interventions": interventions.figures,

@@ -149,13 +149,10 @@ def _theirs(family: Family, model: nn.Module, backend: str) -> Callable[[Array],
 
     if backend == "torch":
         return _eager(family, torch.compile(model))
-    dynamic = {i: axis for i, axis in enumerate(family.axes.split()) if axis in ("batch", "seq")}
-    return native.exported(
-        family.build(attention="eager"),
-        {family.argument: torch.from_numpy(family.sample(2))},
-        dynamic,
-        family.output,
-    )
+    axes = enumerate(family.axes.split())
+    free = {i: axis for i, axis in axes if axis in ("batch", "seq")}
+    signature = native.Signature(family.argument, family.sample(2), free, family.output)
+    return native.onnx_runtime(family.build(attention="eager"), signature)
 
 
 def _eager(family: Family, model: Callable[..., Any]) -> Callable[[Array], Array]:

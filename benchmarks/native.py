@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from attrs import frozen
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -71,43 +72,50 @@ def torch_compile(model: nn.Module) -> Forward:
     return torch_eager(torch.compile(model))
 
 
-def onnx_runtime(model: nn.Module) -> Forward:
-    """The module through ``torch.onnx.export``, with free batch and seq, run by ONNX Runtime."""
-    import torch
+@frozen(eq=False)
+class Signature:
+    """A module's only input, its dimensions that vary, by name, and its first output."""
 
-    sample = {"input_ids": torch.zeros((2, 16), dtype=torch.int64)}
-    return exported(model, sample, {0: "batch", 1: "seq"}, "logits")
+    argument: str
+    sample: NDArray[Any]
+    free: Mapping[int, str]
+    output: str
 
 
-def exported(
-    model: nn.Module, sample: Mapping[str, Any], free: Mapping[int, str], output: str
+DECODER = Signature("input_ids", np.zeros((2, 16), np.int64), {0: "batch", 1: "seq"}, "logits")
+
+
+def onnx_runtime(
+    model: nn.Module, signature: Signature = DECODER
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """A module of one input through ``torch.onnx.export``, run by ONNX Runtime.
-
-    Args:
-        sample: the input by name.
-        free: dimension of it -> name, of those that vary.
-        output: how to call the first output, which is given.
-    """
-    import onnxruntime
-    import torch
-
-    (argument,) = sample
+    """The module through ``torch.onnx.export``, run by ONNX Runtime."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "native.onnx"
-        torch.onnx.export(
-            model,
-            kwargs=dict(sample),
-            f=path,
-            dynamo=True,
-            verbose=False,
-            output_names=[output],
-            dynamic_shapes={argument: dict(free)},
-        )
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        export(model, path, signature)
+        return session(path, signature)
+
+
+def export(model: nn.Module, path: Path, signature: Signature = DECODER) -> None:
+    import torch
+
+    torch.onnx.export(
+        model,
+        kwargs={signature.argument: torch.from_numpy(signature.sample)},
+        f=path,
+        dynamo=True,
+        verbose=False,
+        output_names=[signature.output],
+        dynamic_shapes={signature.argument: dict(signature.free)},
+    )
+
+
+def session(path: Path, signature: Signature = DECODER) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    import onnxruntime
+
+    loaded = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def forward(given: NDArray[Any]) -> NDArray[Any]:
-        (made,) = session.run([output], {argument: given})
+        (made,) = loaded.run([signature.output], {signature.argument: given})
         return cast("NDArray[Any]", made)
 
     return forward
