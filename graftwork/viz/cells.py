@@ -22,16 +22,7 @@ from graftwork.viz.merge import Change
 
 
 class Kind(IntEnum):
-    """What a cell stands for.
-
-    Attributes:
-        is_stub: whether it is a row in the boxes of its readers.
-    """
-
-    is_stub: bool
-
-    def __init__(self, number: int) -> None:
-        self.is_stub = number >= 4
+    """What a cell stands for."""
 
     GROUP = 0
     OP = 1
@@ -39,6 +30,11 @@ class Kind(IntEnum):
     OUTPUT = 3
     PARAMETER = 4
     CONSTANT = 5
+
+    @property
+    def is_stub(self) -> bool:
+        """Whether it is a row in the boxes of its readers."""
+        return self >= Kind.PARAMETER
 
 
 @frozen(eq=False, repr=False)
