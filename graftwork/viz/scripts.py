@@ -55,6 +55,15 @@ KINDS: Mapping[str, Assets] = {
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 _BESIDE = re.compile(r"^(?:\s|//.*\n)+", re.MULTILINE)
+# Literals, to keep, and what a script can do without: notes on types, ends of lines that end no
+# statement, space that parts no words. A stroke that divides is followed by space.
+_LITERAL = (
+    r'"(?:[^"\\]|\\.)*"|/(?![ =/*])(?:\\.|\[(?:\\.|[^\]])*\]|[^/\n])+/'
+    r"|`(?:[^`$]|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*`|\{[^}]*\})*\})*`"
+)
+_SIGN = r"[=<>!?:&|,;(){}\[\]*%]"
+_NEEDLESS = rf"/\*.*?\*/\s*|(?<=[;{{,(\[])\n|\n(?=[}})\]])|(?<={_SIGN}) +| +(?={_SIGN})"
+_SCRIPT = re.compile(f"({_LITERAL})|{_NEEDLESS}")
 _LOOSE = re.compile(r" ?([{;:]) ")
 
 
@@ -68,7 +77,8 @@ def script_text(kinds: Iterable[str]) -> str:
 def _joined(name: str) -> str:
     """A module as a part of one script."""
     text = _IMPORT.sub("", _asset(f"{name}.js"))
-    return _EXPORT.sub("", text) if _EXPORT.search(text) else f"{{\n{text}}}\n"
+    whole = _EXPORT.sub("", text) if _EXPORT.search(text) else f"{{\n{text}}}\n"
+    return _SCRIPT.sub(r"\1", whole)
 
 
 def style_text(kinds: Iterable[str]) -> str:

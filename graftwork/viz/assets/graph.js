@@ -207,7 +207,8 @@ function selectSite(app, site) {
 function lookAt(app, cell) {
   const rect = rectOf(app.scene, cell);
   app.size.width = app.stage.clientWidth;
-  const free = { ...app.size, height: app.size.height - app.keys.clientHeight }; // above the legends
+  // above the legends
+  const free = { ...app.size, height: app.size.height - app.keys.clientHeight };
   if (rect && app.size.width) easeTo(app.camera, showing(app.camera, rect, free));
 }
 

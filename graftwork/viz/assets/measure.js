@@ -11,7 +11,8 @@ export const FONTS = {
 const ROW = 17, PAD = 12, PLAIN = /^[ -~]*$/;
 
 const ruler = document.createElement("canvas").getContext("2d");
-const widths = new Map(Object.values(FONTS).map((font) => [font, new Map()])); // font -> text -> width
+// font -> text -> width
+const widths = new Map(Object.values(FONTS).map((font) => [font, new Map()]));
 
 const numbers = new Intl.NumberFormat("en");
 

@@ -101,7 +101,8 @@ function paintOpen(pen, box, x, y, depth) {
   pen.boxes++;
   if (pen.scale < MIDDLE) return paintFarTitle(pen, box, x, y, 38);
   paintDoors(pen, box, x, y);
-  const left = Math.min(Math.max(x, pen.view.left), x + Math.max(0, box.width - 240)); // stays in sight
+  // stays in sight
+  const left = Math.min(Math.max(x, pen.view.left), x + Math.max(0, box.width - 240));
   let end = text(context, box.content.title, left + 14, y + 19, FONTS.title, palette.text);
   if (box.content.site) end = chip(pen, box.content.site, end + 10, y + 19);
   const badge = badgeText(box.content.badge);
