@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -11,16 +12,18 @@ from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import InputError
 from graftwork.viz.heads import BATCH, Heads, causal, heads_of, scores
 from graftwork.viz.names import visible
-from graftwork.viz.pack import Bytes, Floats, packed
+from graftwork.viz.pack import Bytes, Column, Floats, deflated, packed
 from graftwork.viz.part import Part
 from graftwork.viz.scales import scale
-from graftwork.viz.thumbnails import thumbnails_svg
+from graftwork.viz.thumbnails import pooled, thumbnails_svg
 from graftwork.viz.view import View
 from graftwork.viz.words import Tokens, words_of
 
 Array = np.ndarray[Any, Any]
 Pattern: TypeAlias = "NamedArray | Mapping[str, NamedArray]"
 LEVELS = 255
+FEW, SIDE = 62, 44
+"""Steps and pixels of thumbnails, which are in the page of all heads; an even number of steps."""
 
 
 def attention(
@@ -37,7 +40,8 @@ def attention(
 
     All heads are there as thumbnails; those that are chosen stand large beside the tokens. A token
     that is pointed at colours what it attends to, or what attends to it. Shares are stored in 255
-    steps, so that each is off by at most 1/510 of the largest (of 1, if that is less).
+    steps, so that each is off by at most 1/510 of the largest (of 1, if that is less). The page
+    inflates a layer when one of its heads is chosen.
 
     Args:
         pattern: shares of attention over any of `batch`, `layer` and `heads`, and two more axes,
@@ -81,15 +85,17 @@ def attention(
         "change": scale(np.array([-max(tops), max(tops)])).facts(),
         "scores": list(found),
     }
-    columns = {
-        f"shares{i}": _codes(source, top)
-        for i, (source, top) in enumerate(zip(sources, tops, strict=True))
-    }
-    data = packed(facts, {**columns, "scores": _numbers(found.values())})
+    columns = {**_thumbnails(sources, tops), "scores": _numbers(found.values())}
+    chunks = (
+        deflated(_levels(layer.shares, top, LEVELS).tobytes())
+        for source, top in zip(sources, tops, strict=True)
+        for layer in source
+    )
+    data = "\n".join((packed(facts, columns), *chunks))
     if len(data) > max_mb * 1e6:
         raise InputError(
             f"{title} would take {len(data) / 1e6:.1f} MB, more than {max_mb:g}; show fewer "
-            "layers, heads or positions, or say max_mb="
+            f"layers, heads or positions, or say max_mb={math.ceil(len(data) / 1e6)}"
         )
     svg = thumbnails_svg(title, " ".join(words[0])[:100], layers, tops[0])
     return View.of(Part("attention", title, data, svg, height=680), title)
@@ -126,10 +132,37 @@ def _top(layers: Sequence[Heads]) -> float:
     return max(largest, 1.0) if largest > 0.5 or largest == 0 else largest
 
 
-def _codes(layers: Sequence[Heads], top: float) -> Bytes:
-    """Shares in steps of top / 255: layer by layer, over batch, heads, queries and keys."""
-    codes = [np.round(layer.shares * (LEVELS / top)).astype(np.uint8) for layer in layers]
-    return np.concatenate([code.reshape(-1) for code in codes])
+def _levels(shares: Array, top: float, steps: int) -> Bytes:
+    """Shares in equal steps up to top, over batch, heads, queries and keys."""
+    return np.round(shares * (steps / top)).astype(np.uint8)
+
+
+def _thumbnails(sources: Sequence[Sequence[Heads]], tops: Sequence[float]) -> dict[str, Column]:
+    """The heads of each source in small: the greatest share of each tile, layer by layer.
+
+    Of two sources also their difference, where that is farthest from 0, in steps up and down.
+    """
+
+    found = {
+        f"small{i}": [_levels(_small(layer.shares), top, FEW) for layer in source]
+        for i, (source, top) in enumerate(zip(sources, tops, strict=True))
+    }
+    if len(sources) > 1:
+        highest = max(tops)
+        changes = (_farthest(a.shares - b.shares) for a, b in zip(*sources, strict=True))
+        found["smallChange"] = [_levels(x + highest, 2 * highest, FEW) for x in changes]
+    return {name: np.concatenate([x.reshape(-1) for x in of]) for name, of in found.items()}
+
+
+def _small(shares: Array) -> Array:
+    rows, columns = (min(extent, SIDE) for extent in shares.shape[-2:])
+    return pooled(shares, rows, columns)
+
+
+def _farthest(numbers: Array) -> Array:
+    """Of each tile what is farthest from 0."""
+    above, below = _small(numbers), _small(-numbers)
+    return np.where(above >= below, above, -below)
 
 
 def _numbers(found: Iterable[Sequence[Array]]) -> Floats:

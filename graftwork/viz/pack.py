@@ -19,7 +19,7 @@ import numpy as np
 Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
-_SAMPLE = 1 << 18
+_SAMPLE = 1 << 16
 
 
 class Strings:
@@ -65,7 +65,12 @@ def packed(facts: Mapping[str, Any], columns: Mapping[str, Column]) -> str:
     layout = [[name, len(column), _kind(column)] for name, column in plain.items()]
     head = json.dumps({"facts": facts, "columns": layout}, separators=(",", ":")).encode()
     parts = (len(head).to_bytes(4, "little"), head, *map(_stored, plain.values()))
-    return base64.b64encode(_deflated(b"".join(parts))).decode()
+    return deflated(b"".join(parts))
+
+
+def deflated(data: bytes) -> str:
+    """Bytes as the page inflates them, in base64."""
+    return base64.b64encode(_deflated(data)).decode()
 
 
 def _deflated(data: bytes) -> bytes:

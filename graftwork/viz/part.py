@@ -12,7 +12,8 @@ class Part:
     Attributes:
         kind: which script shows it; a key of `assets.KINDS`.
         title: what it shows, free of unprintable characters.
-        data: what its script reads, as `pack.packed` gives it.
+        data: what its script reads, as `pack.packed` gives it; on further lines, what it reads
+            only when that is looked at, as `pack.deflated` gives it.
         svg: the picture that stands still, without scripts.
         height: how high it is on a page with others, and in a notebook, in pixels.
     """

@@ -30,7 +30,7 @@ def thumbnails_svg(title: str, note: str, layers: Sequence[Heads], top: float) -
     for row, layer in enumerate(layers):
         for column, shares in enumerate(layer.shares[0]):
             y, x = row * (side + gap), column * (side + gap)
-            pixels[y : y + side, x : x + side] = _steps(_pooled(shares, side) / top)
+            pixels[y : y + side, x : x + side] = _steps(pooled(shares, side, side) / top)
     scale = max(_SMALL, min(_LARGE, 640 // across)) / side
     wide, high = (scale * extent for extent in pixels.shape[::-1])
     width = round(max(_LEFT + wide + 8, 20 + 7.6 * max(len(title), len(note))))
@@ -50,10 +50,10 @@ def _steps(shares: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(np.round(31 * np.clip(shares, 0, 1)) * (255 // 31))
 
 
-def _pooled(shares: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
-    """The greatest share of each of side × side tiles."""
-    for axis in (0, 1):
-        starts = np.arange(side) * shares.shape[axis] // side
+def pooled(shares: np.ndarray[Any, Any], rows: int, columns: int) -> np.ndarray[Any, Any]:
+    """The greatest share of each of rows × columns tiles of the last two axes."""
+    for axis, tiles in ((-2, rows), (-1, columns)):
+        starts = np.arange(tiles) * shares.shape[axis] // tiles
         shares = np.maximum.reduceat(shares, starts, axis=axis)
     return shares
 

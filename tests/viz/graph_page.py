@@ -10,6 +10,11 @@ def state(page: Page, expression: str) -> object:
     return page.evaluate(f"() => {{ const app = graftwork.app; return {expression} }}")
 
 
+def settled(page: Page) -> None:
+    """Waits until what was asked for is inflated."""
+    page.wait_for_function("!document.querySelector('[aria-busy]')")
+
+
 def selected(page: Page) -> str:
     title = page.locator(".inspected h2")
     return title.inner_text() if title.is_visible() else ""

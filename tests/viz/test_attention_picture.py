@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from attrs import evolve
+from graph_page import settled
 from playwright.sync_api import Page
 from test_hostile import LONG, PAYLOADS
 
@@ -61,6 +63,7 @@ def test_a_token_shows_what_it_attends_to_and_swapped_what_attends_to_it(open_pa
     given = layers()
     page = open_page(viz.attention(given, WORDS))
     page.locator(".thumbnail").nth(3).click()
+    settled(page)
     page.locator(".token").nth(4).hover()
     exact = given["blocks.1.attn.pattern"]
     found = notes(page)
@@ -96,6 +99,7 @@ def test_everything_goes_by_keys(open_page: Open) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
     assert chosen.count() == 2
+    settled(page)
     assert page.locator(".matrix").count() == 2
     page.keyboard.press("/")
     page.keyboard.press("Home")
@@ -202,8 +206,51 @@ def test_twelve_layers_of_twelve_heads_fit_in_a_megabyte(
 
 def test_a_larger_file_is_refused_unless_it_is_asked_for() -> None:
     big = pattern(4, 12, 128, 128, axes="layer heads seq kv_seq")
-    with pytest.raises(InputError, match=r"0\.\d MB, more than 0\.1.*max_mb="):
+    with pytest.raises(InputError, match=r"0\.\d MB, more than 0\.1; show fewer.*max_mb=1$"):
         viz.attention(big, ["x"] * 128, max_mb=0.1)
+
+
+def test_long_texts_are_shown_layer_by_layer(open_page: Open) -> None:
+    big = pattern(2, 2, 600, 600, axes="layer heads seq kv_seq", sharpness=6.0)
+    page = open_page(viz.attention(big, ["x"] * 600))
+    whole = "(m) => [m.scrollWidth <= m.clientWidth, m.scrollHeight <= m.clientHeight]"
+    assert page.locator(".matrix").evaluate(whole) == [True, True]
+    page.locator(".thumbnail").nth(3).click()
+    settled(page)
+    page.locator(".token").nth(599).click()
+    found = np.array(
+        [float(note.rpartition(", ")[2].rstrip(" %").strip("< ")) for note in notes(page)]
+    )
+    exact = 100 * np.asarray(big)[1, 1, 599]
+    assert abs(found - exact).max() <= 100 / 510 + 0.5
+    assert found.argmax() == exact.argmax()
+
+
+def test_only_layers_that_are_looked_at_are_inflated(open_page: Open) -> None:
+    view = viz.attention(layers(), WORDS)
+    head, first, _, last = view.parts[0].data.split("\n")
+    broken = "\n".join((head, first, "no base64!", last))
+    page = open_page(viz.View(view.title, (evolve(view.parts[0], data=broken),), None))
+    page.locator(".thumbnail").nth(5).click()
+    settled(page)
+    assert page.locator(".facet h3").inner_text() == "layer 2 head 1"
+
+
+def test_thumbnails_of_a_difference_show_what_is_farthest_from_nothing(open_page: Open) -> None:
+    one, other = shares(1, 88, 88, seed=1), shares(1, 88, 88, seed=2)
+    named = [gw.NamedArray(x, ("heads", "seq", "kv_seq")) for x in (one, other)]
+    page = open_page(viz.attention(named[0], ["x"] * 88, other=named[1]))
+    page.get_by_label("Show", exact=True).select_option(label="difference")
+    pixels = page.evaluate(
+        """() => { const c = document.querySelector('.thumbnail canvas');
+          return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"""
+    )
+    red, _, blue, _ = np.array(pixels).reshape(44, 44, 4).transpose(2, 0, 1)
+    tiles = (one - other).reshape(44, 2, 44, 2).transpose(0, 2, 1, 3).reshape(44, 44, 4)
+    change = np.take_along_axis(tiles, abs(tiles).argmax(-1)[..., None], -1)[..., 0]
+    strong = abs(change) > 0.05
+    assert strong.sum() > 50
+    assert ((blue > red) == (change > 0))[strong].all()
 
 
 def test_hostile_tokens_and_sites_are_inert(open_page: Open) -> None:

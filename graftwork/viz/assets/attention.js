@@ -3,23 +3,25 @@
 
 import { percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
-import { CHANGE, arrange, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf } from "./heads.js";
+import { CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf } from "./heads.js";
 import { makeKeys } from "./keys.js";
 import { makeMatrix, markCell, markLines, refreshMatrix } from "./matrix.js";
 import { isDark, makeBar, onKeys, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale } from "./scales.js";
 import { colourStrip, focusToken, makeStrip, quoted, tokenWords } from "./strip.js";
 
-const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6;
+const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6, LARGE = 512;
 const KEYS = [
   ["← →", "along the tokens"], ["↑ ↓", "along the grid or the heads"], ["x", "swap: attends to, attended by"],
   ["Enter", "hold a token or cell, choose a head"], ["Space", "add a head to those shown"], ["[ ]", "head before, next head"],
   ["s", "sort heads by the next score"], ["c", "stretch the colours"], ["v", "show the next source"], ["Esc", "let go"], ["?", "these keys"],
 ];
 
-views.set("attention", (root, facts, columns, page) => {
-  const model = makeHeads(facts, columns);
-  const view = { root, page, model, chosen: [model.heads[0]], shown: [0], order: -1, stretched: false, side: QUERY, at: model.queries - 1, other: -1, locked: false };
+// `chosen` are the heads that are to be seen, `enlarged` those that are: their shares are inflated.
+views.set("attention", async (root, facts, columns, page, chunks) => {
+  const model = makeHeads(facts, columns, chunks), chosen = [model.heads[0]];
+  const view = { root, page, model, chosen, enlarged: chosen, shown: [0], order: -1, stretched: false, side: QUERY, at: model.queries - 1, other: -1, locked: false };
+  model.codes = await inflated(model, chosen);
   build(view);
   rebuild(view);
   onTheme(page, () => repaint(view));
@@ -38,12 +40,12 @@ function build(view) {
   view.keys = makeKeys(KEYS, "Hold Shift or Ctrl and click to show several heads.");
   view.legend = element("div", { class: "legend-bar" });
   view.reading = element("div", { class: "reading" });
-  view.enlarged = element("div", { class: "grids" });
+  view.grids = element("div", { class: "grids" });
   view.swap = button("Swap", "Swap what is shown: attends to, attended by (x)", () => swap(view), { "aria-pressed": "false" });
   view.stretch = button("Stretch", "Stretch the colours to the largest share (c)", () => stretch(view), { "aria-pressed": "false" });
   const side = element("div", { class: "heads" }, element("div", { class: "controls" }, orderChooser(view)), view.thumbnails.root);
   show(view.root, makeBar(page, model.title, view.legend, element("div", { class: "tools" }, exampleChooser(view), sourceChooser(view), view.stretch, view.swap, view.keys.opener)),
-    element("div", { class: model.layers.length > 2 ? "content" : "content stacked" }, side, element("div", { class: "looking" }, view.reading, view.enlarged)), view.keys.dialog);
+    element("div", { class: model.layers.length > 2 ? "content" : "content stacked" }, side, element("div", { class: "looking" }, view.reading, view.grids)), view.keys.dialog);
 }
 
 function select(label, options, change) {
@@ -109,8 +111,8 @@ function stripOf(view, source, side) {
 }
 
 function rebuildEnlarged(view) {
-  view.matrices = view.chosen.flatMap((head) => view.shown.map((source) => matrixOf(view, head, source)));
-  fill(view.enlarged, view.matrices.map(({ head, source, matrix }) => element("div", { class: "facet" },
+  view.matrices = view.enlarged.flatMap((head) => view.shown.map((source) => matrixOf(view, head, source)));
+  fill(view.grids, view.matrices.map(({ head, source, matrix }) => element("div", { class: "facet" },
     element("h3", { title: head.path }, `layer ${head.layer} head ${head.head}`,
       view.model.names.length > 1 ? element("span", { class: "soft" }, ` ${sourceName(view, source)}`) : null), matrix.root)));
   repaint(view);
@@ -120,7 +122,7 @@ function matrixOf(view, head, source) {
   const { model, page } = view;
   const numbered = (side) => wordsOf(view, side).map((word, at) => `${at} ${word.trim() || "␣"}`);
   const grid = {
-    label: `${head.path}, ${sourceName(view, source)}`, square: true, blank: true, least: 6, most: 34, scale: scaleOf(view, [head], source),
+    label: `${head.path}, ${sourceName(view, source)}`, square: true, blank: true, least: 6, most: 34, fits: model.keys > LARGE, scale: scaleOf(view, [head], source),
     rows: { name: model.axes[QUERY][0], labels: numbered(QUERY) }, columns: { name: model.axes[KEY][0], labels: numbered(KEY) },
     value: (query, key) => (isSeen(model, query, key) ? shareOf(model, head, source, query, key) : NaN),
     describe: (query, key) => describe(view, head, source, query, key),
@@ -154,7 +156,7 @@ function repaint(view) {
   paintThumbnails(view.thumbnails);
   markThumbnails(view.thumbnails, view.chosen);
   for (const { head, source, matrix } of view.matrices) refreshMatrix(matrix, { scale: scaleOf(view, [head], source) });
-  fill(view.legend, makeColourBar(view.page, scaleOf(view, view.chosen, view.shown[0])));
+  fill(view.legend, makeColourBar(view.page, scaleOf(view, view.enlarged, view.shown[0])));
   refresh(view);
 }
 
@@ -162,8 +164,8 @@ function repaint(view) {
 
 function meanShare(view, source, query, key) {
   let sum = 0;
-  for (const head of view.chosen) sum += shareOf(view.model, head, source, query, key);
-  return sum / view.chosen.length;
+  for (const head of view.enlarged) sum += shareOf(view.model, head, source, query, key);
+  return sum / view.enlarged.length;
 }
 
 function shareWith(view, source, at) {
@@ -174,7 +176,7 @@ function shareWith(view, source, at) {
 function refresh(view) {
   const dark = isDark(view.page), far = 1 - view.side;
   for (const { strip, source, side, title, list } of view.strips) {
-    const scale = scaleOf(view, view.chosen, source);
+    const scale = scaleOf(view, view.enlarged, source);
     const holds = side === null || side === view.side, shows = side === null || side === far;
     colourStrip(strip, (at) => {
       const share = shows ? shareWith(view, source, at) : null;
@@ -190,14 +192,14 @@ function refresh(view) {
 }
 
 function titleOf(view, source, side) {
-  const heads = view.chosen.length > 1 ? `, mean of ${view.chosen.length} heads` : "";
+  const heads = view.enlarged.length > 1 ? `, mean of ${view.enlarged.length} heads` : "";
   const name = view.model.names.length > 1 ? `${sourceName(view, source)}: ` : "";
   if (side !== null) return `${name}${view.model.axes[side][0]}${side === view.side ? heads : ""}`;
   return `${name}${view.side === QUERY ? "what the marked token attends to" : "what attends to the marked token"}${heads}`;
 }
 
 function listShares(view, list, source) {
-  const words = wordsOf(view, 1 - view.side), scale = scaleOf(view, view.chosen, source);
+  const words = wordsOf(view, 1 - view.side), scale = scaleOf(view, view.enlarged, source);
   const shares = words.map((word, at) => ({ word, at, share: shareWith(view, source, at) })).filter(({ share }) => share);
   shares.sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
   const holder = element("li", { class: "holder" }, element("b", {}, tokenWords(wordsOf(view, view.side)[view.at])),
@@ -266,9 +268,25 @@ function choose(view, head, more) {
   if (!more) view.chosen = [head];
   else if (was < 0) view.chosen = [...view.chosen, head].slice(-MOST_CHOSEN);
   else if (view.chosen.length > 1) view.chosen = view.chosen.filter((other) => other !== head);
-  rebuildEnlarged(view);
+  enlarge(view);
   say(view.page, `${view.chosen.map(({ layer, head }) => `layer ${layer} head ${head}`).join(", ")}`);
   tell(view);
+}
+
+// Shows the chosen heads large: at once, or when their shares are inflated.
+function enlarge(view) {
+  const { root, model, chosen } = view;
+  markThumbnails(view.thumbnails, chosen);
+  const finish = (codes) => {
+    if (view.chosen !== chosen) return;
+    model.codes = codes;
+    view.enlarged = chosen;
+    root.removeAttribute("aria-busy");
+    rebuildEnlarged(view);
+  };
+  if (isLoaded(model, chosen)) return finish(model.codes);
+  root.setAttribute("aria-busy", "true");
+  inflated(model, chosen).then(finish);
 }
 
 function step(view, by) {
@@ -310,7 +328,7 @@ function hearSelection(view, selection) {
   const found = model.heads.find(there);
   if (found && !view.chosen.some(there)) {
     view.chosen = [found];
-    rebuildEnlarged(view);
+    enlarge(view);
   }
   const side = axes.findIndex((axis) => Number.isInteger(selection[axis]));
   if (side < 0 || selection[axes[side]] >= [model.queries, model.keys][side]) return;

@@ -12,10 +12,11 @@ export function placeGrid(grid, width, height, zoom = 1) {
   const { rows, columns } = grid;
   const left = Math.max(widest(rows.labels, 22) + 14, widest([`${rows.name} ↓ `], 24)) + 2 * GAP, across = widest(columns.labels, 16);
   const least = grid.fits ? 0.01 : grid.least ?? 4, most = grid.most ?? 46;
-  const wide = clamp((width - left - 8) / columns.labels.length, least, most) * zoom;
+  let wide = clamp((width - left - 8) / columns.labels.length, least, most) * zoom;
   const steep = across > wide - 2;
   const top = (steep ? Math.min(across, 110) : 12) + 2 * GAP + 14;
   const low = grid.fits ? 0.01 : grid.text ? 20 : 4;
+  if (grid.square && grid.fits) wide = Math.min(wide, ((height - top - 8) / rows.labels.length) * zoom);
   const high = grid.square ? wide : clamp((height - top - 8) / rows.labels.length, low, 30) * zoom;
   return { left, top, wide, high, steep, width, height };
 }
@@ -59,14 +60,15 @@ export function blockOf(size) {
   return size >= 1 ? 1 : 2 ** Math.ceil(Math.log2(1 / size));
 }
 
-// One number for a block of cells, as pooled.py makes it.
+// One number for a block of cells, as pooled.py makes it; cells that are left empty do not count.
 function pooled(grid, row, rows, column, columns) {
-  let best = 0, sum = 0;
+  let best = NaN, sum = 0;
   for (let i = row; i < rows; i++) {
     for (let j = column; j < columns; j++) {
       const number = grid.value(i, j);
+      if (Number.isNaN(number) && grid.blank) continue;
       if (Number.isNaN(number)) return NaN;
-      if (Math.abs(number) > Math.abs(best)) best = number;
+      if (!(Math.abs(number) <= Math.abs(best))) best = number;
       sum += number;
     }
   }

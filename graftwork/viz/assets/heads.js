@@ -2,12 +2,14 @@
 
 import { element, fill } from "./dom.js";
 import { written } from "./scales.js";
+import { inflate } from "./unpack.js";
 
-const LEVELS = 255, SIDE = 44;
+const LEVELS = 255, FEW = 62, SIDE = 44;
 export const CHANGE = -1;
 
-// Shares are stored layer by layer, over examples, heads, queries and keys; see attention.py.
-export function makeHeads(facts, columns) {
+// Each chunk has the shares of a source and layer, over examples, heads, queries and keys, and is
+// inflated when one of these heads is chosen; the thumbnails are there from the first. See attention.py.
+export function makeHeads(facts, columns, chunks) {
   const [examples, queries, keys] = facts.sizes, heads = [];
   let rows = 0;
   facts.layers.forEach(([name, site, number, count], row) => {
@@ -16,13 +18,26 @@ export function makeHeads(facts, columns) {
       const layer = number ?? row;
       heads.push({
         index: heads.length, row, head, layer, site, label: `${layer}.${head}`, path: `${name} head ${head}`,
-        place: (example) => first + example * count + head,
+        place: (example) => first + example * count + head, inside: (example) => example * count + head,
       });
     }
     rows += examples * count;
   });
-  const codes = facts.scales.map((_, source) => columns[`shares${source}`]);
-  return { ...facts, heads, rows, examples, queries, keys, codes, numbers: columns.scores, example: 0 };
+  return { ...facts, heads, rows, examples, queries, keys, columns, chunks, codes: new Map(), numbers: columns.scores, example: 0 };
+}
+
+// Whether the shares of some heads are inflated.
+export function isLoaded({ codes }, heads) {
+  return heads.every(({ row }) => codes.has(row));
+}
+
+// The shares of the layers of some heads, as `codes` of the model are to be: row -> those of each source.
+export async function inflated({ layers, chunks, scales, codes }, heads) {
+  const found = new Map();
+  for (const { row } of heads) {
+    if (!found.has(row)) found.set(row, codes.get(row) ?? await Promise.all(scales.map((_, source) => inflate(chunks[source * layers.length + row]))));
+  }
+  return found;
 }
 
 // How many keys, from the first on, a query can see.
@@ -34,30 +49,32 @@ export function isSeen(model, query, key) {
   return key < seenBy(model, query);
 }
 
-// The shares of a head, query after query, in units of `unit`; of CHANGE, by how much the first source
-// is above the second.
-function levelsOf(model, head, source) {
-  const cells = model.queries * model.keys, first = head.place(model.example) * cells;
-  if (source !== CHANGE) return { levels: model.codes[source].subarray(first, first + cells), unit: model.scales[source].high / LEVELS };
-  const [now, before] = [0, 1].map((each) => levelsOf(model, head, each));
-  return { levels: Float32Array.from(now.levels, (level, at) => level * now.unit - before.levels[at] * before.unit), unit: 1 };
+// A share; of CHANGE, by how much that of the first source is above that of the second.
+export function shareOf(model, head, source, query, key) {
+  const at = (head.inside(model.example) * model.queries + query) * model.keys + key, codes = model.codes.get(head.row);
+  const of = (i) => (codes[i][at] / LEVELS) * model.scales[i].high;
+  return source === CHANGE ? of(0) - of(1) : of(source);
 }
 
-export function shareOf(model, head, source, query, key) {
-  const at = (head.place(model.example) * model.queries + query) * model.keys + key;
-  const of = (i) => (model.codes[i][at] / LEVELS) * model.scales[i].high;
-  return source === CHANGE ? of(0) - of(1) : of(source);
+// The shares in the thumbnail of a head, row after row.
+function sharesInSmall({ queries, keys, columns, scales, change, example }, head, source) {
+  const pixels = side(queries) * side(keys), first = head.place(example) * pixels;
+  const levels = columns[source === CHANGE ? "smallChange" : `small${source}`].subarray(first, first + pixels);
+  const { low, high } = source === CHANGE ? change : scales[source];
+  return Float32Array.from(levels, (level) => low + (level * (high - low)) / FEW);
 }
 
 export function scoreOf(model, head, which) {
   return model.numbers[which * model.rows + head.place(model.example)];
 }
 
+// The share of some heads that is farthest from 0; of heads that are not inflated, as their thumbnails show it.
 export function largestOf(model, heads, source) {
   let largest = 0;
+  const see = (share) => { largest = Math.max(largest, Math.abs(share)); };
   for (const head of heads) {
-    const { levels, unit } = levelsOf(model, head, source);
-    for (const level of levels) largest = Math.max(largest, Math.abs(level) * unit);
+    if (!isLoaded(model, [head])) sharesInSmall(model, head, source).forEach(see);
+    else for (let query = 0; query < model.queries; query++) for (let key = 0; key < seenBy(model, query); key++) see(shareOf(model, head, source, query, key));
   }
   return largest;
 }
@@ -105,7 +122,7 @@ export function paintThumbnails(thumbnails) {
   const { model, hears, root } = thumbnails;
   for (const cell of root.querySelectorAll(".thumbnail")) {
     const head = model.heads[Number(cell.dataset.head)];
-    paintThumbnail(cell.querySelector("canvas"), model, head, hears.source(), hears.paint(head));
+    paintThumbnail(cell.querySelector("canvas"), sharesInSmall(model, head, hears.source()), hears.paint(head));
   }
 }
 
@@ -134,19 +151,9 @@ function cellOf({ root, at }) {
   return root.querySelector(`[data-row="${row}"][data-column="${column}"]`);
 }
 
-// Each pixel is the share that is farthest from 0 of those that it covers.
-function paintThumbnail(canvas, model, head, source, paint) {
-  const { width, height } = canvas, { levels, unit } = levelsOf(model, head, source), { queries, keys } = model;
-  const most = new Float32Array(width * height), columns = Int32Array.from({ length: keys }, (_, key) => Math.floor((key * width) / keys));
-  for (let query = 0; query < queries; query++) {
-    const row = Math.floor((query * height) / queries) * width, seen = seenBy(model, query);
-    for (let key = 0, i = query * keys; key < seen; key++, i++) {
-      const at = row + columns[key];
-      if (Math.abs(levels[i]) > Math.abs(most[at])) most[at] = levels[i];
-    }
-  }
-  const context = canvas.getContext("2d"), image = context.createImageData(width, height);
-  paint(most.map((level) => level * unit), image.data);
+function paintThumbnail(canvas, shares, paint) {
+  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  paint(shares, image.data);
   context.putImageData(image, 0, 0);
 }
 

@@ -112,9 +112,8 @@ export function styleOf(root) {
 function layOut(matrix) {
   const { root, grid, extent, canvas } = matrix;
   const width = root.clientWidth, height = root.clientHeight;
-  if (!width || !height) return;
-  const place = placeGrid(grid, width, height, matrix.zoom);
-  matrix.place = place;
+  const place = matrix.place = width && height ? placeGrid(grid, width, height, matrix.zoom) : null;
+  if (!place) return;
   extent.style.width = `${place.left + place.wide * grid.columns.labels.length + 8}px`;
   extent.style.height = `${place.top + place.high * grid.rows.labels.length + 8}px`;
   const ratio = window.devicePixelRatio || 1;

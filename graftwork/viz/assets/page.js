@@ -2,7 +2,8 @@
 
 import { button, element } from "./dom.js";
 
-// kind -> (root, facts, columns, page): fills a section with a picture.
+// kind -> (root, facts, columns, page, chunks): fills a section with a picture; chunks are what
+// it inflates when it is looked at.
 export const views = new Map();
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");

@@ -7,9 +7,10 @@ import { offerSaving } from "./saving.js";
 async function start() {
   const page = makePage();
   for (const root of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".view"))) {
-    const { facts, columns } = await unpack(root.querySelector("script").textContent);
+    const [first, ...chunks] = root.querySelector("script").textContent.split("\n");
+    const { facts, columns } = await unpack(first);
     const still = /** @type {HTMLImageElement} */ (root.querySelector(".still")).src;
-    views.get(root.dataset.kind)(root, facts, columns, page);
+    await views.get(root.dataset.kind)(root, facts, columns, page, chunks);
     offerSaving(page, root, still);
   }
   ready();

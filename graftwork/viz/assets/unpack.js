@@ -1,9 +1,12 @@
 // Reading the data of a picture: base64, deflate, columns of numbers. See pack.py.
 
+export async function inflate(text) {
+  const stream = new Blob([bytesOf(atob(text))]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 export async function unpack(text) {
-  const packed = bytesOf(atob(text));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const bytes = await inflate(text);
   const size = new DataView(bytes.buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
   const columns = {};
