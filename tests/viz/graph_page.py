@@ -12,7 +12,7 @@ def state(page: Page, expression: str) -> object:
 
 def settled(page: Page) -> None:
     """Waits until what was asked for is inflated."""
-    page.wait_for_function("!document.querySelector('[aria-busy]')")
+    page.wait_for_selector("[aria-busy]", state="detached")
 
 
 def selected(page: Page) -> str:
