@@ -11,6 +11,7 @@ import numpy as np
 from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import InputError
 from graftwork.viz.heads import BATCH, Heads, causal, heads_of, scores
+from graftwork.viz.likeness import groups_of
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Bytes, Column, Floats, deflated, packed
 from graftwork.viz.part import Part
@@ -38,8 +39,10 @@ def attention(
 ) -> View:
     """A page that shows which tokens heads attend to.
 
-    All heads are there as thumbnails; those that are chosen stand large beside the tokens. A token
-    that is pointed at colours what it attends to, or what attends to it. Shares are stored in 255
+    All heads are there as thumbnails, to be sorted by scores and by likeness (see
+    `graftwork.viz.likeness`); those that are chosen stand large beside the tokens, as grids or as
+    arcs from each query to the keys of its largest shares. A token that is pointed at colours what
+    it attends to, or what attends to it. Shares are stored in 255
     steps, so that each is off by at most 1/510 of the largest (of 1, if that is less). The page
     inflates a layer when one of its heads is chosen.
 
@@ -79,11 +82,12 @@ def attention(
         "axes": [[visible(query), query], [visible(key), key]],
         "sizes": [examples, queries, key_count],
         "layers": [[visible(x.site, 200), x.site, x.layer, x.shares.shape[1]] for x in layers],
-        "causal": causal(layers),
+        "causal": causal([layer for source in sources for layer in source]),
         "names": [visible(name, 60) for name in names[: len(sources)]],
         "scales": [scale(np.array([0.0, top])).facts() for top in tops],
         "change": scale(np.array([-max(tops), max(tops)])).facts(),
         "scores": list(found),
+        "alike": groups_of(layers),
     }
     columns = {**_thumbnails(sources, tops), "scores": _numbers(found.values())}
     chunks = (

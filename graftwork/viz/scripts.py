@@ -33,7 +33,7 @@ KINDS: Mapping[str, Assets] = {
         ("graph",),
     ),
     "attention": Assets(
-        ("scales", "grid", "matrix", "keys", "strip", "bars", "heads", "attention"),
+        ("scales", "grid", "matrix", "arcs", "keys", "strip", "bars", "heads", "attention"),
         ("matrix", "keys", "strip", "attention"),
     ),
     "array": Assets(

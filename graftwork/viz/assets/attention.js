@@ -1,9 +1,10 @@
 // The picture of attention: all heads small, the chosen ones large, and the tokens themselves,
 // coloured by what the one that is pointed at attends to, or by what attends to it.
 
+import { drawArcs, makeArcs } from "./arcs.js";
 import { percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
-import { CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf } from "./heads.js";
+import { ALIKE, AS_MADE, CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf, topKeys } from "./heads.js";
 import { makeKeys } from "./keys.js";
 import { makeMatrix, markCell, markLines, refreshMatrix } from "./matrix.js";
 import { isDark, makeBar, onKeys, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
@@ -11,16 +12,19 @@ import { makeColourBar, makeScale } from "./scales.js";
 import { colourStrip, focusToken, makeStrip, quoted, tokenWords } from "./strip.js";
 
 const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6, LARGE = 512;
+
+// What is shown of a head: a grid, or so many arcs from each query.
+const FORMS = [[0, "as a grid"], [1, "1 arc each"], [3, "3 arcs each"], [10, "10 arcs each"]];
 const KEYS = [
   ["← →", "along the tokens"], ["↑ ↓", "along the grid or the heads"], ["x", "swap: attends to, attended by"],
   ["Enter", "hold a token or cell, choose a head"], ["Space", "add a head to those shown"], ["[ ]", "head before, next head"],
-  ["s", "sort heads by the next score"], ["c", "stretch the colours"], ["v", "show the next source"], ["Esc", "let go"], ["?", "these keys"],
+  ["s", "sort heads by the next score"], ["c", "stretch the colours"], ["v", "show the next source"], ["a", "as a grid, or as more arcs"], ["Esc", "let go"], ["?", "these keys"],
 ];
 
 // `chosen` are the heads that are to be seen, `enlarged` those that are: their shares are inflated.
 views.set("attention", async (root, facts, columns, page, chunks) => {
   const model = makeHeads(facts, columns, chunks), chosen = [model.heads[0]];
-  const view = { root, page, model, chosen, enlarged: chosen, shown: [0], order: -1, stretched: false, side: QUERY, at: model.queries - 1, other: -1, locked: false };
+  const view = { root, page, model, chosen, enlarged: chosen, shown: [0], arcs: 0, order: AS_MADE, stretched: false, side: QUERY, at: model.queries - 1, other: -1, locked: false };
   model.codes = await inflated(model, chosen);
   build(view);
   rebuild(view);
@@ -44,7 +48,7 @@ function build(view) {
   view.swap = button("Swap", "Swap what is shown: attends to, attended by (x)", () => swap(view), { "aria-pressed": "false" });
   view.stretch = button("Stretch", "Stretch the colours to the largest share (c)", () => stretch(view), { "aria-pressed": "false" });
   const side = element("div", { class: "heads" }, element("div", { class: "controls" }, orderChooser(view)), view.thumbnails.root);
-  show(view.root, makeBar(page, model.title, view.legend, element("div", { class: "tools" }, exampleChooser(view), sourceChooser(view), view.stretch, view.swap, view.keys.opener)),
+  show(view.root, makeBar(page, model.title, view.legend, element("div", { class: "tools" }, exampleChooser(view), sourceChooser(view), formChooser(view), view.stretch, view.swap, view.keys.opener)),
     element("div", { class: model.layers.length > 2 ? "content" : "content stacked" }, side, element("div", { class: "looking" }, view.reading, view.grids)), view.keys.dialog);
 }
 
@@ -55,7 +59,8 @@ function select(label, options, change) {
 }
 
 function orderChooser(view) {
-  view.orderChoice = select("Sort heads by", [[-1, "as in the model"], ...view.model.scores.map((name, i) => [i, name])], (order) => sortBy(view, order));
+  view.orders = [[AS_MADE, "as in the model"], [ALIKE, "likeness"], ...view.model.scores.map((name, i) => [i, name])];
+  view.orderChoice = select("Sort heads by", view.orders, (order) => sortBy(view, order));
   return element("label", {}, "Heads", view.orderChoice);
 }
 
@@ -65,6 +70,11 @@ function sourceChooser(view) {
   view.sources = [[0, names[0], [0]], [1, names[1], [1]], [2, "side by side", [0, 1]], [3, "difference", [CHANGE]]];
   view.sourceChoice = select("Show", view.sources, (at) => showSource(view, at));
   return view.sourceChoice;
+}
+
+function formChooser(view) {
+  view.formChoice = select("Show heads", FORMS, (arcs) => showForm(view, arcs));
+  return view.formChoice;
 }
 
 function exampleChooser(view) {
@@ -111,25 +121,49 @@ function stripOf(view, source, side) {
 }
 
 function rebuildEnlarged(view) {
-  view.matrices = view.enlarged.flatMap((head) => view.shown.map((source) => matrixOf(view, head, source)));
-  fill(view.grids, view.matrices.map(({ head, source, matrix }) => element("div", { class: "facet" },
+  const made = view.arcs ? arcsOf : matrixOf;
+  view.facets = view.enlarged.flatMap((head) => view.shown.map((source) => ({ head, source, ...made(view, head, source) })));
+  fill(view.grids, view.facets.map(({ head, source, root }) => element("div", { class: "facet" },
     element("h3", { title: head.path }, `layer ${head.layer} head ${head.head}`,
-      view.model.names.length > 1 ? element("span", { class: "soft" }, ` ${sourceName(view, source)}`) : null), matrix.root)));
+      view.model.names.length > 1 ? element("span", { class: "soft" }, ` ${sourceName(view, source)}`) : null), root)));
   repaint(view);
+}
+
+function numbered(view, side) {
+  return wordsOf(view, side).map((word, at) => `${at} ${word.trim() || "␣"}`);
 }
 
 function matrixOf(view, head, source) {
   const { model, page } = view;
-  const numbered = (side) => wordsOf(view, side).map((word, at) => `${at} ${word.trim() || "␣"}`);
   const grid = {
     label: `${head.path}, ${sourceName(view, source)}`, square: true, blank: true, least: 6, most: 34, fits: model.keys > LARGE, scale: scaleOf(view, [head], source),
-    rows: { name: model.axes[QUERY][0], labels: numbered(QUERY) }, columns: { name: model.axes[KEY][0], labels: numbered(KEY) },
+    rows: { name: model.axes[QUERY][0], labels: numbered(view, QUERY) }, columns: { name: model.axes[KEY][0], labels: numbered(view, KEY) },
     value: (query, key) => (isSeen(model, query, key) ? shareOf(model, head, source, query, key) : NaN),
     describe: (query, key) => describe(view, head, source, query, key),
     hover: (query, key) => { if (query >= 0) point(view, view.side, view.side === QUERY ? query : key, view.side === QUERY ? key : query); },
     pick: (query, key) => lock(view, view.side, view.side === QUERY ? query : key, view.side === QUERY ? key : query),
   };
-  return { head, source, matrix: makeMatrix(page, grid) };
+  const matrix = makeMatrix(page, grid);
+  return {
+    root: matrix.root, repaint: (scale) => refreshMatrix(matrix, { scale }), hold: () => markLines(matrix, ...cellOf(view, view.at, -1)),
+    mark: (...cell) => markCell(matrix, ...cell),
+  };
+}
+
+function arcsOf(view, head, source) {
+  const { model, page } = view;
+  const figure = {
+    label: `${head.path}, ${sourceName(view, source)}`, names: model.axes.map(([name]) => name), words: [QUERY, KEY].map((side) => numbered(view, side)),
+    tops: Array.from({ length: model.queries }, (_, query) => topKeys(model, head, source, query, view.arcs)), scale: scaleOf(view, [head], source),
+    held: () => view, point: (side, at) => point(view, side, at), pick: (side, at) => lock(view, side, at, -1),
+  };
+  const arcs = makeArcs(page, figure), draw = () => drawArcs(arcs);
+  return { root: arcs.root, repaint: (scale) => { figure.scale = scale; draw(); }, hold: draw, mark: draw };
+}
+
+// A query and a key: the one that is held, and the other.
+function cellOf({ side }, held, other) {
+  return side === QUERY ? [held, other] : [other, held];
 }
 
 function describe(view, head, source, query, key) {
@@ -155,7 +189,7 @@ function painter(view, heads) {
 function repaint(view) {
   paintThumbnails(view.thumbnails);
   markThumbnails(view.thumbnails, view.chosen);
-  for (const { head, source, matrix } of view.matrices) refreshMatrix(matrix, { scale: scaleOf(view, [head], source) });
+  for (const { head, source, repaint } of view.facets) repaint(scaleOf(view, [head], source));
   fill(view.legend, makeColourBar(view.page, scaleOf(view, view.enlarged, view.shown[0])));
   refresh(view);
 }
@@ -169,7 +203,7 @@ function meanShare(view, source, query, key) {
 }
 
 function shareWith(view, source, at) {
-  const [query, key] = view.side === QUERY ? [view.at, at] : [at, view.at];
+  const [query, key] = cellOf(view, view.at, at);
   return isSeen(view.model, query, key) ? meanShare(view, source, query, key) : null;
 }
 
@@ -186,8 +220,7 @@ function refresh(view) {
     fill(title, titleOf(view, source, side));
     if (shows || side === KEY) listShares(view, list, source);
   }
-  const line = view.side === QUERY ? [view.at, -1] : [-1, view.at];
-  for (const { matrix } of view.matrices) markLines(matrix, ...line);
+  for (const { hold } of view.facets) hold();
   view.swap.setAttribute("aria-pressed", String(view.side === KEY));
 }
 
@@ -232,7 +265,7 @@ function lock(view, side, at, other) {
   Object.assign(view, { side, at, other });
   refresh(view);
   sayHeld(view);
-  if (other >= 0) for (const { matrix } of view.matrices) markCell(matrix, ...(side === QUERY ? [at, other] : [other, at]));
+  if (other >= 0) for (const { mark } of view.facets) mark(...cellOf(view, at, other));
   tell(view);
 }
 
@@ -245,7 +278,7 @@ function tell(view) {
 
 function letGo(view) {
   view.locked = false;
-  for (const { matrix } of view.matrices) markCell(matrix, -1, -1);
+  for (const { mark } of view.facets) mark(-1, -1);
   refresh(view);
 }
 
@@ -301,7 +334,14 @@ function sortBy(view, order) {
   paintThumbnails(view.thumbnails);
   markThumbnails(view.thumbnails, view.chosen);
   view.thumbnails.root.scrollTop = 0;
-  say(view.page, `Heads ${order < 0 ? "as in the model" : `by ${view.model.scores[order]}`}`);
+  say(view.page, `Heads: ${view.orderChoice.selectedOptions[0].text}`);
+}
+
+function showForm(view, arcs) {
+  view.arcs = arcs;
+  view.formChoice.value = arcs;
+  rebuildEnlarged(view);
+  say(view.page, `Heads ${FORMS.find(([count]) => count === arcs)[1]}`);
 }
 
 function showSource(view, at) {
@@ -312,10 +352,10 @@ function showSource(view, at) {
 }
 
 function keyOf(view, event) {
-  const { model } = view;
+  const { orders } = view, after = (options, now) => options[(options.findIndex(([option]) => option === now) + 1) % options.length][0];
   const next = () => showSource(view, (Number(view.sourceChoice.value) + 1) % view.sources.length);
   return {
-    x: () => swap(view), c: () => stretch(view), s: () => sortBy(view, view.order + 1 < model.scores.length ? view.order + 1 : -1),
+    x: () => swap(view), c: () => stretch(view), s: () => sortBy(view, after(orders, view.order)), a: () => showForm(view, after(FORMS, view.arcs)),
     v: view.sources ? next : undefined, "[": () => step(view, -1), "]": () => step(view, 1), Escape: () => letGo(view),
     "?": () => view.keys.dialog.showModal(), "/": () => focusToken(view.strips[0].strip, view.at),
   }[event.key];

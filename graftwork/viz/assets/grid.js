@@ -4,8 +4,11 @@
 
 import { inkOn } from "./scales.js";
 
-const FONT = '11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif';
-const GAP = 6, LETTER = 7, MARK = "#ffb000", ALARM = [214, 0, 180], SMALLEST_MARK = 5;
+export const FONT = '11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif';
+export const GAP = 6;
+export const LETTER = 7;
+export const MARK = "#ffb000";
+const ALARM = [214, 0, 180], SMALLEST_MARK = 5;
 
 // grid: what matrix.js says. Where everything is when the grid has so much room.
 export function placeGrid(grid, width, height, zoom = 1) {
@@ -226,6 +229,6 @@ function paintAbove(context, text, x, y, steep) {
   context.restore();
 }
 
-function cut(text, limit) {
+export function cut(text, limit) {
   return text.length <= limit ? text : `${text.slice(0, Math.max(1, Math.floor(limit) - 1))}…`;
 }

@@ -7,6 +7,10 @@ import { inflate } from "./unpack.js";
 const LEVELS = 255, FEW = 62, SIDE = 44;
 export const CHANGE = -1;
 
+// Orders of heads beside those by scores, which have numbers from 0 on.
+export const AS_MADE = -1;
+export const ALIKE = -2;
+
 // Each chunk has the shares of a source and layer, over examples, heads, queries and keys, and is
 // inflated when one of these heads is chosen; the thumbnails are there from the first. See attention.py.
 export function makeHeads(facts, columns, chunks) {
@@ -23,6 +27,7 @@ export function makeHeads(facts, columns, chunks) {
     }
     rows += examples * count;
   });
+  facts.alike.forEach((group, number) => group.forEach((head) => (heads[head].group = number)));
   return { ...facts, heads, rows, examples, queries, keys, columns, chunks, codes: new Map(), numbers: columns.scores, example: 0 };
 }
 
@@ -68,6 +73,19 @@ export function scoreOf(model, head, which) {
   return model.numbers[which * model.rows + head.place(model.example)];
 }
 
+// The keys of the largest shares of a query, with these shares, the largest first; what rounds to 0 is none.
+export function topKeys(model, head, source, query, count) {
+  const best = [];
+  for (let key = 0; key < seenBy(model, query); key++) {
+    const share = shareOf(model, head, source, query, key), size = Math.abs(share);
+    if (!size || (best.length === count && size <= Math.abs(best[count - 1][1]))) continue;
+    const at = best.findIndex(([, other]) => Math.abs(other) < size);
+    best.splice(at < 0 ? best.length : at, 0, [key, share]);
+    best.length = Math.min(best.length, count);
+  }
+  return best;
+}
+
 // The share of some heads that is farthest from 0; of heads that are not inflated, as their thumbnails show it.
 export function largestOf(model, heads, source) {
   let largest = 0;
@@ -79,14 +97,29 @@ export function largestOf(model, heads, source) {
   return largest;
 }
 
-// The heads row by row: as the model has them, or by a score.
+// The heads row by row: as the model has them, by a score, or like ones together, with those that
+// are like no other at the end.
 export function arranged(model, order) {
-  if (order < 0) {
-    return model.layers.map((_, row) => model.heads.filter((head) => head.row === row)).filter((row) => row.length);
+  const { heads, layers, alike } = model, across = Math.max(...layers.map(([, , , count]) => count));
+  const rowsOf = (some) => Array.from({ length: Math.ceil(some.length / across) }, (_, i) => some.slice(i * across, (i + 1) * across));
+  if (order === AS_MADE) return layers.map((_, row) => heads.filter((head) => head.row === row)).filter((row) => row.length);
+  if (order === ALIKE) {
+    const groups = [...alike.filter((group) => group.length > 1), alike.filter((group) => group.length < 2).flat()];
+    return groups.flatMap((group) => rowsOf(group.map((head) => heads[head])));
   }
-  const across = Math.max(...model.layers.map(([, , , count]) => count));
-  const sorted = [...model.heads].sort((a, b) => scoreOf(model, b, order) - scoreOf(model, a, order) || a.index - b.index);
-  return Array.from({ length: Math.ceil(sorted.length / across) }, (_, i) => sorted.slice(i * across, (i + 1) * across));
+  return rowsOf([...heads].sort((a, b) => scoreOf(model, b, order) - scoreOf(model, a, order) || a.index - b.index));
+}
+
+// What stands before a row: its layer, or which group of like heads it is of.
+function headerOf({ alike }, order, { layer, site, group }) {
+  const [title, text] = order === AS_MADE ? [site, layer] : alike[group].length > 1 ? [`group ${group + 1}`, group + 1] : ["like no other", "·"];
+  return element("span", { class: "layer", role: "rowheader", title }, String(text));
+}
+
+// What is said of a head in this order.
+function saidOf(model, order, head) {
+  if (order === ALIKE) return `, ${model.alike[head.group].length > 1 ? `group ${head.group + 1}` : "like no other"}`;
+  return order < 0 ? "" : `, ${model.scores[order]} ${written(scoreOf(model, head, order))}`;
 }
 
 // --- thumbnails
@@ -110,10 +143,10 @@ export function arrange(thumbnails, order) {
   thumbnails.rows = arranged(model, order);
   thumbnails.at = [0, 0];
   fill(root, thumbnails.rows.map((heads, row) => element("div", { class: "heads-row", role: "row" },
-    order < 0 ? element("span", { class: "layer", role: "rowheader", title: heads[0].site }, String(heads[0].layer)) : null,
+    order < 0 ? headerOf(model, order, heads[0]) : null,
     heads.map((head, column) => element("div", {
       class: "thumbnail", role: "gridcell", tabindex: "-1", "data-row": row, "data-column": column, "data-head": head.index,
-      "aria-label": `layer ${head.layer} head ${head.head}${order < 0 ? "" : `, ${model.scores[order]} ${written(scoreOf(model, head, order))}`}`,
+      "aria-label": `layer ${head.layer} head ${head.head}${saidOf(model, order, head)}`,
     }, element("canvas", { width: side(model.keys), height: side(model.queries), "aria-hidden": "true" }),
     element("small", {}, order < 0 ? head.label : `${head.label} ${scoreOf(model, head, order).toFixed(2).replace(/^0/, "")}`))))));
 }

@@ -7,7 +7,7 @@ import { inkOn } from "./scales.js";
 export function tokenWords(token) {
   if (!token) return [element("span", { class: "mark" }, "∅")];
   const inside = token.trim(), start = token.length - token.trimStart().length;
-  const marks = (count) => (count ? [element("span", { class: "mark" }, "·".repeat(count))] : []);
+  const marks = (count) => Array.from({ length: count }, () => element("span", { class: "mark" }, "·"));
   if (!inside) return marks(token.length);
   return [...marks(start), inside, ...marks(token.length - start - inside.length)];
 }
