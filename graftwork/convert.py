@@ -12,6 +12,7 @@ from typing import Any
 
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Graph
+from graftwork.ir.pipeline import collection_paused
 
 
 def from_torch(
@@ -70,8 +71,9 @@ def from_jax(
     from graftwork.frontends.jax import convert
     from graftwork.passes.importing import imported, simplified
 
-    raw = convert(fn, *args, params=params, axes=axes, training=training, simplify=simplified)
-    return imported(raw)
+    with collection_paused():
+        raw = convert(fn, *args, params=params, axes=axes, training=training, simplify=simplified)
+        return imported(raw)
 
 
 def from_pretrained(path: str | Path, **options: Any) -> Graph:

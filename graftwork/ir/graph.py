@@ -7,6 +7,7 @@ returns a new graph that shares what it did not touch, so the old graph stays va
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,11 @@ class Region:
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
 
+    @cached_property
+    def index(self) -> Index:
+        """Producers and users of its values, computed once."""
+        return Index.of(self.nodes, self.outputs)
+
 
 @frozen
 class Port:
@@ -148,10 +154,10 @@ class Graph:
     sites: Sites = field(factory=Sites)
     guards: tuple[Guard, ...] = ()
 
-    @cached_property
+    @property
     def index(self) -> Index:
-        """Producers and users of all values, computed once."""
-        return Index.of(self.nodes, (port.value for port in self.outputs))
+        """Producers and users of the values at its top level, computed once."""
+        return self.region.index
 
     @cached_property
     def insides(self) -> Mapping[Value, Inside]:
@@ -272,14 +278,14 @@ class Index:
     outputs: frozenset[Value]
 
     @staticmethod
-    def of(nodes: tuple[Node, ...], outputs: Iterator[Value] | tuple[Value, ...]) -> Index:
+    def of(nodes: tuple[Node, ...], outputs: tuple[Value, ...]) -> Index:
         producer: dict[Value, Node] = {}
-        users: dict[Value, list[Node]] = {}
+        users: defaultdict[Value, list[Node]] = defaultdict(list)
         for node in nodes:
             for value in node.outputs:
                 producer[value] = node
             for value in dict.fromkeys(node.inputs):
-                users.setdefault(value, []).append(node)
+                users[value].append(node)
         return Index(
             producer,
             {value: tuple(found) for value, found in users.items()},

@@ -59,14 +59,9 @@ def moved_sites(
 
     def place(old: Place) -> Place | None:
         new = value(old.value)
-        return None if new is None else evolve(old, value=new)
+        return None if new is None else Place(new, old.inner, old.steps)
 
-    moved = sites.moved(place)
-    table = {
-        path: evolve(site, roles={r: axis(a) for r, a in site.roles.items()})
-        for path, site in moved.table.items()
-    }
-    return evolve(moved, table=table)
+    return sites.moved(place, axis)
 
 
 def _renamed_table(table: AxisTable, names: Mapping[str, str]) -> AxisTable:
@@ -137,5 +132,7 @@ class _Renamer:
         return known
 
     def port(self, old: P, value: Value) -> P:
+        if value is old.value:
+            return old
         layout = tuple(None if axis is None else self.axis(axis) for axis in old.layout)
         return evolve(old, value=value, layout=layout)

@@ -76,10 +76,13 @@ class Sites(Mapping[str, Site]):
     def __len__(self) -> int:
         return len(self.table)
 
-    def moved(self, place: Callable[[Place], Place | None]) -> Sites:
-        """The sites and spans where their places went; what has none any more (None) goes too."""
+    def moved(
+        self, place: Callable[[Place], Place | None], axis: Callable[[str], str] = lambda name: name
+    ) -> Sites:
+        """The sites and spans where their places and axes went; what has no place any more (None)
+        goes too."""
         table = {
-            path: evolve(site, place=new)
+            path: Site(new, {role: axis(old) for role, old in site.roles.items()})
             for path, site in self.table.items()
             if (new := place(site.place)) is not None
         }

@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 _CANDIDATES = 8  # distances at which a repetition is looked for
 
@@ -80,20 +82,18 @@ def _longest(numbers: Sequence[int], least: int) -> tuple[int, int, int] | None:
             distances[place - last[number]] += 1
         last[number] = place
     best = None
+    array = np.asarray(numbers)
     for period, _ in distances.most_common(_CANDIDATES):
-        start, length = _longest_agreement(numbers, period)
+        start, length = _longest_agreement(array, period)
         if length >= period and (best is None or length > best[1] - best[0] - best[2]):
             best = (start, start + length + period, period)
     return best
 
 
-def _longest_agreement(numbers: Sequence[int], period: int) -> tuple[int, int]:
+def _longest_agreement(numbers: NDArray[np.int64], period: int) -> tuple[int, int]:
     """The longest row of places whose number comes again one period later: start and length."""
-    best = start = 0
-    longest = 0
-    for place, (a, b) in enumerate(zip(numbers, numbers[period:], strict=False)):
-        if a != b:
-            start = place + 1
-        elif place + 1 - start > longest:
-            best, longest = start, place + 1 - start
-    return best, longest
+    differ = np.flatnonzero(numbers[:-period] != numbers[period:])
+    ends = np.concatenate([[-1], differ, [len(numbers) - period]])
+    lengths = np.diff(ends) - 1
+    best = int(lengths.argmax())
+    return int(ends[best]) + 1, int(lengths[best])

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import RewriteError
-from graftwork.ir.graph import Graph, Index, Node, Region, Value
+from graftwork.ir.graph import Graph, Node, Region, Value
 from graftwork.ir.pattern import Match, Pattern, Variables, ops_near
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
@@ -143,7 +143,7 @@ class _Round:
         self.rules = rules
         self.kept = kept
         self.fired = fired
-        self.index = Index.of(region.nodes, region.outputs)
+        self.index = region.index
         self.near = ops_near(region.nodes, self.index.producer)
         self.plausible: dict[int, Sequence[Rule]] = {}
         self.used: set[Node] = set()
@@ -152,21 +152,23 @@ class _Round:
 
     def run(self) -> tuple[Sequence[Node], Mapping[Value, Value]]:
         for node in reversed(self.region.nodes):
-            if node not in self.used:
+            if node.op.name in self.rules and node not in self.used:
                 for rule in self.plausible_at(node):
                     if self.apply(rule, node):
                         break
         if not self.made:
             return self.region.nodes, {}
         nodes = [n for node in self.region.nodes for n in self.made.get(node, (node,))]
-        return [_reading(node, self.aliases) for node in nodes], self.aliases
+        if self.aliases:
+            nodes = [_reading(node, self.aliases) for node in nodes]
+        return nodes, self.aliases
 
     def plausible_at(self, node: Node) -> Sequence[Rule]:
         """The rules of which all ops are there; nodes of equal layers ask the same."""
         near = self.near[node]
         known = self.plausible.get(near)
         if known is None:
-            rules = self.rules.get(node.op.name, ())
+            rules = self.rules[node.op.name]
             known = tuple(rule for rule in rules if rule.pattern.plausible(near))
             self.plausible[near] = known
         return known

@@ -31,7 +31,6 @@ from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Graph, Parameter, Port, Value
 from graftwork.ir.levels import used_axes
 from graftwork.ir.names import unused
-from graftwork.ir.pipeline import collection_paused
 from graftwork.ir.positional import Dims, Positional, carrying_axes, fresh
 from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.store import Store
@@ -80,8 +79,7 @@ def convert(
         return known.call(held, *restored)
 
     traced = trace(function, known.parameters, leaves, words)
-    with collection_paused():
-        return _graph(known, traced, leaves, words, simplify)
+    return _graph(known, traced, leaves, words, simplify)
 
 
 def _settled(words: Mapping[str, Sequence[AxisWord]]) -> dict[str, list[AxisWord]]:

@@ -44,8 +44,7 @@ def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Stretch]:
     if len(equations) < 2 * _LEAST:
         yield from equations
         return
-    kinds: dict[Hashable, int] = {}
-    numbers = [kinds.setdefault(_kind(each), len(kinds)) for each in equations]
+    numbers = _numbered(equations)
     reads = _last_reads(jaxpr)
     made = ((v, place) for place, each in enumerate(equations) for v in each.outvars)
     alive = living(((place, reads.get(v, place)) for v, place in made), len(equations))
@@ -61,28 +60,38 @@ def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Stretch]:
     yield from equations[done:]
 
 
+def _numbered(equations: Sequence[JaxprEqn]) -> list[int]:
+    """A number for each equation; those that do the same have one, if that is known."""
+    kinds: dict[Hashable, int] = {}
+    numbers = []
+    for equation in equations:
+        try:
+            number = kinds.setdefault(_kind(equation), len(kinds))
+        except TypeError:  # a parameter that cannot be hashed
+            number = kinds.setdefault(object(), len(kinds))
+        numbers.append(number)
+    return numbers
+
+
 def _kind(equation: JaxprEqn) -> Hashable:
     """What equations have in common that do the same; nothing has it if that is not known."""
     made = [_jax.aval(variable) for variable in equation.outvars]
-    types = [(aval.dtype, aval.shape) for aval in made]
-    literals = [_value(atom) for atom in equation.invars if isinstance(atom, Literal)]
-    kind = (equation.primitive, *equation.params.items(), *types, *literals)
-    try:
-        hash(kind)
-    except TypeError:
+    if equation.effects or any(_jax.is_key(each.dtype) for each in made):
         return object()
-    return object() if equation.effects or any(_jax.is_key(x.dtype) for x in made) else kind
-
-
-def _value(literal: Literal) -> Hashable:
-    return _jax.aval(literal).dtype, np.asarray(literal.val).tobytes()
+    kind: list[Hashable] = [equation.primitive, *equation.params.items(), *made]
+    for atom in equation.invars:
+        if isinstance(atom, Literal):
+            kind += (_jax.aval(atom), np.asarray(atom.val).tobytes())
+    return tuple(kind)
 
 
 def _last_reads(jaxpr: Jaxpr) -> Mapping[Var, int]:
     """Variable -> the place of the last equation that reads it."""
     reads: dict[Var, int] = {}
     for place, equation in enumerate(jaxpr.eqns):
-        reads.update((atom, place) for atom in equation.invars if not isinstance(atom, Literal))
+        for atom in equation.invars:
+            if not isinstance(atom, Literal):
+                reads[atom] = place
     ends = (atom for atom in jaxpr.outvars if not isinstance(atom, Literal))
     return reads | dict.fromkeys(ends, len(jaxpr.eqns))
 

@@ -73,10 +73,13 @@ class Template:
         moved: dict[Origin, Origin] = {}
 
         def placed(node: Node) -> Node:
-            known = moved.get(node.origin)
+            old = node.origin
+            known = moved.get(old)
             if known is None:
-                known = moved[node.origin] = self._origin(node.origin, origin)
-            return node if known is node.origin else evolve(node, origin=known)
+                known = moved[old] = self._origin(old, origin)
+            if known is old:
+                return node
+            return Node(node.op, node.inputs, node.outputs, node.attrs, node.regions, known)
 
         nodes = [n for n in self.graph.nodes if n not in self.fixed] if shared else self.graph.nodes
         values |= shared

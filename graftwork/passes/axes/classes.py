@@ -37,6 +37,7 @@ class AxisClasses:
         self._apart: defaultdict[str, set[str]] = defaultdict(set)
         self._met: defaultdict[str, dict[str, list[Node]]] = defaultdict(dict)
         self._types: set[Type] = set()
+        self._calls: set[object] = set()
         self._verdicts: dict[object, bool] = {}
         for value in graph.region.inputs:
             self._see(value.type)
@@ -55,6 +56,11 @@ class AxisClasses:
     def _meet(self, node: Node) -> None:
         """Remember the node with the pairs of axes that meet nowhere but in its attributes."""
         types = [value.type for value in (*node.inputs, *node.outputs)]
+        if not node.regions:  # nodes that say the same of the same axes need one witness
+            call = (node.op, node.attrs, *types)
+            if call in self._calls:
+                return
+            self._calls.add(call)
         for type in types:
             self._see(type)
         if node.regions:

@@ -165,7 +165,8 @@ def loops(reader: Reader, words: Words) -> Iterator[Word]:
 
 def inputs(reader: Reader, words: Words) -> Iterator[Word]:
     """An axis that inputs have, outputs have, and no op binds, is a batch; ids have a sequence."""
-    bound = {axis for node in reader.nodes for axis in node.op.named_axes(node.attrs)}
+    calls = {(node.op, node.attrs) for node in reader.nodes if node.attrs.items}
+    bound = {axis for op, attrs in calls for axis in op.named_axes(attrs)}
     outputs = [port.value.type.axis_set for port in reader.graph.outputs]
     for port in reader.graph.inputs:
         first = port.layout[0] if port.layout else None

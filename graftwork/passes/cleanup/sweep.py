@@ -24,8 +24,7 @@ def sweep(graph: Graph, clean: Clean) -> Graph:
 
     def cleaned(region: Region) -> Region:
         if region not in done:
-            inside = [_with_regions(n, cleaned) if n.regions else n for n in region.nodes]
-            nodes, found = clean(Region(region.inputs, tuple(inside), region.outputs))
+            nodes, found = clean(_with_inner(region, cleaned))
             aliases.update(found)
             outputs = tuple(resolved(value, found) for value in region.outputs)
             same = tuple(nodes) == region.nodes and outputs == region.outputs
@@ -66,6 +65,13 @@ def sited(graph: Graph) -> frozenset[Value]:
     places = [site.place for site in graph.sites.table.values()]
     places += [place for span in spans for place in (span.start, span.end)]
     return frozenset(place.value for place in places)
+
+
+def _with_inner(region: Region, cleaned: Callable[[Region], Region]) -> Region:
+    if not any(node.regions for node in region.nodes):
+        return region
+    inside = [_with_regions(n, cleaned) if n.regions else n for n in region.nodes]
+    return Region(region.inputs, tuple(inside), region.outputs)
 
 
 def _with_regions(node: Node, cleaned: Callable[[Region], Region]) -> Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import evolve, field, frozen, mutable
+from attrs import field, frozen, mutable
 
 from graftwork.ir.calls import is_within, module_of
 from graftwork.ir.graph import Graph, Node, Value
@@ -109,7 +109,7 @@ class _Writer:
         words = {axis: role for role, axis in roles.items()}
         order = roles.values() if place.inner else place.value.axes
         kept = {words[axis]: axis for axis in order if axis in words}
-        self.table.sites[path] = Site(evolve(place, steps=self.steps), kept)
+        self.table.sites[path] = Site(Place(place.value, place.inner, self.steps), kept)
 
     def _embeddings(self) -> None:
         """The terms of the stream's start: the one that reads token ids, the one of positions.

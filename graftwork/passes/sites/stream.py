@@ -56,6 +56,8 @@ class Flow:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.index = graph.index
+        producers = self.index.producer.items()
+        self._places = {value: self.index.position[node] for value, node in producers}
         found = attentions(graph.nodes, self.index.producer, self.index.users_of)
         self.attentions = {self.index.producer[each.z]: each for each in found}
         self.weights = {parameter.value for parameter in graph.parameters}
@@ -71,8 +73,7 @@ class Flow:
 
     def place(self, value: Value) -> int:
         """Position of the producer; inputs come before everything."""
-        node = self.producer(value)
-        return -1 if node is None else self.index.position[node]
+        return self._places.get(value, -1)
 
     def depends(self, value: Value, source: Value) -> bool:
         """Whether `value` is computed from `source`; looks only at the nodes between them."""
@@ -80,15 +81,16 @@ class Flow:
 
     def cone(self, value: Value, source: Value) -> set[Value]:
         """What `value` depends on, back to where `source` is defined."""
+        producer, places = self.index.producer, self._places
         floor = self.place(source)
         seen: set[Value] = {value}
         stack = [value]
         while stack:
-            node = self.producer(stack.pop())
+            node = producer.get(stack.pop())
             if node is None:
                 continue
             for read in node.inputs:
-                if read not in seen and (read is source or self.place(read) > floor):
+                if read not in seen and (read is source or places.get(read, -1) > floor):
                     seen.add(read)
                     stack.append(read)
         return seen
