@@ -12,9 +12,11 @@ reader shows a row that names where it comes from.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import islice
+from operator import or_
 
 from attrs import define, field, frozen
 
@@ -56,20 +58,6 @@ class Slot:
 Joint = tuple[Slot, Slot]
 
 
-@define(eq=False)
-class Net:
-    """A wire within one group: from a child or an entry to children or the exit.
-
-    Attributes:
-        source: the child that it comes from, None from outside.
-        targets: child, or None for outside -> the versions that have these readings, as bits.
-    """
-
-    wire: Wire
-    source: Cell | None
-    targets: dict[Cell | None, int]
-
-
 OUTSIDE = -1
 Joins = tuple[tuple[int, tuple[int, ...]], ...]
 """For each net its source and its targets, as numbers of children; `OUTSIDE` is outside."""
@@ -94,51 +82,65 @@ class Plan:
 
 @frozen(eq=False)
 class Arrangement:
-    """One group arranged: where its children stand, and its wires, in the order of the program."""
+    """One group arranged: where its children stand, and its nets, in the order of the program.
+
+    Attributes:
+        wires: the wire of each net.
+        readings: net after net, the versions in which its targets read it, as bits.
+    """
 
     plan: Plan
-    nets: Sequence[Net]
+    wires: Sequence[Wire]
+    readings: Sequence[int]
+
+    def versions(self) -> list[int]:
+        """For each net, the versions in which any of its targets reads it, as bits."""
+        readings = iter(self.readings)
+        return [reduce(or_, islice(readings, len(ends))) for _, ends in self.plan.joins]
 
 
-def nets_of(cells: Iterable[Cell]) -> dict[Cell, dict[Wire, Net]]:
-    """For every group, the wires that run in it or through its border."""
-    found: dict[Cell, dict[Wire, Net]] = defaultdict(dict)
+Reading = tuple[Wire, int, int, int]
+"""A wire that runs in a group from a child to a child, or `OUTSIDE`, in some versions, as bits."""
 
-    def add(group: Cell, wire: Wire, source: Cell | None, target: Cell | None, bits: int) -> None:
-        net = found[group].get(wire)
-        if net is None:
-            found[group][wire] = Net(wire, source, {target: bits})
-        else:
-            net.targets[target] = net.targets.get(target, 0) | bits
 
+def readings_of(cells: Iterable[Cell]) -> dict[Cell, list[Reading]]:
+    """For every group, what runs in it or through its border."""
+    found: dict[Cell, list[Reading]] = defaultdict(list)
     for cell in cells:
-        for wire, bits in cell.reads.items():
+        for wire, bits in zip(cell.reads, cell.readings, strict=True):
             source, target = wire.maker, cell
             if source.kind.is_stub:
                 continue
             while source.parent is not target.parent:
                 if source.depth > target.depth:
                     assert source.parent is not None
-                    add(source.parent, wire, source, None, bits)
+                    found[source.parent].append((wire, source.nth, OUTSIDE, bits))
                     source = source.parent
                 else:
                     assert target.parent is not None
-                    add(target.parent, wire, None, target, bits)
+                    found[target.parent].append((wire, OUTSIDE, target.nth, bits))
                     target = target.parent
             if source.parent is not None and source is not target:
-                add(source.parent, wire, source, target, bits)
+                found[source.parent].append((wire, source.nth, target.nth, bits))
     return found
 
 
-def arrange(group: Cell, nets: Mapping[Wire, Net]) -> Arrangement:
+def arrange(group: Cell, readings: Iterable[Reading]) -> Arrangement:
     """Rank and order of the children of a group."""
-    number: dict[Cell | None, int] = {child: i for i, child in enumerate(group.children)}
-    number[None] = OUTSIDE
-    joins = [
-        (number[net.source], tuple([number[target] for target in net.targets]))
-        for net in nets.values()
-    ]
-    return Arrangement(_plan(len(group.children), tuple(joins)), list(nets.values()))
+    sources: dict[Wire, int] = {}
+    targets: dict[Wire, dict[int, int]] = {}
+    for wire, source, target, bits in readings:
+        if wire in sources:
+            known = targets[wire]
+            known[target] = known.get(target, 0) | bits
+        else:
+            sources[wire], targets[wire] = source, {target: bits}
+    joins = tuple([(source, tuple(targets[wire])) for wire, source in sources.items()])
+    return Arrangement(
+        _plan(len(group.children), joins),
+        tuple(sources),
+        tuple([bits for known in targets.values() for bits in known.values()]),
+    )
 
 
 @lru_cache(maxsize=2_000)

@@ -14,11 +14,12 @@ from enum import IntEnum
 from attrs import define, field, frozen
 
 from graftwork.ir.attributes import Attrs
-from graftwork.ir.graph import Node, Value
+from graftwork.ir.graph import Node
 from graftwork.ir.op import Op
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.types import Type
 from graftwork.viz.merge import Change
+from graftwork.viz.names import visible
 
 
 class Kind(IntEnum):
@@ -39,8 +40,13 @@ class Kind(IntEnum):
 
 @frozen(eq=False, repr=False)
 class Form:
-    """What a node does, whichever values it does it to: nodes that do the same share it."""
+    """What a node does, whichever values it does it to: nodes that do the same share it.
 
+    Attributes:
+        title: the name of its op, as it is shown.
+    """
+
+    title: str
     op: Op
     attrs: Attrs
     reads: tuple[Type, ...]
@@ -59,18 +65,25 @@ class Forms:
         key = node.op, node.attrs, reads, tuple([value.type for value in node.outputs])
         form = self.known.get(key)
         if form is None:
-            form = self.known[key] = Form(*key)
+            form = self.known[key] = Form(visible(node.op.name, 200), *key)
         return form
 
 
 @define(eq=False, repr=False)
 class Wire:
-    """A value, and the cell that makes it; its type as it is, and the value in each version."""
+    """A value, and the cell that makes it.
+
+    Attributes:
+        type: its type as it is now.
+        types: its type in each version, where they differ.
+        number: which of all wires it is, in the order of the cells that make them.
+    """
 
     maker: Cell
     type: Type
     name: str
-    values: Sequence[Value | None]
+    types: Sequence[Type] = ()
+    number: int = -1
 
 
 _NEVER: Mapping[int, Node] = {}
@@ -95,7 +108,8 @@ class Cell:
         place: which of its nodes it is; -1 if it is none now.
         parent: the group around it; the first reader of a stub.
         children: the cells of a group, in the order of the program.
-        reads: wire -> the versions in which it reads it, as bits; in the order of operands.
+        reads: the wires that it reads in any version, in the order of operands.
+        readings: the versions in which it reads each of them, as bits.
         operands: the wires that it reads now, in order, a wire once for each use.
         makes: the wires that it defines.
         within: whether it is part of a composite's body, which says what the composite means.
@@ -104,6 +118,7 @@ class Cell:
         sites: the canonical sites that it makes, then those inside of it.
         inner_sites: how many of them are inside of it.
         number: its place in the outline of the whole, groups before what they hold.
+        nth: its place among the children of its group.
         depth: how many groups are around it.
         change: what became of it from the first version to the last.
     """
@@ -121,16 +136,18 @@ class Cell:
     level: str = ""
     place: int = -1
     parent: Cell | None = None
-    children: list[Cell] = field(factory=list)
-    reads: dict[Wire, int] = field(factory=dict)
+    children: Sequence[Cell] = ()
+    reads: Sequence[Wire] = ()
+    readings: Sequence[int] = ()
     operands: Sequence[Wire] = ()
-    makes: list[Wire] = field(factory=list)
+    makes: Sequence[Wire] = ()
     within: bool = False
     inside_of: tuple[Node, int] | None = None
     note: str = ""
-    sites: list[str] = field(factory=list)
+    sites: Sequence[str] = ()
     inner_sites: int = 0
     number: int = -1
+    nth: int = -1
     depth: int = 0
 
     @property
@@ -159,11 +176,22 @@ class Cell:
             if cell.children:
                 todo.extend(reversed(cell.children))
 
+    def groups(self) -> Iterator[Cell]:
+        """Those of this cell and all inside of it that hold others, in order."""
+        todo = [self] if self.children else []
+        while todo:
+            cell = todo.pop()
+            yield cell
+            todo.extend([child for child in reversed(cell.children) if child.children])
+
 
 def number_cells(root: Cell) -> list[Cell]:
-    """All cells of a tree, numbered in order."""
+    """All cells of a tree, numbered in order, and in their groups."""
     cells = list(root.walk())
     for number, cell in enumerate(cells):
         cell.number = number
-        cell.depth = 0 if cell.parent is None else cell.parent.depth + 1
+        if cell.children:
+            depth = cell.depth + 1
+            for nth, child in enumerate(cell.children):
+                child.nth, child.depth = nth, depth
     return cells

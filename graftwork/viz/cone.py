@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from attrs import evolve
 
-from graftwork.viz.arrange import Arrangement, Slot, What
+from graftwork.viz.arrange import OUTSIDE, Arrangement, Slot, What
 from graftwork.viz.cells import Cell, Kind, Wire
 from graftwork.viz.scene import Scene
 
@@ -52,7 +52,11 @@ def narrowed(group: Cell, made: Arrangement, kept: Collection[Cell]) -> Arrangem
     """An arrangement of the kept children alone, in their ranks and order."""
     plan = made.plan
     stays: dict[Slot, bool] = {}
-    nets = {n for n, net in enumerate(made.nets) if net.source is None or net.source in kept}
+    nets = {
+        n
+        for n, (source, _) in enumerate(plan.joins)
+        if source == OUTSIDE or group.children[source] in kept
+    }
     for layer in reversed(plan.ranks):
         for slot in layer:
             child = slot.what is What.CHILD

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import prod
-from typing import TypeVar
+from operator import attrgetter
 
 import numpy as np
 
@@ -20,18 +21,15 @@ from graftwork.viz.difference import Difference
 from graftwork.viz.life import acts
 from graftwork.viz.names import attribute_words, sized, visible
 from graftwork.viz.overlay import Overlay
-from graftwork.viz.pack import Column, Rows, Strings, packed
+from graftwork.viz.pack import Column, Numbers, Rows, Strings, packed
 from graftwork.viz.scene import Scene
 from graftwork.viz.selectors import (
     LONGEST,
     NOWHERE,
-    Finding,
     findings,
     module_paths,
     site_expression,
 )
-
-T = TypeVar("T")
 
 
 def encode(
@@ -53,16 +51,16 @@ class _Encoder:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.strings = Strings()
-        self.ops: dict[Op, int] = {}
-        self.forms: dict[Form, int] = {}
-        self.origins: dict[Origin, int] = {}
-        self.types: dict[Type, int] = {}
-        self.plans: dict[Plan, int] = {}
+        self.ops = Numbers[Op]()
+        self.forms = Numbers[Form]()
+        self.origins = Numbers[Origin]()
+        self.types = Numbers[Type]()
+        self.plans = Numbers[Plan]()
         self.sizes = sizes = scene.axes
         self.axes = {axis: i for i, axis in enumerate(sizes)}
-        self.wires: dict[Wire, int] = {
-            wire: i for i, wire in enumerate(w for cell in scene.cells for w in cell.makes)
-        }
+        self.wires = [wire for cell in scene.cells for wire in cell.makes]
+        for number, wire in enumerate(self.wires):
+            wire.number = number
 
     def encode(
         self,
@@ -115,10 +113,9 @@ class _Encoder:
     def _retyped(self) -> dict[int, list[int]]:
         """The types of a wire in all versions, where they differ; those it lacks are as now."""
         rows = {}
-        for wire, number in self.wires.items() if len(self.scene.versions) > 1 else ():
-            types = [wire.type if value is None else value.type for value in wire.values]
-            if any(of is not wire.type and of != wire.type for of in types):
-                rows[number] = [self.types.setdefault(of, len(self.types)) for of in types]
+        for wire in self.wires:
+            if wire.types:
+                rows[wire.number] = self.types.of(wire.types)
         return rows
 
     @staticmethod
@@ -144,41 +141,25 @@ class _Encoder:
 
     def _cells(self) -> dict[str, Column]:
         cells = self.scene.cells
-        text, number, found = self.strings, self.wires.__getitem__, findings(self.scene.graph)
-        ways = [self._finding(cell, found) for cell in cells]
-        sites, reads, changes, operands = Rows(), Rows(), array("i"), Rows()
-        for cell in cells:
-            sites.add([text(site) for site in cell.sites])
-            reads.add([number(wire) for wire in cell.reads])
-            changes.extend(cell.reads.values())
-            operands.add([number(wire) for wire in cell.operands])
+        text, found = self.strings, findings(self.scene.graph)
+        sought = [cell.inside_of or (cell.node if cell.place >= 0 else None) for cell in cells]
+        ways = [found.get(key, NOWHERE) for key in sought]
+        sites = text.of([site for cell in cells for site in cell.sites])
         return {
-            "kind": [cell.kind for cell in cells],
-            "within": [cell.within for cell in cells],
+            **_columns(cells),
             "parent": [cell.parent.number if cell.parent else -1 for cell in cells],
-            "title": [text(cell.title) for cell in cells],
-            "note": [text(cell.note) for cell in cells],
-            "form": [_number(self.forms, cell.form) if cell.form else -1 for cell in cells],
-            "origin": [_number(self.origins, cell.origin) for cell in cells],
-            "there": [cell.there for cell in cells],
-            "changed": [cell.changed for cell in cells],
-            "guessed": [cell.guessed for cell in cells],
-            "level": [text(cell.level) for cell in cells],
-            "place": [cell.place for cell in cells],
+            "title": text.of([cell.title for cell in cells]),
+            "note": text.of([cell.note for cell in cells]),
+            "form": [self.forms[cell.form] if cell.form else -1 for cell in cells],
+            "origin": self.origins.of([cell.origin for cell in cells]),
+            "level": text.of([cell.level for cell in cells]),
             "way": [finding.way for finding in ways],
             "nth": [finding.nth for finding in ways],
-            "sites": sites,
-            "inner": [cell.inner_sites for cell in cells],
-            "reads": reads,
-            "readBits": changes,
-            "operands": operands,
+            "sites": Rows.of([cell.sites for cell in cells], sites),
+            "reads": _wires_of([cell.reads for cell in cells]),
+            "readBits": [bits for cell in cells for bits in cell.readings],
+            "operands": _wires_of([cell.operands for cell in cells]),
         }
-
-    @staticmethod
-    def _finding(cell: Cell, found: Mapping[Node | tuple[Node, int], Finding]) -> Finding:
-        if cell.inside_of is not None:
-            return found.get(cell.inside_of, NOWHERE)
-        return found.get(cell.node, NOWHERE) if cell.node and cell.place >= 0 else NOWHERE
 
     def _forms(self) -> dict[str, Column]:
         """What nodes do: an op, attributes as pairs of words, and what that does to axes."""
@@ -187,7 +168,7 @@ class _Encoder:
             words = attribute_words(form.op, form.attrs)
             attrs.add(self.strings(part) for word in words for part in word)
             done.add(self._acts(form))
-        ops = [_number(self.ops, form.op) for form in self.forms]
+        ops = self.ops.of([form.op for form in self.forms])
         return {"formOp": ops, "attrs": attrs, "acts": done}
 
     def _acts(self, form: Form) -> list[int]:
@@ -209,9 +190,9 @@ class _Encoder:
             else:
                 quoted.append(-1 if code == f"'{visible(module)}'" else text(code))
         return {
-            "module": [text(visible(origin.module)) for origin in self.origins],
-            "source": [text(visible(origin.source)) for origin in self.origins],
-            "framework": [text(visible(origin.op)) for origin in self.origins],
+            "module": text.of([visible(origin.module) for origin in self.origins]),
+            "source": text.of([visible(origin.source) for origin in self.origins]),
+            "framework": text.of([visible(origin.op) for origin in self.origins]),
             "passes": passes,
             "quoted": quoted,
         }
@@ -219,21 +200,18 @@ class _Encoder:
     def _wires(self) -> dict[str, Column]:
         return {
             "wireMaker": [wire.maker.number for wire in self.wires],
-            "wireType": [_number(self.types, wire.type) for wire in self.wires],
-            "wireName": [self.strings(wire.name) for wire in self.wires],
+            "wireType": self.types.of([wire.type for wire in self.wires]),
+            "wireName": self.strings.of([wire.name for wire in self.wires]),
         }
 
     def _groups(self, arranged: Mapping[Cell, Arrangement]) -> dict[str, Column]:
         """The plan of each group, its wires, and in which versions their targets read them."""
-        wires, bits = Rows(), Rows()
-        for made in arranged.values():
-            wires.add([self.wires[net.wire] for net in made.nets])
-            bits.add([there for net in made.nets for there in net.targets.values()])
+        bits = [made.readings for made in arranged.values()]
         return {
             "group": [group.number for group in arranged],
-            "plan": [_number(self.plans, made.plan) for made in arranged.values()],
-            "net": wires,
-            "reading": bits,
+            "plan": self.plans.of([made.plan for made in arranged.values()]),
+            "net": _wires_of([made.wires for made in arranged.values()]),
+            "reading": Rows.of(bits, chain.from_iterable(bits)),
         }
 
     def _plans(self) -> dict[str, Column]:
@@ -271,9 +249,27 @@ class _Encoder:
         }
 
 
-def _number(table: dict[T, int], thing: T) -> int:
-    """The number of a thing in a table, which gets it if it has it not."""
-    return table.setdefault(thing, len(table))
+_COLUMNS = {
+    "kind": "kind",
+    "within": "within",
+    "there": "there",
+    "changed": "changed",
+    "guessed": "guessed",
+    "place": "place",
+    "inner": "inner_sites",
+}
+"""What stands in columns as it stands in cells."""
+
+
+def _columns(cells: Sequence[Cell]) -> dict[str, Column]:
+    """Those of numbers, taken cell by cell."""
+    rows = map(attrgetter(*_COLUMNS.values()), cells)
+    numbers = np.fromiter(chain.from_iterable(rows), np.int32, len(cells) * len(_COLUMNS))
+    return dict(zip(_COLUMNS, numbers.reshape(len(cells), -1).T, strict=True))
+
+
+def _wires_of(rows: Sequence[Sequence[Wire]]) -> Rows:
+    return Rows.of(rows, [wire.number for row in rows for wire in row])
 
 
 def category(op: Op) -> str:

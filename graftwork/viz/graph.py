@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.pipeline import AnyPass, apply, collection_paused
-from graftwork.viz.arrange import arrange, nets_of
+from graftwork.viz.arrange import arrange, readings_of
 from graftwork.viz.cells import Cell
 from graftwork.viz.cone import between as cells_between
 from graftwork.viz.cone import narrowed
@@ -89,8 +89,9 @@ def _view(
     ends: Sequence[Sequence[Cell]] | None = None,
     kept: frozenset[Cell] | None = None,
 ) -> View:
-    nets = nets_of(shown.cells)
-    arranged = {cell: arrange(cell, nets.pop(cell, {})) for cell in shown.cells if cell.children}
+    readings = readings_of(shown.cells)
+    groups = [cell for cell in shown.cells if cell.children]
+    arranged = {group: arrange(group, readings.pop(group, ())) for group in groups}
     if len(shown.versions) > 2:
         first_and_last = 1 | 1 << len(shown.versions) - 1
         kept = frozenset(cell for cell in shown.cells if cell.there & first_and_last)
@@ -105,4 +106,5 @@ def _view(
         seen = {cell: narrowed(cell, made, kept) for cell, made in seen.items()}
     svg = to_svg(shown, seen, opened, title, laid)
     data = encode(shown, arranged, opened, changes, title, laid, ends)
+    shown.release()
     return View.of(Part("graph", title, data, svg), shown.graph)

@@ -171,7 +171,7 @@ def renamed_axes(pairs: Iterable[Pair]) -> dict[str, str]:
             continue
         for old, new in zip(before.outputs, after.outputs, strict=False):
             if len(old.axes) == len(new.axes):
-                votes.update(set(zip(old.axes, new.axes, strict=True)))
+                votes.update(zip(old.axes, new.axes, strict=True))
     olds, news = Counter(old for old, _ in votes), Counter(new for _, new in votes)
     return {o: n for o, n in votes if o != n and olds[o] == 1 and news[n] == 1}
 

@@ -16,10 +16,13 @@ LONGEST = 2_000
 
 def visible(text: str, limit: int = LONGEST) -> str:
     """The text with everything unprintable escaped, and cut after `limit` characters."""
-    shown = text[:limit]
-    if not shown.isprintable():
-        shown = "".join(map(_visible_character, shown))
-    return shown if len(text) <= limit else f"{shown}… ({len(text):,} characters)"
+    if len(text) <= limit:
+        return text if text.isprintable() else _escaped(text)
+    return f"{_escaped(text[:limit])}… ({len(text):,} characters)"
+
+
+def _escaped(text: str) -> str:
+    return "".join(map(_visible_character, text))
 
 
 def _visible_character(character: str) -> str:

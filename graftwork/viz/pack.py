@@ -12,24 +12,44 @@ import json
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from itertools import accumulate
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
+Integers: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
+
+T = TypeVar("T")
 
 _SAMPLE = 1 << 16
+
+
+class Numbers(dict[T, int]):
+    """The number of each thing, in the order in which they are first asked for."""
+
+    def __missing__(self, thing: T) -> int:
+        self[thing] = number = len(self)
+        return number
+
+    def of(self, things: Iterable[T]) -> list[int]:
+        """The numbers of several things."""
+        return list(map(self.__getitem__, things))
 
 
 class Strings:
     """Strings by number; equal ones once, and number 0 is empty."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {"": 0}
+        self._numbers = Numbers({"": 0})
 
     def __call__(self, text: str) -> int:
-        return self._numbers.setdefault(text, len(self._numbers))
+        return self._numbers[text]
+
+    def of(self, texts: Iterable[str]) -> list[int]:
+        """The numbers of several strings."""
+        return self._numbers.of(texts)
 
     def all(self) -> list[str]:
         return list(self._numbers)
@@ -42,12 +62,21 @@ class Rows:
         self.items = array("i")
         self.ends = array("i")
 
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[Any]], items: Iterable[int]) -> Rows:
+        """Rows that are as long as others, and have these items."""
+        made = cls()
+        made.items.extend(items)
+        made.ends.extend(accumulate(map(len, rows)))
+        return made
+
     def add(self, row: Iterable[int]) -> None:
         self.items.extend(row)
         self.ends.append(len(self.items))
 
 
-Column: TypeAlias = "Sequence[int] | Rows | Bytes | Floats"
+Plain: TypeAlias = "Sequence[int] | Integers | Bytes | Floats"
+Column: TypeAlias = "Plain | Rows"
 
 
 def packed(facts: Mapping[str, Any], columns: Mapping[str, Column]) -> str:
@@ -56,7 +85,7 @@ def packed(facts: Mapping[str, Any], columns: Mapping[str, Column]) -> str:
     Layout: the length of the head in four bytes; the head, JSON, with the name, length and kind
     (`i` integers, `f` floats, `b` bytes) of each column; the columns.
     """
-    plain: dict[str, Sequence[int] | Bytes | Floats] = {}
+    plain: dict[str, Plain] = {}
     for name, column in columns.items():
         if isinstance(column, Rows):
             plain[name], plain[f"{name}Ends"] = column.items, column.ends
@@ -92,17 +121,19 @@ def _by_way(data: bytes, strategy: int) -> bytes:
     return coder.compress(data) + coder.flush()
 
 
-def _kind(column: Sequence[int] | Bytes | Floats) -> str:
-    if isinstance(column, np.ndarray):
-        return {np.dtype(np.uint8): "b", np.dtype(np.float32): "f"}[column.dtype]
-    return "i"
+_KINDS = {np.dtype(np.uint8): "b", np.dtype(np.float32): "f", np.dtype(np.int32): "i"}
 
 
-def _stored(column: Sequence[int] | Bytes | Floats) -> bytes:
-    if not isinstance(column, np.ndarray):
-        numbers = np.array(column, "<i4")
+def _kind(column: Plain) -> str:
+    return _KINDS[column.dtype] if isinstance(column, np.ndarray) else "i"
+
+
+def _stored(column: Plain) -> bytes:
+    if _kind(column) == "i":
+        numbers = np.asarray(column, "<i4")
         return _planes(np.diff(numbers, prepend=np.int32(0)).astype("<i4"))
-    return _planes(column.astype("<f4")) if column.dtype == np.float32 else column.tobytes()
+    values = np.asarray(column)
+    return _planes(values.astype("<f4")) if values.dtype == np.float32 else values.tobytes()
 
 
 def _planes(words: np.ndarray[Any, Any]) -> bytes:

@@ -88,7 +88,7 @@ def place(
                 boxes.append(Box(cell, x - width / 2, high, width, own, inner.get(cell)))
     ends = {box.cell: box for box in boxes if box.inside is not None}
     doors = {
-        what: {made.nets[s.ref].wire: spot[s][0] for s in spot if s.what is what}
+        what: {made.wires[s.ref]: spot[s][0] for s in spot if s.what is what}
         for what in (What.ENTRY, What.EXIT)
     }
     lines = list(_lines(group, made, spot, ends))
@@ -110,16 +110,16 @@ def _lines(
             x, top, bottom = spot[slot]
             if slot.what is What.LANE:
                 yield slot.ref, (x, top), (x, bottom)
-    for n, net in enumerate(made.nets):
+    for n, wire in enumerate(made.wires):
         for slot, other in made.plan.joints[n]:
             x, _, bottom = spot[slot]
             to_x, to_y, _ = spot[other]
             if slot.what is What.CHILD and (box := ends.get(group.children[slot.ref])):
                 assert box.inside is not None
-                x = box.x + box.inside.exits.get(net.wire, box.width / 2)
+                x = box.x + box.inside.exits.get(wire, box.width / 2)
             if other.what is What.CHILD and (box := ends.get(group.children[other.ref])):
                 assert box.inside is not None
-                to_x = box.x + box.inside.entries.get(net.wire, box.width / 2)
+                to_x = box.x + box.inside.entries.get(wire, box.width / 2)
             yield n, (x, bottom), (to_x, to_y)
 
 

@@ -8,7 +8,7 @@ layers of some models do, is another question, and the label answers it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from attrs import frozen
@@ -30,16 +30,20 @@ class _Shape:
 def fold_repeats(root: Cell) -> None:
     """Put runs of equal siblings into groups of their own, or label the group that is one run."""
     cells = list(root.walk())
-    sizes = dict.fromkeys(cells, 1)
-    for cell in reversed(cells):
-        for child in cell.children:
-            sizes[cell] += sizes[child]
-    for group in cells:
-        groups = [child for child in group.children if child.kind is Kind.GROUP]
+    holding = {cell: place for place, cell in enumerate(cells) if cell.children}
+    sizes: dict[Cell, int] = {}
+    for group in reversed(holding):
+        sizes[group] = 1 + sum([sizes.get(child, 1) for child in group.children])
+    for group in holding:
+        groups = [c for c in group.children if c.children and c.kind is Kind.GROUP]
         if len(groups) < FEWEST:
             continue
-        counts = Counter(sizes[child] for child in groups)
-        shapes = {c: _shape(c) for c in groups if counts[sizes[c]] >= FEWEST}
+        counts = Counter([sizes[child] for child in groups])
+        shapes = {
+            child: _shape(cells[holding[child] : holding[child] + sizes[child]])
+            for child in groups
+            if counts[sizes[child]] >= FEWEST
+        }
         if shapes:
             group.children = list(_with_folds(group, shapes))
 
@@ -62,26 +66,30 @@ def _with_folds(group: Cell, shapes: Mapping[Cell, _Shape]) -> Iterator[Cell]:
             yield from run
 
 
-def _shape(group: Cell) -> _Shape:
-    """The cells of a group, with wires by the order in which they are met."""
+def _shape(cells: Iterable[Cell]) -> _Shape:
+    """A group and the cells in it, with wires by the order in which they are met."""
     met: dict[Wire, int] = {}
     parameters: dict[Wire, None] = {}
     body: list[object] = []
-    for cell in group.walk():
-        body += cell.kind, len(cell.children), cell.there, cell.changed, cell.form, len(cell.reads)
-        for wire, bits in cell.reads.items():
-            kind = wire.maker.kind
-            if kind is Kind.CONSTANT:
-                body += wire.maker.form, bits
-                continue
-            if kind is Kind.PARAMETER:
-                parameters[wire] = None
-            body += met.setdefault(wire, len(met)), wire.type, bits
-        body += map(met.get, cell.operands)
+    for cell in cells:
+        body += cell.form or cell.kind, len(cell.children), cell.there, cell.changed, cell.readings
+        for wire in cell.reads:
+            number = met.get(wire)
+            if number is not None:
+                body.append(number)
+            elif wire.maker.kind is Kind.CONSTANT:
+                body.append(wire.maker.form)
+            else:
+                met[wire] = len(met)
+                body.append(wire.type)
+                if wire.maker.kind is Kind.PARAMETER:
+                    parameters[wire] = None
+        if cell.operands is not cell.reads:
+            body.append([met.get(wire) for wire in cell.operands])
         for wire in cell.makes:
             met[wire] = len(met)
-            if cell.form is None:
-                body.append(wire.type)
+        if cell.form is None:
+            body += [wire.type for wire in cell.makes]
     return _Shape(body, tuple(parameters))
 
 

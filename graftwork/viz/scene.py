@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from itertools import pairwise, zip_longest
+from itertools import count, zip_longest
 
 from attrs import define, field, frozen
 
 from graftwork.ir.attributes import Literal
-from graftwork.ir.graph import Graph, Node, Parameter, Port, Region, Value
+from graftwork.ir.graph import Graph, Node, Parameter, Value
 from graftwork.ir.infer import Expansion, expand
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import Size
-from graftwork.ir.types import Typing
 from graftwork.viz.cells import Cell, Forms, Kind, Wire, number_cells
+from graftwork.viz.levels import NOTHING, Level, by_name, by_place, latest, top_level
 from graftwork.viz.merge import Change, Same, Track, change_of, merged, renamed_axes
 from graftwork.viz.names import literal_word, visible
 from graftwork.viz.repeats import fold_repeats
 from graftwork.viz.tree import change_groups, cut_long_groups, hang, name_groups, tidy
-
-Entry = tuple[str, Sequence[Value | None]]
-"""An input or output of a level: its name, and its value in each version."""
 
 
 @frozen(eq=False)
@@ -63,6 +60,14 @@ class Scene:
         """Node -> its cell."""
         return {cell.node: cell for cell in self.cells if cell.node is not None}
 
+    def release(self) -> None:
+        """Part cells from their groups and from what they make, when they have been shown.
+
+        Cells go round in circles; parted, they need no collector, which takes a tenth of the time.
+        """
+        for cell in self.cells:
+            cell.parent, cell.makes = None, ()
+
     def renamed(self, old: int, new: int) -> dict[str, str]:
         """Axis of one version -> its name in another."""
         return renamed_axes((track.nodes[old], track.nodes[new]) for track in self.tracks)
@@ -82,7 +87,7 @@ def scene(*versions: Graph) -> Scene:
     builder = _Builder(len(versions), opens=len(versions[-1].nodes) <= MOST_OPENING)
     root = Cell(Kind.GROUP, "graph")
     builder.add_parameters([graph.parameters for graph in versions])
-    tracks = builder.add_levels(_top(root, versions))
+    tracks = builder.add_levels(top_level(root, versions))
     tidy(root)
     fold_repeats(root)
     cut_long_groups(root)
@@ -90,7 +95,7 @@ def scene(*versions: Graph) -> Scene:
     builder.mark_sites(versions[-1])
     name_groups(cells)
     change_groups(cells, len(versions) - 1)
-    builder.house_stubs(root)
+    builder.house_stubs(cells)
     for number, stub in enumerate(builder.stubs, len(cells)):
         stub.number = number
         stub.change = stub.change_in(0, len(versions) - 1, 0)
@@ -98,52 +103,6 @@ def scene(*versions: Graph) -> Scene:
     return Scene(versions, everything, builder.parameters, tracks, builder.carried)
 
 
-@frozen(eq=False)
-class _Level:
-    """A graph or a region on its way into the picture, in all versions that have it."""
-
-    root: Cell
-    address: str
-    regions: Sequence[Region]
-    inputs: Sequence[Entry]
-    outputs: Sequence[Entry]
-    typings: Sequence[Typing]
-    body: Expansion | None = None
-
-    @property
-    def module(self) -> str:
-        return self.root.origin.module
-
-
-def _top(root: Cell, versions: Sequence[Graph]) -> _Level:
-    return _Level(
-        root,
-        "graph.",
-        [graph.region for graph in versions],
-        _by_name([graph.inputs for graph in versions]),
-        _by_name([graph.outputs for graph in versions]),
-        [Typing(graph.axes) for graph in versions],
-    )
-
-
-def _by_name(versions: Sequence[Sequence[Port | Parameter]]) -> list[Entry]:
-    """Ports of equal name are the same one, whichever objects they are."""
-    values = [{port.name: port.value for port in ports} for ports in versions]
-    names = dict.fromkeys(name for known in reversed(values) for name in known)
-    return [(name, [known.get(name) for known in values]) for name in names]
-
-
-def _by_place(versions: Sequence[Sequence[Value]]) -> list[Entry]:
-    places = enumerate(zip_longest(*versions))
-    return [(_last(values).name or str(i), values) for i, values in places]
-
-
-def _last(values: Sequence[Value | None]) -> Value:
-    """The value in the last version that has it."""
-    return values[-1] or next(value for value in reversed(values) if value is not None)
-
-
-_NOTHING = Region((), (), ())
 MOST_OPENING = 5_000
 """In graphs of more nodes composites do not open into their bodies."""
 _LONGEST_BODY = 300
@@ -162,6 +121,7 @@ class _Builder:
     inside: dict[Cell, dict[str, Wire]] = field(factory=dict)
     stubs: list[Cell] = field(factory=list)
     parameters: dict[Cell, Parameter] = field(factory=dict)
+    readings: dict[tuple[int, ...], tuple[int, ...]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.carried = [{} for _ in range(self.count)]
@@ -171,13 +131,13 @@ class _Builder:
     def add_parameters(self, versions: Sequence[Sequence[Parameter]]) -> None:
         """A stub for every parameter."""
         known = {p.name: p for parameters in versions for p in parameters}
-        for name, values in _by_name(versions):
+        for name, values in by_name(versions):
             stub = self._entry(Kind.PARAMETER, name, values)
             self._make(stub, [[v] if v else [] for v in values])
             self.parameters[stub] = known[name]
             self.stubs.append(stub)
 
-    def add_levels(self, top: _Level) -> Sequence[Track]:
+    def add_levels(self, top: Level) -> Sequence[Track]:
         """All nodes, those of regions after their owner; gives the tracks of the top level."""
         todo = deque([top])
         first: Sequence[Track] = ()
@@ -193,9 +153,9 @@ class _Builder:
             boxes = [cell for cell in cells if not cell.kind.is_stub]
             for cell in (*inputs, *outputs):
                 cell.parent = level.root
-            level.root.children += inputs
+            level.root.children = [*level.root.children, *inputs]
             hang(boxes, level.root, level.module)
-            level.root.children += outputs
+            level.root.children = [*level.root.children, *outputs]
             if level.body is not None:
                 self._note_body(level, level.body, inputs, cells, outputs)
             for cell, track in zip(cells, tracks, strict=True):
@@ -207,7 +167,7 @@ class _Builder:
 
     def _note_body(
         self,
-        level: _Level,
+        level: Level,
         body: Expansion,
         inputs: Sequence[Cell],
         cells: Sequence[Cell],
@@ -240,7 +200,7 @@ class _Builder:
 
     # --- the edges of a level ---------------------------------------------------------------
 
-    def _inputs(self, level: _Level) -> list[Cell]:
+    def _inputs(self, level: Level) -> list[Cell]:
         cells = []
         for name, values in level.inputs:
             cell = self._entry(Kind.INPUT, name, values)
@@ -248,7 +208,7 @@ class _Builder:
             cells.append(cell)
         return cells
 
-    def _outputs(self, level: _Level) -> list[Cell]:
+    def _outputs(self, level: Level) -> list[Cell]:
         cells = []
         for name, values in level.outputs:
             cell = self._entry(Kind.OUTPUT, name, values)
@@ -266,22 +226,23 @@ class _Builder:
 
     # --- nodes ------------------------------------------------------------------------------
 
-    def _cells(self, level: _Level, tracks: Sequence[Track]) -> list[Cell]:
+    def _cells(self, level: Level, tracks: Sequence[Track]) -> list[Cell]:
         kept = {value for _, values in level.outputs for value in values if value}
         cells = [self._cell(track, kept) for track in tracks]
-        now = (cell for cell, track in zip(cells, tracks, strict=True) if track.nodes[-1])
-        for place, cell in enumerate(now if level.body is None else ()):
-            cell.level, cell.place = level.address, place
+        places = count()
         for cell, track in zip(cells, tracks, strict=True):
             self._read(cell, [node.inputs if node else () for node in track.nodes])
+            if level.body is None and track.nodes[-1]:
+                cell.level, cell.place = level.address, next(places)
         return cells
 
     def _cell(self, track: Track, kept: set[Value]) -> Cell:
         node = track.shown
-        constant = _constant(node) if kept.isdisjoint(node.outputs) else None
-        title = visible(node.op.name, 200) if constant is None else literal_word(constant)
+        form = self.forms.of(node)
+        constant = _constant(node, kept)
+        title = form.title if constant is None else literal_word(constant)
         kind = Kind.OP if constant is None else Kind.CONSTANT
-        cell = Cell(kind, title, node.origin, node, self.forms.of(node), _bits(track.nodes))
+        cell = Cell(kind, title, node.origin, node, form, _bits(track.nodes))
         if self.count > 1:
             self._note_changes(cell, track)
         if constant is not None:
@@ -299,27 +260,38 @@ class _Builder:
 
     def _make(self, cell: Cell, versions: Sequence[Sequence[Value]]) -> None:
         """Let a cell make wires; values of all versions share a wire by their place."""
+        made = []
         for values in zip_longest(*versions):
-            shown = _last(values)
-            wire = Wire(cell, shown.type, visible(shown.name, 200), values)
-            cell.makes.append(wire)
-            for carried, value in zip(self.carried, values, strict=True):
+            shown, old = latest(values), None
+            now = shown.type
+            wire = Wire(cell, now, visible(shown.name, 200))
+            made.append(wire)
+            for number, value in enumerate(values):
                 if value is not None:
-                    carried[value] = wire
-            for same, (old, new) in zip(self.same, pairwise(values), strict=True):
-                if old is not None and new is not None:
-                    same[new] = old
+                    self.carried[number][value] = wire
+                    if value.type is not now and value.type != now:
+                        wire.types = [now if v is None else v.type for v in values]
+                    if old is not None:
+                        self.same[number - 1][value] = old
+                old = value
+        cell.makes = tuple(made)
 
     def _read(self, cell: Cell, versions: Sequence[Sequence[Value]]) -> None:
         """Note what a cell reads in which version; its operands are those of its last."""
+        reads: dict[Wire, int] = {}
+        operands: list[Wire] = []
         for number in reversed(range(self.count)):
-            carried, bit, reads = self.carried[number], 1 << number, cell.reads
-            wires = [carried[value] for value in versions[number] if value in carried]
-            cell.operands = cell.operands or wires
+            carry, bit = self.carried[number].get, 1 << number
+            wires = [wire for value in versions[number] if (wire := carry(value))]
+            operands = operands or wires
             for wire in wires:
                 reads[wire] = reads.get(wire, 0) | bit
+        cell.reads, bits = tuple(reads), tuple(reads.values())
+        cell.readings = self.readings.setdefault(bits, bits)
+        now = tuple(operands)
+        cell.operands = cell.reads if cell.reads == now else now
 
-    def _bodies(self, level: _Level, cell: Cell, track: Track) -> Iterable[_Level]:
+    def _bodies(self, level: Level, cell: Cell, track: Track) -> Iterable[Level]:
         """What a composite means, as the composite is in the last version that has it."""
         if not self.opens or cell.kind.is_stub:
             return
@@ -327,31 +299,31 @@ class _Builder:
         node, typing = track.shown, level.typings[version]
         body = expand(typing, node.op, node.attrs, [value.type for value in node.inputs])
         if len(body.region.nodes) <= _LONGEST_BODY:
-            yield _Level(
+            yield Level(
                 cell,
                 "",
                 [body.region] * self.count,
-                _by_place([body.region.inputs] * self.count),
-                _by_place([body.region.outputs] * self.count),
+                by_place([body.region.inputs] * self.count),
+                by_place([body.region.outputs] * self.count),
                 [body.typing] * self.count,
                 body,
             )
 
-    def _regions(self, level: _Level, cell: Cell, track: Track) -> Iterable[_Level]:
+    def _regions(self, level: Level, cell: Cell, track: Track) -> Iterable[Level]:
         """The bodies of a control-flow node, each a group inside of it with its own ports."""
         versions = [node.regions if node else () for node in track.nodes]
         words = track.shown.op.regions
         for i in range(max(map(len, versions))):
-            regions = [known[i] if i < len(known) else _NOTHING for known in versions]
+            regions = [known[i] if i < len(known) else NOTHING for known in versions]
             title = visible(words[i]) if i < len(words) else f"region {i}"
             group = Cell(Kind.GROUP, title, Origin(module=track.shown.origin.module), parent=cell)
-            cell.children.append(group)
-            yield _Level(
+            cell.children = [*cell.children, group]
+            yield Level(
                 group,
                 f"{cell.address}.regions[{i}].",
                 regions,
-                _by_place([region.inputs for region in regions]),
-                _by_place([region.outputs for region in regions]),
+                by_place([region.inputs for region in regions]),
+                by_place([region.outputs for region in regions]),
                 level.typings,
             )
 
@@ -364,34 +336,33 @@ class _Builder:
                 wire = self.carried[-1].get(site.place.value)
                 if wire is None or bool(site.place.inner) is not inner:
                     continue
-                wire.maker.sites.append(visible(path))
+                wire.maker.sites = (*wire.maker.sites, visible(path))
                 wire.maker.inner_sites += inner
                 for step in site.place.inner:
                     wire = wire and self.inside.get(wire.maker, {}).get(step)
                 if inner and wire is not None:
-                    wire.maker.sites.append(visible(path))
+                    wire.maker.sites = (*wire.maker.sites, visible(path))
 
-    def house_stubs(self, root: Cell) -> None:
+    def house_stubs(self, cells: Sequence[Cell]) -> None:
         """Let stubs live with their first reader."""
-        for cell in root.walk():
+        made = {wire for stub in self.stubs for wire in stub.makes}
+        for cell in cells if made else ():
             for wire in cell.reads:
-                if wire.maker.kind.is_stub and wire.maker.parent is None:
+                if wire in made and wire.maker.parent is None:
                     wire.maker.parent = cell
         for stub in self.stubs:
-            stub.parent = stub.parent or root
+            stub.parent = stub.parent or cells[0]
 
 
 def _bits(versions: Sequence[object]) -> int:
     """The versions that have something, as a number: the first one is its least bit."""
-    bits = 0
-    for number, found in enumerate(versions):
-        if found is not None:
-            bits |= 1 << number
-    return bits
+    if all(versions):
+        return (1 << len(versions)) - 1
+    return sum([1 << number for number, found in enumerate(versions) if found is not None])
 
 
-def _constant(node: Node) -> Literal | None:
-    """The array of a node that is nothing else."""
-    if node.inputs or "creation" not in node.op.traits:
+def _constant(node: Node, kept: Set[Value]) -> Literal | None:
+    """The array of a node that is nothing else, unless its value is kept."""
+    if node.inputs or "creation" not in node.op.traits or not kept.isdisjoint(node.outputs):
         return None
     return next((value for _, value in node.attrs.items if isinstance(value, Literal)), None)

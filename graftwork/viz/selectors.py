@@ -8,7 +8,7 @@ that of `graftwork.ir.select`, done for all nodes in one walk.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from enum import IntEnum
 from functools import lru_cache
 from itertools import accumulate
@@ -49,38 +49,38 @@ Key = tuple[str, str]
 """A module and an op."""
 
 
-def findings(graph: Graph) -> dict[Node | Part, Finding]:
+def findings(graph: Graph) -> dict[Node | Part | None, Finding]:
     """How each node of the top level is found, and each node of the bodies of composites."""
     leaving: dict[Key, int] = defaultdict(int)
     inside: dict[Key, int] = defaultdict(int)
-    first: dict[Node | Part, Finding] = {}
-    parts: dict[Part, Key] = {}
+    drafts: dict[Node | Part | None, tuple[Way, Key, int]] = {}
     typing = Typing(graph.axes)
-    seen = seen_parameters(graph, graph.parameters)
+    seen, index = seen_parameters(graph, graph.parameters), graph.index
     for node in graph.nodes:
         module, op = node.origin.module, node.op.name
         if "/" in module:
             continue
         around, own = _around(module), (module, op)
-        for outside in _borders(graph.index, node, seen):
-            if outside < len(around) and node not in first and _plain(module):
-                first[node] = _finding(Way.LEAVING, leaving[own])
-            for outer in around[outside:]:
-                leaving[outer, op] += 1
-        if node not in first and len(module) <= LONGEST:
-            first[node] = _finding(Way.INSIDE, inside[own])
+        for value in node.outputs:
+            outside = len(around) if value in seen else _outside(module, value, index)
+            if outside < len(around):
+                if node not in drafts and _plain(module):
+                    drafts[node] = Way.LEAVING, own, leaving[own]
+                for outer in around[outside:]:
+                    leaving[outer, op] += 1
+        if node not in drafts and len(module) <= LONGEST:
+            drafts[node] = Way.INSIDE, own, inside[own]
         inside[own] += len(node.outputs)
         for part, name in _parts_of(node, typing) if node.op.body is not None else ():
-            key = parts[part] = (module, name)
+            key = module, name
             if len(module) <= LONGEST:
-                first[part] = _finding(Way.INSIDE, inside[key])
+                drafts[part] = Way.INSIDE, key, inside[key]
             inside[key] += 1
     counts = {Way.LEAVING: leaving, Way.INSIDE: inside}
-    for found, finding in first.items():
-        key = parts[found] if isinstance(found, tuple) else (found.origin.module, found.op.name)
-        if counts[finding.way][key] == 1:
-            first[found] = _finding(finding.way, -1)
-    return first
+    return {
+        found: _finding(way, nth if counts[way][key] > 1 else -1)
+        for found, (way, key, nth) in drafts.items()
+    }
 
 
 _finding = lru_cache(maxsize=10_000)(Finding)  # most nodes are the only ones
@@ -89,38 +89,33 @@ _finding = lru_cache(maxsize=10_000)(Finding)  # most nodes are the only ones
 @lru_cache(maxsize=10_000)
 def _around(module: str) -> tuple[str, ...]:
     """A module with those around it, the outermost first."""
-    return tuple(accumulate(module.split("."), "{}.{}".format)) if module else ()
+    ends = accumulate(module.split("."), lambda end, word: end + 1 + len(word), initial=-1)
+    return tuple([module[:end] for end in ends if end >= 0]) if module else ()
 
 
 @lru_cache(maxsize=10_000)
 def _plain(module: str) -> bool:
     """Whether `module=` means just this module: no glob, and nothing that is too long to read."""
-    return bool(module) and len(module) <= LONGEST and not set(module) & set("*{")
+    return bool(module) and len(module) <= LONGEST and "*" not in module and "{" not in module
 
 
-def _borders(index: Index, node: Node, seen: Collection[Value]) -> Iterator[int]:
-    """For each output that is read, how many words of the node's module all readers share.
+def _outside(module: str, value: Value, index: Index) -> int:
+    """How many of the modules around the maker of a value hold all of its readers, too.
 
-    A value leaves every module around its maker that has more words than that.
+    A value leaves those further inside.
     """
-    here = node.origin.module
-    around = _around(here)
-    for value in node.outputs:
-        if value in seen:
-            continue
-        if value in index.outputs:
-            yield 0
-        elif readers := index.users_of(value):
-            modules = [reader.origin.module for reader in readers]
-            yield min([len(around) if m == here else _shared(around, _around(m)) for m in modules])
-
-
-def _shared(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many of the outermost modules are the same."""
-    count = 0
-    while count < min(len(a), len(b)) and a[count] == b[count]:
-        count += 1
-    return count
+    if value in index.outputs:
+        return 0
+    around = _around(module)
+    shared = len(around)
+    for reader in index.users_of(value):
+        other = reader.origin.module
+        if other != module:
+            also = _around(other)
+            shared = min(shared, len(also))
+            while shared and around[shared - 1] != also[shared - 1]:
+                shared -= 1
+    return shared
 
 
 def _parts_of(node: Node, typing: Typing) -> Iterator[tuple[Part, str]]:

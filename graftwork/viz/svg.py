@@ -63,7 +63,7 @@ def _note(cell: Cell, scene: Scene) -> str:
     if cell.kind is Kind.GROUP:
         count = sum(inner.kind is Kind.OP and not inner.within for inner in cell.walk())
         return " · ".join(filter(None, [cell.note, f"{count:,} op{'s' * (count != 1)}"]))
-    wires = cell.makes[:1] or list(cell.reads)[:1]
+    wires = cell.makes[:1] or cell.reads[:1]
     axes = scene.axes
     return " ".join(sized(axis, axes[axis]) for wire in wires for axis in wire.type.axes)
 
@@ -80,12 +80,11 @@ def _group(
     tints: Mapping[Cell, str],
     last: int,
 ) -> Iterator[str]:
+    versions = made.versions()
     for net, (x, y), (to_x, to_y) in placed.lines:
         half = (y + to_y) / 2
         curve = f"M{x:.0f} {y:.0f}C{x:.0f} {half:.0f} {to_x:.0f} {half:.0f} {to_x:.0f} {to_y:.0f}"
-        bits = 0
-        for value in made.nets[net].targets.values():
-            bits |= value
+        bits = versions[net]
         mark = {(0, 1): " a", (1, 0): " r"}.get((bits & 1, bits >> last & 1), "")
         yield f'<path class="l{mark}" d="{curve}"/>'
     for box in placed.boxes:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 
 from graftwork.ir.origin import Origin
 from graftwork.viz.cells import Cell, Kind
@@ -23,29 +25,35 @@ _SECTION = 150
 
 def hang(cells: Sequence[Cell], root: Cell, within: str = "") -> None:
     """Put cells into groups below `root` by their modules, `within` a module that is known."""
-    groups: dict[tuple[str, ...], Cell] = {(): root}
-    of_module: dict[str, Cell] = {}
+    groups: dict[tuple[str, ...], _Group] = {(): (root, [*root.children])}
+    of_module: dict[str, _Group] = {}
     for cell in cells:
         module = cell.origin.module
-        parent = of_module.get(module)
-        if parent is None:
-            parent = of_module[module] = _group(groups, module_path(module, within))
-        cell.parent = parent
-        parent.children.append(cell)
+        found = of_module.get(module)
+        if found is None:
+            found = of_module[module] = _group(groups, module_path(module, within))
+        cell.parent, children = found
+        children.append(cell)
+    for group, children in groups.values():
+        group.children = children
 
 
-def _group(groups: dict[tuple[str, ...], Cell], path: tuple[str, ...]) -> Cell:
+_Group = tuple[Cell, list[Cell]]
+"""A group on its way, and what it will hold."""
+
+
+def _group(groups: dict[tuple[str, ...], _Group], path: tuple[str, ...]) -> _Group:
     """The group of a path, with those around it."""
     known = len(path)
     while path[:known] not in groups:
         known -= 1
-    group = groups[path[:known]]
+    found = groups[path[:known]]
     for end in range(known + 1, len(path) + 1):
         inner = Cell(Kind.GROUP, _title(path[:end]), Origin(module=_joined(path[:end])))
-        inner.parent = group
-        group.children.append(inner)
-        groups[path[:end]] = group = inner
-    return group
+        inner.parent, siblings = found
+        siblings.append(inner)
+        groups[path[:end]] = found = (inner, [])
+    return found
 
 
 def _title(path: tuple[str, ...]) -> str:
@@ -71,8 +79,8 @@ def module_path(module: str, within: str = "") -> tuple[str, ...]:
 
 def tidy(root: Cell) -> None:
     """Give groups of one child the place of that child, from the inside out."""
-    for cell in reversed(list(root.walk())):
-        if any(len(child.children) == 1 for child in cell.children):
+    for cell in reversed(list(root.groups())):
+        if 1 in [len(child.children) for child in cell.children]:
             cell.children = [_only(child) for child in cell.children]
             for child in cell.children:
                 child.parent = cell
@@ -94,7 +102,7 @@ def _only(cell: Cell) -> Cell:
 
 def cut_long_groups(root: Cell) -> None:
     """Cut groups of more than `LONGEST` children into sections, and these again."""
-    for group in list(root.walk()):
+    for group in list(root.groups()):
         while len(group.children) > LONGEST:
             bounds = _cuts(group)
             group.children = [_section(group, group.children[a:b]) for a, b in pairwise(bounds)]
@@ -131,7 +139,7 @@ def _crossing(group: Cell) -> list[int]:
     return steps
 
 
-def _section(group: Cell, children: list[Cell]) -> Cell:
+def _section(group: Cell, children: Sequence[Cell]) -> Cell:
     section = Cell(Kind.GROUP, _content(children), Origin(module=group.origin.module))
     section.parent, section.children = group, children
     for child in children:
@@ -156,7 +164,7 @@ def name_groups(cells: Sequence[Cell]) -> None:
     for cell in reversed(cells):
         words = shared.pop(cell, None)
         if cell.kind is Kind.GROUP and words is not None:
-            cell.sites = [".".join(words)] if len(words) > 1 and words[-1] else []
+            cell.sites = (".".join(words),) if len(words) > 1 and words[-1] else ()
         elif cell.sites:
             words = tuple(cell.sites[0].split("."))
         if words is not None and cell.parent is not None:
@@ -164,8 +172,9 @@ def name_groups(cells: Sequence[Cell]) -> None:
             known = shared.get(cell.parent)
             shared[cell.parent] = words if known is None else _common(known, words)
     for cell in reversed(cells):
-        if cell.kind is Kind.GROUP and cell.parent is not None and cell.sites == cell.parent.sites:
-            cell.sites = []
+        around = cell.parent
+        if cell.sites and cell.kind is Kind.GROUP and around and cell.sites == around.sites:
+            cell.sites = ()
 
 
 def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
@@ -179,6 +188,6 @@ def change_groups(cells: Sequence[Cell], last: int) -> None:
     """A group is there where anything that it holds is; and what became of all cells."""
     for cell in reversed(cells):
         if cell.kind is Kind.GROUP:
-            for child in cell.children:
-                cell.there |= child.there
-        cell.change = cell.change_in(0, last, 0)
+            cell.there = reduce(or_, {child.there for child in cell.children}, cell.there)
+        if last:
+            cell.change = cell.change_in(0, last, 0)

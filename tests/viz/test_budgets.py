@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import pictures
+from benchmarks import pictures, timing
 from benchmarks.browser import browser
 
 pytestmark = pytest.mark.all
@@ -12,9 +12,11 @@ SLACK = 2
 
 
 @pytest.mark.parametrize("size", pictures.SIZES)
-def test_a_page_is_small_painted_soon_and_moves_smoothly(size: int) -> None:
-    page = pictures.built(size)
+def test_a_page_is_soon_made_small_painted_soon_and_moves_smoothly(size: int) -> None:
+    page = timing.isolated(pictures.built, size)
     assert len(page.html) <= pictures.FILE[size]
+    assert page.cpu <= SLACK * pictures.BUILD
+    assert page.memory <= pictures.MEMORY
     with browser() as tab:
         shown = pictures.measured(tab, page.html)
     assert shown.first <= SLACK * pictures.FIRST_PAINT[size]
@@ -29,7 +31,8 @@ def test_a_large_group_opens_at_once() -> None:
         assert pictures.opened(tab) <= SLACK * pictures.OPEN
 
 
-def test_the_page_of_a_difference_is_painted_soon() -> None:
-    page = pictures.built_difference(10_000)
+def test_a_difference_is_soon_made_and_its_page_painted_soon() -> None:
+    page = timing.isolated(pictures.built_difference, 10_000)
+    assert page.cpu <= SLACK * pictures.DIFF
     with browser() as tab:
         assert pictures.measured(tab, page.html).first <= SLACK * pictures.DIFF_PAGE

@@ -18,7 +18,7 @@ from graftwork.ir.rename import rename_axes
 from graftwork.ir.text import parse
 from graftwork.ir.types import Typing
 from graftwork.testing import graphs
-from graftwork.viz.arrange import FARTHEST, OUTSIDE, What, arrange, nets_of
+from graftwork.viz.arrange import FARTHEST, OUTSIDE, What, arrange, readings_of
 from graftwork.viz.cells import Cell, Kind
 from graftwork.viz.difference import Difference, differences
 from graftwork.viz.merge import Change
@@ -50,8 +50,8 @@ def test_groups_follow_modules_and_modules_of_one_op_are_that_op() -> None:
     assert titles(find(shown, "model")) == ["wte", "iota", "iota", "le", "layers", "lm_head"]
     assert titles(find(shown, "layers.1")) == ["ln_1", "attn", "add", "mlp", "add"]
     assert titles(find(shown, "mlp")) == ["up", "act", "down"]
-    assert find(shown, "layers.1").sites == ["blocks.1"]
-    assert find(shown, "attention").sites == ["blocks.0.attn.z", "blocks.0.attn.pattern"]
+    assert find(shown, "layers.1").sites == ("blocks.1",)
+    assert find(shown, "attention").sites == ("blocks.0.attn.z", "blocks.0.attn.pattern")
     assert find(shown, "attention").inner_sites == 1
 
 
@@ -106,10 +106,10 @@ def test_deep_paths_and_long_graphs_do_not_overflow() -> None:
 
 
 def check_arrangement(shown: Scene) -> None:
-    nets = nets_of(shown.cells)
+    readings = readings_of(shown.cells)
     for group in (cell for cell in shown.cells if cell.children):
-        made = arrange(group, nets.get(group, {}))
-        plan, again = made.plan, arrange(group, nets.get(group, {})).plan
+        made = arrange(group, readings[group])
+        plan, again = made.plan, arrange(group, readings[group]).plan
         slots = [slot for layer in plan.ranks for slot in layer]
         assert [(s.what, s.ref) for s in slots] == [
             (s.what, s.ref) for layer in again.ranks for s in layer
@@ -153,7 +153,7 @@ def test_a_graph_does_not_differ_from_itself_or_its_text(graph: Graph) -> None:
     shown, said = differing(parse(str(graph), graph.store), graph)
     assert changes(shown) == {}
     assert said == Difference("edit", (0, 1), (0, 0, 0), [], [])
-    assert {bits for cell in shown.cells for bits in cell.reads.values()} <= {0b11}
+    assert {bits for cell in shown.cells for bits in cell.readings} <= {0b11}
 
 
 def test_an_interposed_edit_is_added_and_its_wires_move() -> None:
@@ -165,7 +165,7 @@ def test_an_interposed_edit_is_added_and_its_wires_move() -> None:
         assert added.title == "mul"
         down = next(c for c in shown.cells if c.title == "down")
         assert down.change is Change.SAME
-        assert sorted(down.reads.values()) == [0b01, 0b10, 0b11]
+        assert sorted(down.readings) == [0b01, 0b10, 0b11]
         assert [sign for sign, _ in said.lines if sign in "+-"].count("+") >= 2
 
 
