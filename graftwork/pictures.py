@@ -27,7 +27,7 @@ from graftwork.passes.analyses.readout import readout
 from graftwork.passes.interventions import Collect
 from graftwork.viz.attention import attention
 from graftwork.viz.cards import Section, card_part, ranking
-from graftwork.viz.lens import lens_view, seen, targets_of
+from graftwork.viz.lens import Run, Seen, divergence, lens_view, seen, targets_of
 from graftwork.viz.part import Part
 from graftwork.viz.predictions import log_probabilities, predictions
 from graftwork.viz.routes import Flow, Neurons, Notes, flow_of, flow_part
@@ -51,6 +51,9 @@ def logit_lens(
     targets: Sequence[int] = (),
     site: str | None = None,
     top: int = 10,
+    other: Graph | None = None,
+    other_inputs: Mapping[str, Any] | None = None,
+    names: tuple[str, str] = ("run", "other"),
     backend: str = "onnx",
     **inputs: Any,
 ) -> View:
@@ -60,6 +63,9 @@ def logit_lens(
     token's probability, or by a switch the entropy, or the probability or rank of a target: what
     the model says in the end, the token that comes next, or one of `targets`.
 
+    Another run stands beside it, or is taken off: of an edited graph, or of the same one on another
+    prompt of as many tokens. Both have the targets of the first run.
+
     Args:
         graph: with the input `input_ids` and the output `logits`.
         ids: integers, of one prompt.
@@ -67,23 +73,49 @@ def logit_lens(
         targets: further ids whose probability and rank are shown.
         site: which streams; before the first block, and after every block if None.
         top: how many tokens each cell gives.
+        other: the graph of the other run, with the same streams; the same graph if None.
+        other_inputs: the inputs of the other run that differ, `input_ids` for another prompt.
+        names: what the two runs are called.
         inputs: further inputs of the graph; an `attention_mask` is ones where it is not given.
 
     Raises:
-        InputError: if the graph has not that input and output, or ids are of several prompts.
+        InputError: if the graph has not that input and output, ids are of several prompts, or two
+            runs are of other streams or of prompts of other lengths.
         SelectionError: if there are no such streams, or no such target.
     """
-    given = _given(graph, ids, inputs)
-    numbers = given["input_ids"].reshape(-1)
+    runs = [(graph, _given(graph, ids, inputs))]
+    if other is not None or other_inputs is not None:
+        changed = {"input_ids": ids, **inputs, **(other_inputs or {})}
+        runs.append((other or graph, _given(other or graph, changed.pop("input_ids"), changed)))
+    numbers = runs[0][1]["input_ids"].reshape(-1)
     for target in targets:
         _within(target, _vocabulary(graph), "targets=: there is no token")
+    streams = _streams(graph, site)
+    for of, given in runs[1:]:
+        if _streams(of, site) != streams or _vocabulary(of) != _vocabulary(graph):
+            raise InputError(f"the other graph has not the streams {streams} over the same words")
+        if given["input_ids"].size != numbers.size:
+            raise InputError(
+                f"a prompt of {given['input_ids'].size} tokens and one of {numbers.size} cannot be "
+                "compared position by position"
+            )
     aims: Array | None = None
-    found = []
-    for sites, out in _lenses(graph, _streams(graph, site), given, backend):
+    found: list[list[Seen]] = [[] for _ in runs]
+    apart = []
+    for parts in zip(*(_lenses(of, streams, given, backend) for of, given in runs), strict=True):
         if aims is None:
-            aims = targets_of(rows_of(out["logits"]), numbers, targets)
-        found += [seen(name, rows_of(out[f"lens.{name}"]), aims, top) for name in sites]
-    return lens_view(found, numbers, tokenizer, targets, "Logit lens")
+            aims = targets_of(rows_of(parts[0][1]["logits"]), numbers, targets)
+        for name in parts[0][0]:
+            logs = [log_probabilities(rows_of(out[f"lens.{name}"])) for _, out in parts]
+            for mine, own in zip(found, logs, strict=True):
+                mine.append(seen(name, own, aims, top))
+            if len(logs) > 1:
+                apart.append(divergence(*logs))
+    shown = [
+        Run(name, given["input_ids"].reshape(-1), of)
+        for name, (_, given), of in zip(names, runs, found, strict=False)
+    ]
+    return lens_view(shown, np.stack(apart) if apart else None, tokenizer, targets, "Logit lens")
 
 
 def flow(

@@ -7,8 +7,10 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from attrs import evolve
 from lm_graphs import IDS, VOCABULARY, marked, shares, small
 from playwright.sync_api import Page
+from test_axe import SCHEMES, violations
 from test_hostile import PAYLOADS
 
 import graftwork as gw
@@ -134,3 +136,108 @@ def test_what_is_no_prompt_of_a_language_model_is_refused() -> None:
     hidden = hidden.evolve(outputs=hidden.outputs[1:])
     with pytest.raises(InputError, match="output logits"):
         gw.viz.logit_lens(hidden, IDS, VOCABULARY)
+
+
+def compared(names: tuple[str, str] = ("clean", "ablated"), **options: object) -> viz.View:
+    edited = small().apply(p.Ablate("blocks.1.attn.z", where={"heads": 0}))
+    return lens(other=edited, names=names, **options)
+
+
+def ablated(site: str) -> np.ndarray:
+    graph = small().apply(p.Ablate("blocks.1.attn.z", where={"heads": 0}), p.LogitLens(site))
+    out = gw.compile(graph, "numpy")(input_ids=np.array([IDS]))
+    return shares(np.asarray(out[f"lens.{site}"])[0])
+
+
+def test_two_runs_stand_side_by_side_with_one_cursor(open_page: Open) -> None:
+    page = open_page(compared(top=3))
+    assert page.locator(".facet h3").all_inner_texts() == ["clean", "ablated"]
+    page.locator(".matrix").nth(1).focus()
+    for key in ("PageUp", "Home", "ArrowRight"):
+        page.keyboard.press(key)
+    said = [bar.inner_text() for bar in page.locator(".bars .bar-word").all()]
+    for words, found in ((said[:3], exact), (said[3:], ablated)):
+        best = np.argsort(-found("blocks.1.resid_post")[1])[:3]
+        assert words == [marked(VOCABULARY[i]) for i in best]
+    one, other = exact("blocks.1.resid_post")[1], ablated("blocks.1.resid_post")[1]
+    bits = (one * np.log2(one / other)).sum()
+    text = page.locator(".said p").nth(1).inner_text()
+    assert text.endswith("bits from clean to ablated")
+    assert float(text.split()[0]) == pytest.approx(bits, rel=2e-3)
+    page.keyboard.press("Enter")
+    page.locator(".matrix").first.focus()
+    page.keyboard.press("End")
+    assert page.locator(".said h3").inner_text().startswith("·cat  1, layer 1")
+
+
+def test_a_difference_says_what_is_taken_from_what(open_page: Open) -> None:
+    page = open_page(compared(targets=[7]))
+    page.keyboard.press("r")
+    assert page.locator(".matrix").count() == 1
+    legend = page.locator(".legend-bar")
+    assert "Kullback-Leibler divergence (bits)" in legend.inner_text()
+    chosen = page.get_by_label("Colour by").locator("option").first
+    assert chosen.inner_text() in legend.inner_text()
+    page.get_by_label("Target", exact=True).select_option(label=" w1")
+    assert "probability of the target: clean − ablated" in legend.inner_text()
+    ends = [float(end.replace("−", "-")) for end in legend.locator("span").all_inner_texts()[1:]]
+    assert ends[0] == -ends[1] < 0
+    page.get_by_role("button", name="Show the grid as a table").click()
+    last = page.get_by_role("table").get_by_role("row").nth(1).get_by_role("cell").last.inner_text()
+    one, other = exact("blocks.1.resid_post")[5], ablated("blocks.1.resid_post")[5]
+    shown = float(last.split()[-1].replace("−", "-"))
+    assert shown == pytest.approx(one[7] - other[7], rel=1e-3, abs=1e-6)
+    best = [VOCABULARY[run.argmax()].strip() for run in (one, other)]
+    assert last.startswith("|".join(dict.fromkeys(best)))
+    page.keyboard.press("r")
+    assert page.get_by_role("status").inner_text() == "clean"
+
+
+def test_another_prompt_is_compared_with_the_targets_of_the_first(open_page: Open) -> None:
+    other = [*IDS[:2], 9, *IDS[3:]]
+    page = open_page(lens(other_inputs={"input_ids": other}))
+    go_to = page.locator(".matrix").first
+    for key in ("PageUp", "Home", "ArrowRight", "ArrowRight"):
+        go_to.press(key)
+    assert page.locator(".said h3").inner_text().startswith(f"sat|{VOCABULARY[9].strip()} ")
+    terms = page.locator(".said dt").all_inner_texts()
+    values = page.locator(".said dd").all_inner_texts()
+    ranks = [value for term, value in zip(terms, values, strict=True) if term == "its rank"]
+    graph = small().apply(p.LogitLens("blocks.1.resid_post"))
+    out = gw.compile(graph, "numpy")(input_ids=np.array([other]))
+    moved = shares(np.asarray(out["lens.blocks.1.resid_post"])[0])[2]
+    target = exact("blocks.1.resid_post")[2].argmax()
+    assert ranks == ["1", str(1 + int((moved > moved[target]).sum()))]
+
+
+@pytest.mark.parametrize("shown", ["side by side", "clean − ablated"])
+def test_a_comparison_breaks_no_rule(open_page: Open, shown: str) -> None:
+    page = open_page(compared())
+    page.get_by_label("Show", exact=True).select_option(label=shown)
+    for scheme in SCHEMES:
+        page.emulate_media(**scheme)
+        assert violations(page) == [], scheme
+
+
+def test_hostile_names_of_runs_are_inert(open_page: Open) -> None:
+    names = ("<img src=x onerror=window.__xss=1>", "\u202e</script>")
+    view = compared(names)
+    pictures = [image.get("href") for image in ET.fromstring(view.svg).iter() if image.get("href")]
+    assert len(pictures) == 2
+    page = open_page(view)
+    go_to = page.get_by_label("Show", exact=True)
+    for value in "0123":
+        go_to.select_option(value)
+        page.locator(".matrix").first.press("Home")
+    assert page.evaluate("window.__xss") is None
+    assert "\u202e" not in page.locator("body").inner_text()
+    assert page.locator("iframe, svg, object, embed, link, body style, body img").count() == 0
+
+
+def test_runs_that_cannot_be_compared_are_refused() -> None:
+    with pytest.raises(InputError, match="3 tokens and one of 6"):
+        lens(other_inputs={"input_ids": IDS[:3]})
+    shorter = small().apply(p.Collect("blocks.0.resid_post"))
+    shorter = shorter.evolve(sites=evolve(shorter.sites, table={}))
+    with pytest.raises(SelectionError, match="resid_pre"):
+        lens(other=shorter)
