@@ -239,5 +239,5 @@ def test_runs_that_cannot_be_compared_are_refused() -> None:
         lens(other_inputs={"input_ids": IDS[:3]})
     shorter = small().apply(p.Collect("blocks.0.resid_post"))
     shorter = shorter.evolve(sites=evolve(shorter.sites, table={}))
-    with pytest.raises(SelectionError, match="resid_pre"):
+    with pytest.raises(SelectionError, match="no recognised blocks"):
         lens(other=shorter)
