@@ -1,9 +1,10 @@
 """Rank and order in every group: who stands below whom, and who beside whom.
 
 A layered drawing in linear time. Ranks are longest paths in the order of the program; a wire that
-passes by ranks does so in a lane of its own, one for all its readers; the order within a rank
-settles by a fixed number of sweeps over averages of neighbours. So equal graphs give equal
-pictures, opening a group never reorders its siblings, and coordinates are left to whoever draws.
+passes by ranks does so in a lane of its own, one for all its readers, on the side of the boxes
+where it crosses fewer; the order within a rank settles by a fixed number of sweeps over averages of
+neighbours. So equal graphs give equal pictures, opening a group never reorders its siblings, and
+coordinates are left to whoever draws.
 
 A wire that would run too far, backwards, or to very many readers is not drawn as a line: its
 reader shows a row that names where it comes from.
@@ -148,6 +149,7 @@ def _plan(count: int, joins: Joins) -> Plan:
     ranks = _ranks(count, joins)
     rows = frozenset(_rows(ranks, joins))
     slots, joints = _slots(ranks, joins, rows)
+    _part_lanes(slots)
     _sweep(slots)
     return Plan(joins, slots, rows, joints)
 
@@ -228,6 +230,26 @@ def _joints(
             layers[rank].append(passing)
             yield lane, passing
             lane = passing
+
+
+def _part_lanes(layers: list[list[Slot]]) -> None:
+    """Put lanes on both sides of the boxes, for the sweeps to start from.
+
+    Two that begin and end in the same order cross if they run on one side; the sweeps, which look
+    at one rank after the other, would not bring a whole lane to the other side.
+    """
+    spans: dict[int, tuple[int, int]] = {}
+    for lane in (slot for layer in layers for slot in layer if slot.what is What.LANE):
+        spans[lane.ref] = spans.get(lane.ref, (lane.rank, 0))[0], lane.rank
+    sides: list[list[tuple[int, int]]] = [[], []]
+    order: dict[int, tuple[int, int]] = {}
+    for net, (first, last) in sorted(spans.items(), key=lambda item: item[1]):
+        sides = [[(a, b) for a, b in side if b + 1 >= first] for side in sides]
+        left, right = (sum(a < first and b < last for a, b in side) for side in sides)
+        sides[left >= right].append((first, last))
+        order[net] = (0, -last) if left < right else (2, last)
+    for layer in layers if order else ():
+        layer.sort(key=lambda slot: order[slot.ref] if slot.what is What.LANE else (1, 0))
 
 
 def _sweep(layers: list[list[Slot]]) -> None:

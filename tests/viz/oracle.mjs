@@ -1,7 +1,9 @@
-// How dagre lays out a fixed corpus of groups: `npm install @dagrejs/dagre@3.1.3`, and then
-// `node oracle.mjs > oracle.json`. Every box is 100 by 40; gaps are those of `graftwork.viz.place`.
+// How dagre and d3-dag, which knows dagre's calls, lay out a fixed corpus of groups: `npm ci`, and
+// then `node oracle.mjs > oracle.json`. Every box is 100 by 40; gaps are those of
+// `graftwork.viz.place`; all else is as it is by default.
 
 import dagre from "@dagrejs/dagre";
+import { dagre as d3dag } from "d3-dag";
 
 const BOX = { width: 100, height: 40 };
 
@@ -57,16 +59,16 @@ const MAKERS = {
   },
 };
 
-function layout(count, edges) {
-  const graph = new dagre.graphlib.Graph();
+function layout({ graphlib, layout }, count, edges) {
+  const graph = new graphlib.Graph();
   graph.setGraph({ nodesep: 28, edgesep: 14, ranksep: 58 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (let i = 0; i < count; i++) graph.setNode(String(i), { ...BOX });
   for (const [from, to] of edges) graph.setEdge(String(from), String(to));
-  dagre.layout(graph);
+  layout(graph);
   const paths = graph.edges().map((edge) => {
     const [start, end] = [graph.node(edge.v), graph.node(edge.w)];
-    return { ends: [edge.v, edge.w], points: [start, ...graph.edge(edge).points.slice(1, -1), end] };
+    return { ends: [edge.v, edge.w], points: [start, ...graph.edge(edge.v, edge.w).points.slice(1, -1), end] };
   });
   return { crossings: crossingsOf(paths), width: Math.round(graph.graph().width) };
 }
@@ -96,7 +98,7 @@ const cases = [];
 for (const [kind, make] of Object.entries(MAKERS)) {
   for (const count of [12, 25, 50, 100, 150, 200]) {
     const edges = make(count, randomFrom(count));
-    cases.push({ name: `${kind} ${count}`, count, edges, dagre: layout(count, edges) });
+    cases.push({ name: `${kind} ${count}`, count, edges, dagre: layout(dagre, count, edges), "d3-dag": layout(d3dag, count, edges) });
   }
 }
 process.stdout.write(`[\n${cases.map((one) => JSON.stringify(one)).join(",\n")}\n]\n`);
