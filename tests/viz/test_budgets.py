@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import pictures, timing
-from benchmarks.browser import browser
+from benchmarks import pictures, timing, values
+from benchmarks.browser import browser, cpu_until_ready
 
 pytestmark = pytest.mark.all
 SLACK = 2
@@ -36,3 +36,11 @@ def test_a_difference_is_soon_made_and_its_page_painted_soon() -> None:
     assert page.cpu <= SLACK * pictures.DIFF
     with browser() as tab:
         assert pictures.measured(tab, page.html).first <= SLACK * pictures.DIFF_PAGE
+
+
+@pytest.mark.parametrize("length", values.ATTENTION)
+def test_the_page_of_all_heads_is_small_and_soon_ready(length: int) -> None:
+    html = values.attention(length).html
+    assert len(html) <= values.ATTENTION[length] * values.MEGABYTE
+    with browser() as tab:
+        assert cpu_until_ready(tab, html) <= SLACK * values.READY
