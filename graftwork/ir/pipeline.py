@@ -52,6 +52,9 @@ class Application:
 
 
 _CURRENT: ContextVar[Application | None] = ContextVar("application", default=None)
+Stage = tuple[str, Graph]
+"""What a pass did by one of its parts or rules: its name, and the graph after it."""
+_STAGES: ContextVar[list[Stage] | None] = ContextVar("stages", default=None)
 
 
 def current(graph: Graph) -> Application:
@@ -61,12 +64,31 @@ def current(graph: Graph) -> Application:
 
 @frozen(eq=False)
 class Step:
-    """One applied pass, with the graphs before and after it."""
+    """One applied pass, with the graphs before and after it.
+
+    Attributes:
+        stages: what its parts and rules did one after the other, if that was watched and the pass
+            tells; the last one gave `after`.
+    """
 
     name: str
     applied: AnyPass
     before: Graph
     after: Graph
+    stages: tuple[Stage, ...] = ()
+
+
+def watched() -> bool:
+    """Whether someone wants to know by which stages a pass proceeds."""
+    return _STAGES.get() is not None
+
+
+def reached(name: str, graph: Graph) -> Graph:
+    """The graph, told to whoever watches as what a part or a rule of this name made."""
+    stages = _STAGES.get()
+    if stages is not None:
+        stages.append((name, graph))
+    return graph
 
 
 def name_of(applied: AnyPass) -> str:
@@ -117,12 +139,17 @@ def _in_turn(graph: Graph, passes: Sequence[AnyPass]) -> Graph:
 
 
 def apply(
-    graph: Graph, passes: Sequence[AnyPass], runs: Mapping[str, Run] | None = None
+    graph: Graph,
+    passes: Sequence[AnyPass],
+    runs: Mapping[str, Run] | None = None,
+    *,
+    watch: bool = False,
 ) -> tuple[Graph, tuple[Step, ...]]:
     """The rewritten graph, and the steps on the way.
 
     Args:
         runs: source runs that are known already.
+        watch: whether steps have their stages.
 
     Raises:
         PassError: if a pass fails, gives something that is no graph or an ill-formed graph; its
@@ -135,8 +162,14 @@ def apply(
     try:
         with collection_paused():
             for applied in passes:
-                after = _apply_one(graph, applied, steps)
-                steps.append(Step(name_of(applied), applied, graph, after))
+                stages: list[Stage] | None = [] if watch else None
+                watching = _STAGES.set(stages)
+                try:
+                    after = _apply_one(graph, applied, steps)
+                finally:
+                    _STAGES.reset(watching)
+                told = _told(graph, after, stages or ())
+                steps.append(Step(name_of(applied), applied, graph, after, told))
                 graph = after
         unread = [run for run in application.runs if run not in known.keys() | application.read]
         if unread:
@@ -144,6 +177,13 @@ def apply(
     finally:
         _CURRENT.reset(token)
     return graph, tuple(steps)
+
+
+def _told(before: Graph, after: Graph, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages that did something; what a pass tidied up after the last one is part of that."""
+    graphs = [before, *(graph for _, graph in stages)]
+    done = [stage for stage, last in zip(stages, graphs, strict=False) if stage[1] is not last]
+    return (*done[:-1], (done[-1][0], after)) if done else ()
 
 
 @contextmanager

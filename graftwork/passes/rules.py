@@ -7,7 +7,7 @@ what the variables stand for. The left side prints, and is its own smallest test
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import RewriteError
 from graftwork.ir.graph import Graph, Node, Region, Value
 from graftwork.ir.pattern import Match, Pattern, Variables, ops_near
+from graftwork.ir.pipeline import reached, watched
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 from graftwork.passes.base import Pass
@@ -123,8 +124,26 @@ def _round(graph: Graph, rules: Mapping[str, Sequence[Rule]]) -> tuple[Graph, Se
     typing = Typing(graph.axes)
     kept = sited(graph)
     fired: list[Firing] = []
-    new = sweep(graph, lambda region: _Round(typing, region, rules, kept, fired).run())
-    return new.evolve(axes=typing.table), fired
+    rounds: list[_Round] = []
+
+    def clean(region: Region) -> tuple[Sequence[Node], Mapping[Value, Value]]:
+        rounds.append(_Round(typing, region, rules, kept, fired))
+        return rounds[-1].run()
+
+    new = sweep(graph, clean).evolve(axes=typing.table)
+    if watched():
+        _tell(graph, typing, rounds, dict.fromkeys(firing.rule for firing in fired))
+    return new, fired
+
+
+def _tell(graph: Graph, typing: Typing, rounds: Sequence[_Round], rules: Collection[str]) -> None:
+    """What a round did rule by rule; what its firings replace has nothing in common."""
+    so_far: list[str] = []
+    for rule in rules:
+        so_far.append(rule)
+        each = iter(rounds)
+        part = sweep(graph, lambda region: next(each).result(region, so_far))  # noqa: B023
+        reached(rule, DropDead()(part.evolve(axes=typing.table)))
 
 
 class _Round:
@@ -148,6 +167,7 @@ class _Round:
         self.plausible: dict[int, Sequence[Rule]] = {}
         self.used: set[Node] = set()
         self.made: dict[Node, Sequence[Node]] = {}
+        self.by: dict[Node, str] = {}
         self.aliases: dict[Value, Value] = {}
 
     def run(self) -> tuple[Sequence[Node], Mapping[Value, Value]]:
@@ -156,12 +176,25 @@ class _Round:
                 for rule in self.plausible_at(node):
                     if self.apply(rule, node):
                         break
-        if not self.made:
-            return self.region.nodes, {}
-        nodes = [n for node in self.region.nodes for n in self.made.get(node, (node,))]
-        if self.aliases:
-            nodes = [_reading(node, self.aliases) for node in nodes]
-        return nodes, self.aliases
+        return self.result(self.region, None)
+
+    def result(
+        self, region: Region, rules: Collection[str] | None
+    ) -> tuple[Sequence[Node], Mapping[Value, Value]]:
+        """The level after what these rules did, or after all."""
+        made = {
+            root: nodes
+            for root, nodes in self.made.items()
+            if rules is None or self.by[root] in rules
+        }
+        if not made:
+            return region.nodes, {}
+        gone = {root.output for root in made}
+        aliases = {old: new for old, new in self.aliases.items() if old in gone}
+        nodes = [n for node in region.nodes for n in made.get(node, (node,))]
+        if aliases:
+            nodes = [_reading(node, aliases) for node in nodes]
+        return nodes, aliases
 
     def plausible_at(self, node: Node) -> Sequence[Rule]:
         """The rules of which all ops are there; nodes of equal layers ask the same."""
@@ -186,6 +219,7 @@ class _Round:
         if not result.type.same(root.output.type):
             raise RewriteError(f"{rule.name}: {result.type!r} in the place of {root.output!r}")
         self.made[root] = self.define(root.output, result, found.builder.nodes)
+        self.by[root] = rule.name
         self.used |= {root, *inside}
         self.fired.append(Firing(rule.name, root, (root, *inside)))
         return True

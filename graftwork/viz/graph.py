@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
-from graftwork.ir.pipeline import AnyPass, apply, collection_paused
+from graftwork.ir.pipeline import AnyPass, Stage, Step, apply, collection_paused
 from graftwork.viz.arrange import arrange, readings_of
 from graftwork.viz.cells import Cell
 from graftwork.viz.cone import between as cells_between
@@ -22,7 +22,7 @@ from graftwork.viz.svg import to_svg
 from graftwork.viz.view import View
 
 MOST_STEPS = 30
-"""So many passes a page shows one by one; those before them are shown as one."""
+"""So many steps a page shows one by one: passes, and their rules if there is room for them."""
 
 
 @collection_paused()
@@ -69,17 +69,29 @@ def replay(graph: Graph, *passes: AnyPass) -> View:
     """A page that applies passes to a graph and shows what each of them did, step by step.
 
     One picture holds all versions of the graph, so that nothing changes its order from step to
-    step; `[` and `]` go through the passes, and a pass lists its rules and what they made.
+    step; `[` and `]` go through the passes, and within those that tell (`ir.pipeline.reached`)
+    through their rules and parts. Of more than 30 steps the first are joined; rules then stay in
+    their passes.
 
     Raises:
         GraftworkError: of the pass that failed; its message names it and those before it.
     """
-    steps = apply(graph, passes)[1]
-    joined = max(0, len(steps) - MOST_STEPS)
+    steps = apply(graph, passes, watch=True)[1]
+    whole = [(step.name, step.after) for step in steps]
+    stages = [stage for step in steps for stage in _stages(step)]
+    shown = stages if len(stages) <= MOST_STEPS else whole
+    joined = max(0, len(shown) - MOST_STEPS)
     first = [f"the first {joined + 1} passes"] if joined else []
-    versions = [graph, *(step.after for step in steps[joined:])]
-    names = [*first, *(step.name for step in steps[joined + len(first) :])]
-    return _view(scene(*versions), ["all passes", *names] if len(names) > 1 else names)
+    versions = [graph, *(after for _, after in shown[joined:])]
+    names = [*first, *(name for name, _ in shown[joined + len(first) :])]
+    together = whole[0][0] if len(whole) == 1 else "all passes"
+    return _view(scene(*versions), [together, *names] if len(names) > 1 else names)
+
+
+def _stages(step: Step) -> Sequence[Stage]:
+    """The stages of a pass, or the pass itself."""
+    told = [(f"{step.name}: {name}", graph) for name, graph in step.stages]
+    return told if len(told) > 1 else [(step.name, step.after)]
 
 
 def _view(

@@ -242,4 +242,4 @@ def test_a_page_born_without_size_draws_when_it_grows(open_page: Open) -> None:
     frame = page.frames[1]
     frame.wait_for_selector("body[data-ready]", state="attached")
     page.evaluate("d.style.cssText = 'width:1000px;height:700px'")
-    frame.wait_for_function("graftwork.boxes > 0", timeout=5000)
+    frame.wait_for_function("() => graftwork.boxes > 0", timeout=5000)

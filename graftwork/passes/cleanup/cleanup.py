@@ -7,6 +7,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from graftwork.ir.graph import Graph
+from graftwork.ir.pipeline import reached
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup.common import ShareCommon
 from graftwork.passes.cleanup.dead import DropDead
@@ -26,4 +27,6 @@ class Cleanup(Pass):
     promise: ClassVar[str] = "bitwise"
 
     def __call__(self, graph: Graph) -> Graph:
-        return DropDead()(ShareCommon()(simplify(graph, "Cleanup", _RULES)))
+        simple = reached("simplify", simplify(graph, "Cleanup", _RULES))
+        shared = reached(ShareCommon.name(), ShareCommon()(simple))
+        return reached(DropDead.name(), DropDead()(shared))

@@ -1,7 +1,7 @@
 // What is left out of the picture: all but what leads to a place, follows it, or lies between two.
 // cone.py does the same for the still picture.
 
-import { OP, groupsAround, isStub, makesOf, readsOf } from "./data.js";
+import { GROUP, OP, boxOf, groupsAround, isStub, makesOf, readsOf } from "./data.js";
 
 // All cells that steps down (to readers) or up (to makers) lead to, as a column of flags.
 function reachFrom(model, seeds, down) {
@@ -21,14 +21,37 @@ function reachFrom(model, seeds, down) {
   return found;
 }
 
+// What changed, and what so many steps along wires lead to, as a column of flags.
+function nearChanges(model, steps) {
+  const found = new Uint8Array(model.count);
+  let edge = [];
+  const add = (cell) => {
+    if (cell < 0 || found[cell] || isStub(model, cell)) return;
+    found[cell] = 1;
+    edge.push(cell);
+  };
+  model.c.change.forEach((change, cell) => { if (change && model.c.kind[cell] !== GROUP) add(boxOf(model, cell)); });
+  for (let step = 0; step < steps; step++) {
+    const last = edge;
+    edge = [];
+    for (const cell of last) {
+      for (const wire of makesOf(model, cell)) for (const reader of model.readers.of(wire)) add(reader);
+      for (const wire of readsOf(model, cell)) add(model.c.wireMaker[wire]);
+    }
+  }
+  for (let cell = 0; cell < model.outline; cell++) if (found[cell]) for (const around of groupsAround(model, cell)) found[around] = 1;
+  return found;
+}
+
 // The cells of a cone, with what is inside of them and around them. `above` and `below` are seeds:
-// only what follows `above`, and only what leads to `below`; either may be missing.
+// only what follows `above`, and only what leads to `below`; `near` is how many steps there are at
+// most to a change; any may be missing.
 export function coneOf(model, cone) {
-  const { above, below } = cone ?? {};
+  const { above, below, near } = cone ?? {}, around = near === undefined ? null : nearChanges(model, near);
   const follows = above ? reachFrom(model, above, true) : null, leads = below ? reachFrom(model, below, false) : null;
   const kept = new Uint8Array(model.count);
   for (let cell = 0; cell < model.outline; cell++) {
-    if ((follows && !follows[cell]) || (leads && !leads[cell]) || model.absent?.[cell]) continue;
+    if ((follows && !follows[cell]) || (leads && !leads[cell]) || (around && !around[cell]) || model.absent?.[cell]) continue;
     if (model.groupIndex[cell] < 0 || model.c.kind[cell] === OP) kept[cell] = 1;
   }
   for (let cell = 0; cell < model.outline; cell++) {

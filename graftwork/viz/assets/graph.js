@@ -96,7 +96,8 @@ function differenceBar(app) {
   const show = button("Text", "Show the difference as text", () => { app.drawer.hidden = !app.drawer.hidden; });
   return element("div", { class: "changes", role: "group", "aria-label": "Changes" }, app.counts,
     button("‹", "Previous change (p)", () => step(app, -1), { class: "icon" }),
-    button("›", "Next change (n)", () => step(app, 1), { class: "icon" }), show);
+    button("›", "Next change (n)", () => step(app, 1), { class: "icon" }),
+    button("±", "Only what changed and what is around it (c)", () => showChanges(app), { class: "icon" }), show);
 }
 
 function zoomButtons(app) {
@@ -255,6 +256,13 @@ function showCone(app, which) {
   }
 }
 
+// Shows only what changed and what is around it, with each press one step farther.
+function showChanges(app) {
+  if (!app.model.difference) return;
+  const near = (app.scene.cone?.near ?? 0) + 1;
+  cut(app, { near }, `Only what changed, and ${near === 1 ? "what it reads and feeds" : `what is up to ${near} steps from it`}`);
+}
+
 function showBetween(app, from, to) {
   const { model } = app, ends = [from, to].map((end) => boxOf(model, end)).sort((a, b) => a - b);
   app.from = -1;
@@ -373,7 +381,7 @@ function keyActions(app, event) {
     0: () => easeTo(camera, { scale: 1, x: size.width / 2 - (size.width / 2 - camera.x) / camera.scale, y: size.height / 2 - (size.height / 2 - camera.y) / camera.scale }),
     "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
     a: () => follow(app, scene.axis + 1 < model.axes.length ? scene.axis + 1 : scene.axis),
-    u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"),
+    u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"), c: () => showChanges(app),
     "[": () => toStep(app, app.model.number - 1), "]": () => toStep(app, app.model.number + 1),
     "?": () => app.help.showModal(),
     Escape: () => escape(app),
