@@ -1,8 +1,8 @@
-"""One graph in three libraries, and the same work on it in each: ours, torch.fx and onnx-ir.
+"""One graph in four libraries, and the same work on it in each: ours, torch.fx, onnx-ir and xDSL.
 
 The graph is a chain of blocks of four nodes, `softmax(tanh(x) + x) * x`; none is like another, and
-none is dead. A library is an object whose methods are the operations that it has; what it works on
-is made before the clock starts.
+none is dead; xDSL has no softmax, and takes an exponential for it. A library is a function that
+gives the operations that it has; what they work on is made before the clock starts.
 """
 
 from __future__ import annotations
@@ -188,6 +188,73 @@ def onnx_substitute(model: Any) -> None:
         onnx_ir.convenience.replace_nodes_and_values(
             model.graph, old, [old], [new], old.outputs, new.outputs
         )
+
+
+# --- xDSL ---------------------------------------------------------------------------------------
+
+
+def xdsl(size: int) -> Mapping[str, Work]:
+    """Those that xDSL has; sharing is in place, so each run takes a graph of its own."""
+    from xdsl.context import Context
+    from xdsl.dialects import arith, builtin, func, math
+    from xdsl.parser import Parser
+    from xdsl.transforms.common_subexpression_elimination import cse
+
+    module = xdsl_chain(size)
+    doubled = [xdsl_chain(size, copies=2) for _ in range(RUNS)]
+    text, context = str(module), Context()
+    for dialect in (builtin.Builtin, func.Func, arith.Arith, math.Math):
+        context.load_dialect(dialect)
+    return {
+        "build": lambda: xdsl_chain(size),
+        "share what is common": lambda: cse(doubled.pop()),
+        "substitute": lambda: xdsl_substitute(module),
+        "verify": module.verify,
+        "print": lambda: str(module),
+        "parse": lambda: Parser(context, text).parse_module(),
+    }
+
+
+def xdsl_chain(size: int, copies: int = 1) -> Any:
+    """The chain as the body of a function in a `builtin.module`."""
+    from xdsl.dialects import arith, builtin, func, math
+    from xdsl.ir import Block, Region
+
+    block = Block(arg_types=[builtin.f32])
+    (term,) = block.args
+
+    def emit(op: Any) -> Any:
+        block.add_op(op)
+        return op.results[0]
+
+    def step(x: Any) -> Any:
+        made = emit(arith.AddfOp(emit(math.TanhOp(x)), x))
+        return emit(arith.MulfOp(emit(math.ExpOp(made)), x))
+
+    for _ in range(size // (BLOCK * copies)):
+        term = [step(term) for _ in range(copies)][-1]
+    block.add_op(func.ReturnOp(term))
+    signature = builtin.FunctionType.from_lists([builtin.f32], [builtin.f32])
+    return builtin.ModuleOp([func.FuncOp("chain", signature, Region(block))])
+
+
+def xdsl_substitute(module: Any) -> None:
+    """Every node becomes its partner; in place, and a second time back."""
+    from xdsl.dialects import arith, math
+    from xdsl.rewriter import Rewriter
+
+    others = _both_ways(
+        {
+            math.TanhOp: math.SinOp,
+            arith.AddfOp: arith.SubfOp,
+            arith.MulfOp: arith.DivfOp,
+            math.ExpOp: math.LogOp,
+        }
+    )
+    (function,) = module.body.block.ops
+    for op in list(function.body.block.ops):
+        if type(op) in others:
+            Rewriter.replace_op(op, others[type(op)](*op.operands))
 
 
 def _both_ways(pairs: Mapping[Any, Any]) -> Mapping[Any, Any]:

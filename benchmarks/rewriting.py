@@ -1,8 +1,8 @@
 """Nodes per second of what passes are made of: build, verify, share, substitute, print, parse.
 
-Processor time, interleaved with torch.fx and onnx-ir where they have the operation, on the chain of
-`benchmarks.chains`; Python's garbage collector is on. One figure more is the whole of a rewrite,
-every node substituted and then cleanup, each verified.
+Processor time, interleaved with torch.fx, onnx-ir and xDSL where they have the operation, on the
+chain of `benchmarks.chains`; Python's garbage collector is on. One figure more is the whole of a
+rewrite, every node substituted and then cleanup, each verified.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ LIBRARIES: Mapping[str, Callable[[int], Mapping[str, chains.Work]]] = {
     "graftwork": chains.ours,
     "torch.fx": chains.torch_fx,
     "onnx-ir": chains.onnx_ir,
+    "xDSL": chains.xdsl,
 }
 CHAINS: Mapping[str, Callable[[int], object]] = {
     "graftwork": chains.chain,
     "torch.fx": chains.fx_chain,
     "onnx-ir": chains.onnx_chain,
+    "xDSL": chains.xdsl_chain,
 }
 FAST = report.Target(100_000, "nodes/s", at_least=True)
 READ = report.Target(30_000, "nodes/s", at_least=True)

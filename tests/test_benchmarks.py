@@ -1,7 +1,10 @@
 """The benchmarks measure what they say: counterparts agree, rounds interleave, memory is seen."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from xdsl.transforms.common_subexpression_elimination import cse
 
 from benchmarks import __main__ as entry
 from benchmarks import chains, native, report, rewriting, timing
@@ -109,7 +112,7 @@ def test_a_failing_workload_fails_the_run_and_spares_the_others(workloads, monke
     assert not entry.RESULTS.exists()
 
 
-def test_the_three_libraries_do_the_same_work_on_the_same_chain() -> None:
+def test_the_four_libraries_do_the_same_work_on_the_same_chain() -> None:
     size = 10 * chains.BLOCK
     ours, fx, onnx = chains.chain(size), chains.fx_chain(size), chains.onnx_chain(size)
 
@@ -123,8 +126,21 @@ def test_the_three_libraries_do_the_same_work_on_the_same_chain() -> None:
     chains.onnx_substitute(onnx)
     assert calls(fx) == ["sin", "sub", "log_softmax", "truediv"] * 10
     assert [node.op_type for node in onnx.graph] == ["Sin", "Sub", "LogSoftmax", "Div"] * 10
+    module = chains.xdsl_chain(size)
+    before = [op.name for op in chain_of(module)]
+    assert before == ["math.tanh", "arith.addf", "math.exp", "arith.mulf"] * 10
+    chains.xdsl_substitute(module)
+    module.verify()
+    after = [op.name for op in chain_of(module)]
+    assert after == ["math.sin", "arith.subf", "math.log", "arith.divf"] * 10
     edited = chains.substitute(ours)
     assert [node.op.name for node in edited.nodes] == ["sin", "sub", "log_softmax", "div"] * 10
+
+
+def chain_of(module: Any) -> list[Any]:
+    """The operations of an xDSL chain but for the return."""
+    (function,) = module.body.block.ops
+    return list(function.body.block.ops)[:-1]
 
 
 def test_sharing_halves_the_doubled_chain_in_every_library() -> None:
@@ -134,6 +150,9 @@ def test_sharing_halves_the_doubled_chain_in_every_library() -> None:
     assert len(shared.graph_module.graph.nodes) == size // 2 + 2  # type: ignore[attr-defined]
     result = chains.onnx_ir(size)["share what is common"]()
     assert len(result.model.graph) == size // 2  # type: ignore[attr-defined]
+    doubled = chains.xdsl_chain(size, copies=2)
+    cse(doubled)
+    assert len(chain_of(doubled)) == size // 2
 
 
 def test_every_operation_of_a_peer_is_one_of_ours() -> None:
@@ -142,3 +161,4 @@ def test_every_operation_of_a_peer_is_one_of_ours() -> None:
     assert ours == rewriting.TARGETS.keys()
     assert chains.torch_fx(size).keys() <= ours
     assert chains.onnx_ir(size).keys() <= ours
+    assert chains.xdsl(size).keys() <= ours
