@@ -131,13 +131,20 @@ def variance(
     return reduced(self, dim, keepdim, build, units=True)
 
 
-@rule("aten.var_mean")
+@rule("aten.var_mean", "aten.std_mean")
 def variance_mean(
-    call: Call, self: Positional, dim: Dims = None, **options: bool
+    call: Call,
+    self: Positional,
+    dim: Dims | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> tuple[Positional, Positional]:
-    """The variance and the mean."""
-    keepdim = options.get("keepdim", False)
-    return variance(call, self, dim, **options), mean(call, self, dim, keepdim)
+    """The variance or its root, and the mean."""
+    over = None if isinstance(dim, bool) else dim
+    spread = variance(call, self, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(call, self, over, keepdim)
 
 
 @rule("aten.linalg_vector_norm")
