@@ -2,7 +2,7 @@
 //
 // Only what is in sight is drawn. Arrow keys move along a column and to the other one.
 
-import { element } from "./dom.js";
+import { contextOf, element } from "./dom.js";
 import { FONT, GAP, LETTER, MARK, clamp, cut } from "./grid.js";
 import { styleOf } from "./matrix.js";
 import { isDark } from "./page.js";
@@ -39,7 +39,7 @@ export function drawArcs({ page, figure, root, canvas, extent }) {
   canvas.height = Math.round(height * ratio);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   context.scale(ratio, ratio);
   context.font = FONT;
   paintArcs(context, figure, { width, height, scroll: root.scrollTop, style: styleOf(root), dark: isDark(page) });

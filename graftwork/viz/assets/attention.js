@@ -341,7 +341,7 @@ function showForm(view, arcs) {
   view.arcs = arcs;
   view.formChoice.value = arcs;
   rebuildEnlarged(view);
-  say(view.page, `Heads ${FORMS.find(([count]) => count === arcs)[1]}`);
+  say(view.page, `Heads ${view.formChoice.selectedOptions[0].text}`);
 }
 
 function showSource(view, at) {

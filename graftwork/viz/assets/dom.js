@@ -19,6 +19,12 @@ export function button(label, title, press, attributes = {}) {
   return element("button", { type: "button", title, "aria-label": title, onclick: press, ...attributes }, label);
 }
 
+// What paints on a canvas; every browser has it.
+/** @param {HTMLCanvasElement} canvas */
+export function contextOf(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+}
+
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,5 +1,7 @@
 // A canvas that keeps what is painted on it as SVG. It knows what grid.js needs of a canvas.
 
+import { contextOf } from "./dom.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const ANCHORS = { left: "start", center: "middle", right: "end" };
 const BASELINES = { middle: "central", bottom: "text-after-edge", top: "text-before-edge", alphabetic: "auto" };
@@ -12,14 +14,14 @@ function svgElement(tag, attributes) {
 
 // A font as attributes; pages forbid styles in them.
 function fontOf(font) {
-  const [, weight, size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(font);
+  const [, weight, size, family] = /** @type {RegExpExecArray} */ (/^(?:(\d+) )?([\d.]+)px (.*)$/.exec(font));
   return { "font-weight": weight ?? "400", "font-size": `${size}px`, "font-family": family };
 }
 
 // The context to paint on; `text(width, height, title)` gives the picture.
 export function makeDrawing() {
-  const root = svgElement("svg", { xmlns: SVG }), ruler = document.createElement("canvas").getContext("2d");
-  let group = root, clips = 0, box = null, path = "";
+  const root = svgElement("svg", { xmlns: SVG }), ruler = contextOf(document.createElement("canvas"));
+  let group = root, clips = 0, box = {}, path = "";
   const saved = [];
   const put = (tag, attributes) => group.appendChild(svgElement(tag, attributes));
   const into = (attributes) => { group = put("g", attributes); };
@@ -29,7 +31,7 @@ export function makeDrawing() {
     restore: () => { group = saved.pop(); },
     translate: (x, y) => into({ transform: `translate(${x} ${y})` }),
     rotate: (angle) => into({ transform: `rotate(${(angle * 180) / Math.PI})` }),
-    beginPath: () => { path = ""; box = null; },
+    beginPath: () => { path = ""; box = {}; },
     rect: (x, y, width, height) => { box = { x, y, width, height }; },
     clip: () => {
       const id = `clip${++clips}`, clip = put("clipPath", { id });

@@ -2,7 +2,7 @@
 // token that was asked for. A node says what its stream would say, and what made it.
 
 import { makeBars, percentOf } from "./bars.js";
-import { button, element, fill } from "./dom.js";
+import { button, contextOf, element, fill } from "./dom.js";
 import { makeKeys } from "./keys.js";
 import { axisColour, paletteOf } from "./palette.js";
 import { isDark, makeBar, onKeys, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
@@ -64,7 +64,7 @@ function yOf({ flow }, level) {
 function nodeAt(view, event) {
   const { stage, routes } = view, box = stage.getBoundingClientRect();
   const x = event.clientX - box.left + stage.scrollLeft, y = event.clientY - box.top + stage.scrollTop;
-  let best = null, nearest = NEAR;
+  let best = /** @type {{ level: number, at: number } | null} */ (null), nearest = NEAR;
   routes.levels.forEach((nodes, level) => {
     for (const at of nodes.keys()) {
       const far = Math.hypot(xOf(at) - x, yOf(view, level) - y);
@@ -92,7 +92,7 @@ function draw(view) {
   canvas.height = Math.round(height * ratio);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   context.setTransform(ratio, 0, 0, ratio, -stage.scrollLeft * ratio, -stage.scrollTop * ratio);
   context.font = '11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif';
   const colours = { [STAY]: palette.wire, [MOVE]: palette.accent, [MLP]: axisColour(palette, 2) };

@@ -10,7 +10,7 @@ import { makeLife, refreshLife } from "./life.js";
 import { paint } from "./paint.js";
 import { listenToQuery, markHits, search } from "./finder.js";
 import { listenToPointers } from "./pointer.js";
-import { button, element, fill } from "./dom.js";
+import { button, contextOf, element, fill } from "./dom.js";
 import { makeOutline, refreshOutline, scrollOutlineTo } from "./outline.js";
 import { makeInspector, refreshInspector } from "./inspector.js";
 import { forcedPalette, onForced } from "./forced.js";
@@ -129,7 +129,7 @@ function paletteNow(app) {
 
 function drawNow(app) {
   if (!app.size.width || !app.size.height) return;
-  window.graftwork.boxes = paint(app.canvas.getContext("2d"), app.scene, app.camera, paletteNow(app), app.size);
+  window.graftwork.boxes = paint(contextOf(app.canvas), app.scene, app.camera, paletteNow(app), app.size);
   window.graftwork.frames++;
 }
 
@@ -148,7 +148,7 @@ function resize(app) {
 function firstLook(app) {
   app.fitted = true;
   refreshTintScale(app.scale, app.scene);
-  const whole = rectOf(app.scene, 0), goal = fitting(whole, app.size);
+  const whole = /** @type {{ width: number, height: number }} */ (rectOf(app.scene, 0)), goal = fitting(whole, app.size);
   const scale = Math.max(goal.scale, Math.min(1, (app.size.width - 48) / whole.width));
   const top = scale > goal.scale ? 16 : goal.y;
   moveTo(app.camera, { scale, x: (app.size.width - whole.width * scale) / 2, y: top });

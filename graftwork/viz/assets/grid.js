@@ -2,6 +2,7 @@
 //
 // It paints on any canvas, at any size; matrix.js moves it about, and a saved picture is the same.
 
+import { contextOf } from "./dom.js";
 import { inkOn } from "./scales.js";
 
 export const FONT = '11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif';
@@ -41,7 +42,7 @@ export function imageOf(grid, dark, place) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.ceil(columns / across);
   canvas.height = Math.ceil(rows / down);
-  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  const context = contextOf(canvas), image = context.createImageData(canvas.width, canvas.height);
   for (let row = 0, at = 0; row < rows; row += down) {
     for (let column = 0; column < columns; column += across, at += 4) {
       const number = across * down === 1 ? grid.value(row, column)
@@ -216,7 +217,7 @@ function shownOf(first, end, size, ...marked) {
 function stepOf(least) {
   if (least <= 1) return 1;
   const tens = 10 ** Math.floor(Math.log10(least));
-  return [1, 2, 5, 10].map((step) => step * tens).find((step) => step >= least);
+  return [1, 2, 5].map((step) => step * tens).find((step) => step >= least) ?? 10 * tens;
 }
 
 function paintAbove(context, text, x, y, steep) {

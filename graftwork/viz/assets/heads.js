@@ -1,6 +1,6 @@
 // What heads attend to, as numbers, and the small pictures of all of them.
 
-import { element, fill } from "./dom.js";
+import { contextOf, element, fill } from "./dom.js";
 import { written } from "./scales.js";
 import { inflate } from "./unpack.js";
 
@@ -185,7 +185,7 @@ function cellOf({ root, at }) {
 }
 
 function paintThumbnail(canvas, shares, paint) {
-  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  const context = contextOf(canvas), image = context.createImageData(canvas.width, canvas.height);
   paint(shares, image.data);
   context.putImageData(image, 0, 0);
 }

@@ -112,7 +112,7 @@ function linesOf(made, boxes, nets, places, height) {
   const lines = [];
   for (const net of nets) {
     const { wire, bits, slot } = net, { x, top } = places, pieces = [];
-    const line = { wire, bits, pieces, label: null, dangling: null, top: Infinity, bottom: -Infinity };
+    const line = { wire, bits, pieces, label: null, dangling: /** @type {number[] | null} */ (null), top: Infinity, bottom: -Infinity };
     for (let i = net.from; i < net.to; i++) pieces.push(...piecesOf(net, made.upper[i], made.lower[i], made.bits[i], boxes, made, places));
     if (net.isEntry && made.stays[slot]) {
       pieces.push([x[slot], 0, x[slot], top[slot], bits, false]);

@@ -3,7 +3,7 @@
 // Only what is in sight is drawn. Keys move a cursor, whose cell is said aloud; `tableOf` gives the
 // same grid as a table.
 
-import { element } from "./dom.js";
+import { contextOf, element } from "./dom.js";
 import { blockOf, clamp, imageOf, paintGrid, placeGrid } from "./grid.js";
 import { isDark, onTheme, say } from "./page.js";
 import { written } from "./scales.js";
@@ -64,6 +64,7 @@ export function markHovered(matrix, row, column) {
 }
 
 // Makes cells so many times larger, around a point of the matrix; 0 fits them again.
+/** @param {number | null} x @param {number | null} y */
 export function zoomMatrix(matrix, factor, x = null, y = null) {
   const { place, root, zoom } = matrix;
   if (!place) return;
@@ -145,7 +146,7 @@ function draw(matrix) {
   if (!place) return;
   const dark = isDark(page);
   if (!image || image.across !== blockOf(place.wide) || image.down !== blockOf(place.high)) matrix.image = imageOf(grid, dark, place);
-  const context = canvas.getContext("2d"), ratio = window.devicePixelRatio || 1;
+  const context = contextOf(canvas), ratio = window.devicePixelRatio || 1;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   paintGrid(context, { ...matrix, dark, style: styleOf(root), scroll: [root.scrollLeft, root.scrollTop] });
   root.dataset.drawn = `${grid.rows.labels.length}x${grid.columns.labels.length}`;

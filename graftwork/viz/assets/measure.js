@@ -1,5 +1,6 @@
 // How large things are: widths of text, each string measured once, and sizes of boxes.
 
+import { contextOf } from "./dom.js";
 import { CONSTANT, GROUP, INPUT, OP, SIGNS, attrsOf, changesInside, isGroup, noteOf, opOf, opsInside, sitesOf, startOf, stubName, titleOf, typeNumber, typeOf } from "./data.js";
 import { overlayText } from "./overlay.js";
 
@@ -10,7 +11,7 @@ export const FONTS = {
 };
 const ROW = 17, PAD = 12, PLAIN = /^[ -~]*$/;
 
-const ruler = document.createElement("canvas").getContext("2d");
+const ruler = contextOf(document.createElement("canvas"));
 // font -> text -> width
 const widths = new Map(Object.values(FONTS).map((font) => [font, new Map()]));
 
@@ -25,7 +26,7 @@ export function widthOf(text, font) {
   if ((font === FONTS.code || font === FONTS.chip) && text.length > 1 && PLAIN.test(text)) {
     return text.length * widthOf("m", font);
   }
-  const known = widths.get(font);
+  const known = /** @type {Map<string, number>} */ (widths.get(font));
   let width = known.get(text);
   if (width === undefined) {
     ruler.font = font;

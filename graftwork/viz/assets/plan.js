@@ -17,7 +17,7 @@ function readPlan(c, number) {
   const joints = (column) => column.subarray(from, from + (ends.at(-1) ?? 0));
   const plan = {
     what: slots(c.slot), ref: slots(c.slotRef), rank: slots(c.slotRank), first, sources, ends, upper: joints(c.joint), lower: joints(c.jointLower),
-    ofChild: [], entries: [], exits: [], whole: null,
+    ofChild: /** @type {number[]} */ ([]), entries: /** @type {number[]} */ ([]), exits: /** @type {number[]} */ ([]), whole: null,
   };
   plan.what.forEach((what, slot) => { if (what !== LANE) [plan.ofChild, [], plan.entries, plan.exits][what][plan.ref[slot]] = slot; });
   return plan;

@@ -1,6 +1,6 @@
 // Saving a picture as it looks, as SVG or PNG.
 
-import { button, element } from "./dom.js";
+import { button, contextOf, element } from "./dom.js";
 import { onKeys, say } from "./page.js";
 
 const SHARPNESS = 2;
@@ -42,7 +42,7 @@ async function pngOf(svg) {
   const canvas = document.createElement("canvas");
   canvas.width = image.naturalWidth * SHARPNESS;
   canvas.height = image.naturalHeight * SHARPNESS;
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  contextOf(canvas).drawImage(image, 0, 0, canvas.width, canvas.height);
   URL.revokeObjectURL(address);
   return new Promise((done) => canvas.toBlob(done, "image/png"));
 }

@@ -1,6 +1,6 @@
 // Colours for numbers, from the table in scales.py, and how numbers are written.
 
-import { element } from "./dom.js";
+import { contextOf, element } from "./dom.js";
 import { isDark, onTheme } from "./page.js";
 
 const STEPS = 256;
@@ -63,7 +63,7 @@ export function written(number) {
 export function makeColourBar(page, scale, open = false) {
   const canvas = element("canvas", { width: STEPS, height: 1, "aria-hidden": "true" });
   const paintBar = () => {
-    const context = canvas.getContext("2d"), image = context.createImageData(STEPS, 1);
+    const context = contextOf(canvas), image = context.createImageData(STEPS, 1);
     scale.paint(Float64Array.from({ length: STEPS }, (_, i) => scale.low + ((scale.high - scale.low) * i) / (STEPS - 1)), isDark(page), image.data);
     context.putImageData(image, 0, 0);
   };

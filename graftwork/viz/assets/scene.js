@@ -138,7 +138,7 @@ export function rectOf(scene, cell) {
 
 // What is at a point: a box, the header of an open group, one of a box's rows.
 export function hitTest(scene, x, y) {
-  let placed = rootOf(scene), found = null;
+  let placed = rootOf(scene), found = /** @type {{ box: any, cell: number, row: any, toggle: boolean } | null} */ (null);
   while (placed) {
     const box = placed.boxes.find((b) => x >= b.x && x <= b.x + b.width && y >= b.y && y <= b.y + b.height);
     if (!box) return found;

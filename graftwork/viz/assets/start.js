@@ -7,7 +7,7 @@ import { offerSaving } from "./saving.js";
 async function start() {
   const page = makePage();
   for (const root of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".view"))) {
-    const [first, ...chunks] = root.querySelector("script").textContent.split("\n");
+    const { textContent } = /** @type {HTMLElement} */ (root.querySelector("script")), [first, ...chunks] = textContent.split("\n");
     const { facts, columns } = await unpack(first);
     const still = /** @type {HTMLImageElement} */ (root.querySelector(".still")).src;
     await views.get(root.dataset.kind)(root, facts, columns, page, chunks);
