@@ -141,6 +141,20 @@ def test_fractions_are_no_positions() -> None:
         run(input=np.array([1, 2], np.int32))
 
 
+def test_positions_that_are_not_there() -> None:
+    class Words(torch.nn.Embedding):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return super().forward(ids.reshape(-1))
+
+    graph = gw.from_torch(Words(4, 3), torch.tensor([[1, 2]]), axes={0: "batch seq"})
+    for backend in ("numpy", "jax", "torch", "onnx"):
+        run = gw.compile(graph, backend=backend)
+        for wrong in (4, -5):
+            with pytest.raises(InputError, match=r"out of (range|data bounds)"):
+                run(ids=np.array([[0, wrong, 3]]))
+        run(ids=np.array([[0, 3, 3]]))
+
+
 def test_unknown_backends_devices_and_sites(graph: gw.Graph) -> None:
     with pytest.raises(UnsupportedOpError, match="did you mean 'jax'"):
         gw.compile(graph, backend="jxa")

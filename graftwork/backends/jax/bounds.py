@@ -1,0 +1,72 @@
+"""Positions among the inputs, looked at before a run: XLA takes the last row for one that is not
+there, without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+
+from graftwork.ir import ops
+from graftwork.ir.binding import Binding
+from graftwork.ir.errors import InputError
+from graftwork.ir.graph import Graph, Node, Value
+from graftwork.ir.size_values import evaluate
+from graftwork.ir.sizes import Size
+
+_VIEWS = {ops.rename, ops.cast, ops.split, ops.merge, ops.broadcast}
+
+
+@frozen
+class Lookup:
+    """An input whose numbers are positions along an axis, at one node."""
+
+    name: str
+    axis: str
+    size: Size
+    node: Node
+
+
+def lookups(graph: Graph) -> tuple[Lookup, ...]:
+    """The inputs that are positions as they are given, and have to be there."""
+    names: dict[Value, str] = {port.value: port.name for port in graph.inputs}
+    found: dict[tuple[str, Size], Lookup] = {}
+    for node in graph.nodes:
+        if node.op in _VIEWS and node.inputs[0] in names:
+            names[node.output] = names[node.inputs[0]]
+        for index, axis in _reads(node):
+            if index in names:
+                lookup = Lookup(names[index], axis, graph.axes[axis], node)
+                found.setdefault((lookup.name, lookup.size), lookup)
+    return tuple(found.values())
+
+
+def _reads(node: Node) -> Iterator[tuple[Value, str]]:
+    """The positions that a node promises to be there, and along which axis."""
+    if node.op is ops.embedding:
+        yield node.inputs[1], node.attrs["axis"]
+    elif node.op is ops.gather and node.attrs["mode"] == "promise":
+        yield from zip(node.inputs[1:], node.attrs["axes"], strict=True)
+
+
+def require(known: tuple[Lookup, ...], binding: Binding) -> None:
+    """Raise InputError for a position that is not there."""
+    for lookup in known:
+        given = _host(binding.arrays[lookup.name])
+        size = _extent(lookup.size, binding.symbols)
+        wrong = given[(given < 0) | (given >= size)] if given.size else given
+        if wrong.size:
+            raise InputError(
+                f"input {lookup.name!r} holds {wrong.flat[0]}, which is out of range of the {size} "
+                f"positions along {lookup.axis!r} (from {lookup.node.origin})"
+            )
+
+
+def _host(array: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
+
+
+def _extent(size: Size, symbols: Mapping[str, int]) -> int:
+    return size if isinstance(size, int) else evaluate(size, symbols)
