@@ -33,11 +33,12 @@ KINDS: Mapping[str, Assets] = {
         ("graph",),
     ),
     "attention": Assets(
-        ("scales", "grid", "matrix", "arcs", "keys", "strip", "bars", "heads", "attention"),
+        ("scales", "grid", "matrix", "drawing", "sheet", "arcs", "keys", "strip", "bars", "heads",
+         "attention"),
         ("matrix", "keys", "strip", "attention"),
     ),
     "array": Assets(
-        ("scales", "grid", "matrix", "drawing", "stored", "digits", "summary", "array"),
+        ("scales", "grid", "matrix", "drawing", "sheet", "stored", "digits", "summary", "array"),
         ("matrix", "array"),
     ),
     "card": Assets(("scales", "strip", "bars", "card"), ("strip", "bars", "card")),
@@ -45,7 +46,7 @@ KINDS: Mapping[str, Assets] = {
         ("scales", "keys", "strip", "bars", "routes", "flow"), ("keys", "strip", "bars", "flow")
     ),
     "lens": Assets(
-        ("scales", "grid", "matrix", "keys", "strip", "bars", "lens"),
+        ("scales", "grid", "matrix", "drawing", "sheet", "keys", "strip", "bars", "lens"),
         ("matrix", "keys", "strip", "bars"),
     ),
     "tokens": Assets(

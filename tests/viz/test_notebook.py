@@ -15,6 +15,7 @@ from playwright.sync_api import Page
 
 import graftwork as gw
 from graftwork import viz
+from graftwork.viz.scripts import KINDS
 
 Open = Callable[..., Page]
 GROWN = "() => [...document.querySelectorAll('canvas')].some((c) => c.width * c.height > 50_000)"
@@ -115,6 +116,17 @@ def test_an_array_that_is_no_picture_is_text(array: np.ndarray) -> None:
     axes = ("seq", "embed")[: np.ndim(array)]
     bundle = gw.NamedArray(np.asarray(array), axes)._repr_mimebundle_()  # type: ignore[attr-defined]
     assert set(bundle) == {"text/plain"}
+
+
+def test_pictures_of_all_kinds_share_a_page(open_page: Open) -> None:
+    made = [
+        PICTURES[name]()
+        for name in ("graph", "array", "attention", "tokens", "lens", "flow", "card")
+    ]
+    page = open_page(viz.page(made))
+    assert {part.kind for view in made for part in view.parts} == set(KINDS)
+    for view in page.locator(".view").all():
+        assert view.locator(".bar h2").is_visible()
 
 
 def test_pages_are_titled() -> None:

@@ -85,3 +85,26 @@ def test_pictures_of_all_kinds_share_a_page(open_page: Open) -> None:
     page = open_page(viz.page(views))
     assert page.locator(".view").count() == sum(len(view.parts) for view in views)
     assert page.locator(".view > .still").count() == 0
+
+
+def test_heads_are_saved_as_grids_and_as_arcs(open_page: Open) -> None:
+    page = open_page(PICTURES["attention"]())
+    page.locator(".thumbnail").nth(4).click(modifiers=["Shift"])
+    page.wait_for_selector("[aria-busy]", state="detached")
+    words = saved(page, "SVG")[1].decode()
+    assert "layer 0 head 0" in words
+    assert "layer 1 head 1" in words
+    page.get_by_label("Show heads").select_option("1")
+    root = ET.fromstring(saved(page, "SVG")[1])
+    curves = [path.get("d") or "" for path in root.iter("{http://www.w3.org/2000/svg}path")]
+    assert len([curve for curve in curves if "C" in curve]) == 2 * 6
+
+
+def test_a_lens_is_saved_as_it_is_coloured(open_page: Open) -> None:
+    page = open_page(PICTURES["lens"]())
+    page.get_by_label("Colour by").select_option("1")
+    svg = saved(page, "SVG")[1]
+    root = ET.fromstring(svg)
+    words = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert "Logit lens: entropy (bits)" in words
+    assert {"0 pre", "0", "1", "0 the"} <= words

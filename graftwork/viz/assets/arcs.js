@@ -53,6 +53,14 @@ function columnsOf({ words }, width) {
   return [left, left + between];
 }
 
+// Paints all arcs, within so much width, on a canvas of any kind; returns the height that it took.
+export function paintAllArcs(context, { page, figure }, width, style) {
+  const height = heightOf(Math.max(...figure.words.map((words) => words.length)), 0);
+  context.font = FONT;
+  paintArcs(context, figure, { width, height, scroll: 0, style, dark: isDark(page) });
+  return height;
+}
+
 function paintArcs(context, figure, place) {
   const { names, words, held } = figure, { width, height, scroll, style } = place, ends = columnsOf(figure, width), { side, at } = held();
   context.fillStyle = style.ground;

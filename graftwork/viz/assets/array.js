@@ -3,10 +3,10 @@
 
 import { paintDigits, paintTruth, digitScale, truthScale } from "./digits.js";
 import { button, copyText, element, fill } from "./dom.js";
-import { makeDrawing } from "./drawing.js";
-import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix, styleOf, tableOf, zoomMatrix } from "./matrix.js";
+import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix, tableOf, zoomMatrix } from "./matrix.js";
 import { isDark, makeBar, onSave, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale, written } from "./scales.js";
+import { drawSheet } from "./sheet.js";
 import { codeOf, indexOf, makeArray, numbersOf, placeOf, placeOfWhole } from "./stored.js";
 import { makeSummary } from "./summary.js";
 
@@ -302,43 +302,9 @@ function hearSelection(view, selection) {
 
 // --- the picture as it looks, for saving
 
-const WIDTH = 1120, HEIGHT = 640, MARGIN = 16;
-
 function drawn(view) {
-  const { context, text } = makeDrawing(), style = styleOf(view.root), dark = isDark(view.page), grids = gridsOf(view);
-  const across = grids.length === 1 ? 1 : Math.min(3, Math.ceil(Math.sqrt(grids.length)));
-  const room = (WIDTH - MARGIN) / across - MARGIN, high = grids.length === 1 ? HEIGHT : 300;
-  context.fillStyle = style.ground;
-  const ground = context.fillRect(0, 0, WIDTH, HEIGHT);
-  write(context, view.facts.title, MARGIN, 28, style.text, "600 15px system-ui, sans-serif");
-  if (!grids.every(({ array }) => array.digits)) drawColours(context, view.scale, dark, style);
-  let top = 48, tallest = 0;
-  grids.forEach(({ title }, i) => {
-    if (i && i % across === 0) [top, tallest] = [top + tallest + MARGIN, 0];
-    context.save();
-    context.translate(MARGIN + (i % across) * (room + MARGIN), top);
-    if (title) write(context, title, 6, 10, style.soft, "600 11px system-ui, sans-serif");
-    context.translate(0, title ? 18 : 0);
-    tallest = Math.max(tallest, paintWhole(context, view.matrices[i], room, high, style).height + (title ? 18 : 0));
-    context.restore();
-  });
-  const height = Math.ceil(top + tallest + MARGIN);
-  ground.setAttribute("height", String(height));
-  return text(WIDTH, height, view.facts.title);
-}
-
-function write(context, words, x, y, colour, font, align = "left") {
-  Object.assign(context, { fillStyle: colour, font, textAlign: align, textBaseline: "alphabetic" });
-  context.fillText(words, x, y);
-}
-
-// The colours and the numbers at their ends, in the upper right corner.
-function drawColours(context, scale, dark, style) {
-  const wide = 130, steps = 65, left = WIDTH - MARGIN - 70 - wide, font = "11px system-ui, sans-serif";
-  for (let i = 0; i < steps; i++) {
-    context.fillStyle = scale.css(scale.low + ((scale.high - scale.low) * i) / (steps - 1), dark);
-    context.fillRect(left + (i * wide) / steps, 18, wide / steps + 0.5, 11);
-  }
-  write(context, written(scale.low), left - 6, 28, style.soft, font, "right");
-  write(context, written(scale.high), left + wide + 6, 28, style.soft, font);
+  const grids = gridsOf(view), scale = grids.every(({ array }) => array.digits) ? null : view.scale;
+  return drawSheet(view, view.facts.title, scale, grids.map(({ title }, i) => ({
+    title, draw: (context, ...room) => paintWhole(context, view.matrices[i], ...room).height,
+  })));
 }

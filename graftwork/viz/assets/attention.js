@@ -1,14 +1,15 @@
 // The picture of attention: all heads small, the chosen ones large, and the tokens themselves,
 // coloured by what the one that is pointed at attends to, or by what attends to it.
 
-import { drawArcs, makeArcs } from "./arcs.js";
+import { drawArcs, makeArcs, paintAllArcs } from "./arcs.js";
 import { percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
 import { ALIKE, AS_MADE, CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf, topKeys } from "./heads.js";
 import { makeKeys } from "./keys.js";
-import { makeMatrix, markCell, markLines, refreshMatrix } from "./matrix.js";
-import { isDark, makeBar, onKeys, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
+import { makeMatrix, markCell, markLines, paintWhole, refreshMatrix } from "./matrix.js";
+import { isDark, makeBar, onKeys, onSave, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale } from "./scales.js";
+import { drawSheet } from "./sheet.js";
 import { colourStrip, focusToken, makeStrip, quoted, tokenWords } from "./strip.js";
 
 const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6, LARGE = 512;
@@ -31,6 +32,7 @@ views.set("attention", async (root, facts, columns, page, chunks) => {
   onTheme(page, () => repaint(view));
   onKeys(root, (event) => keyOf(view, event));
   onSelection(page, root, (selection) => hearSelection(view, selection));
+  onSave(page, root, () => drawn(view));
 });
 
 // --- parts
@@ -146,7 +148,7 @@ function matrixOf(view, head, source) {
   const matrix = makeMatrix(page, grid);
   return {
     root: matrix.root, repaint: (scale) => refreshMatrix(matrix, { scale }), hold: () => markLines(matrix, ...cellOf(view, view.at, -1)),
-    mark: (...cell) => markCell(matrix, ...cell),
+    mark: (...cell) => markCell(matrix, ...cell), draw: (context, ...room) => paintWhole(context, matrix, ...room).height,
   };
 }
 
@@ -158,7 +160,7 @@ function arcsOf(view, head, source) {
     held: () => view, point: (side, at) => point(view, side, at), pick: (side, at) => lock(view, side, at, -1),
   };
   const arcs = makeArcs(page, figure), draw = () => drawArcs(arcs);
-  return { root: arcs.root, repaint: (scale) => { figure.scale = scale; draw(); }, hold: draw, mark: draw };
+  return { root: arcs.root, repaint: (scale) => { figure.scale = scale; draw(); }, hold: draw, mark: draw, draw: (context, width, _, style) => paintAllArcs(context, arcs, width, style) };
 }
 
 // A query and a key: the one that is held, and the other.
@@ -359,6 +361,13 @@ function keyOf(view, event) {
     v: view.sources ? next : undefined, "[": () => step(view, -1), "]": () => step(view, 1), Escape: () => letGo(view),
     "?": () => view.keys.dialog.showModal(), "/": () => focusToken(view.strips[0].strip, view.at),
   }[event.key];
+}
+
+// The picture as it looks, for saving: the heads that are large.
+function drawn(view) {
+  return drawSheet(view, view.model.title, scaleOf(view, view.enlarged, view.shown[0]), view.facets.map(({ head, source, draw }) => ({
+    title: `layer ${head.layer} head ${head.head}${view.model.names.length > 1 ? ` ${sourceName(view, source)}` : ""}`, draw,
+  })));
 }
 
 // What another picture selected: a site, a head, a position.

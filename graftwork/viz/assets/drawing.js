@@ -26,7 +26,7 @@ export function makeDrawing() {
   const put = (tag, attributes) => group.appendChild(svgElement(tag, attributes));
   const into = (attributes) => { group = put("g", attributes); };
   const context = {
-    fillStyle: "#000", strokeStyle: "#000", lineWidth: 1, font: "11px sans-serif", textAlign: "left", textBaseline: "alphabetic", imageSmoothingEnabled: true,
+    fillStyle: "#000", strokeStyle: "#000", lineWidth: 1, font: "11px sans-serif", textAlign: "left", textBaseline: "alphabetic", imageSmoothingEnabled: true, globalAlpha: 1,
     save: () => saved.push(group),
     restore: () => { group = saved.pop(); },
     translate: (x, y) => into({ transform: `translate(${x} ${y})` }),
@@ -40,12 +40,16 @@ export function makeDrawing() {
     },
     moveTo: (x, y) => { path += `M${x} ${y}`; },
     lineTo: (x, y) => { path += `L${x} ${y}`; },
-    stroke: () => put("path", { d: path, fill: "none", stroke: context.strokeStyle, "stroke-width": context.lineWidth }),
+    bezierCurveTo: (...points) => { path += `C${points.join(" ")}`; },
+    stroke: () => put("path", { d: path, fill: "none", stroke: context.strokeStyle, "stroke-width": context.lineWidth, "stroke-opacity": context.globalAlpha }),
     fillRect: (x, y, width, height) => put("rect", { x, y, width, height, fill: context.fillStyle }),
     strokeRect: (x, y, width, height) => put("rect", { x, y, width, height, fill: "none", stroke: context.strokeStyle, "stroke-width": context.lineWidth }),
-    fillText: (text, x, y, most = Infinity) => {
+    measureText: (text) => {
       ruler.font = context.font;
-      const tight = ruler.measureText(text).width > most ? { textLength: most, lengthAdjust: "spacingAndGlyphs" } : {};
+      return ruler.measureText(text);
+    },
+    fillText: (text, x, y, most = Infinity) => {
+      const tight = context.measureText(text).width > most ? { textLength: most, lengthAdjust: "spacingAndGlyphs" } : {};
       put("text", {
         x, y, fill: context.fillStyle, ...fontOf(context.font), "text-anchor": ANCHORS[context.textAlign],
         "dominant-baseline": BASELINES[context.textBaseline], ...tight,

@@ -4,9 +4,10 @@
 import { makeBars, percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
 import { makeKeys } from "./keys.js";
-import { makeMatrix, markCell, markHovered, refreshMatrix, tableOf } from "./matrix.js";
-import { makeBar, onKeys, onSelection, say, show, tellSelection, views } from "./page.js";
+import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix, tableOf } from "./matrix.js";
+import { makeBar, onKeys, onSave, onSelection, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale, written } from "./scales.js";
+import { drawSheet } from "./sheet.js";
 import { quoted, tokenWords } from "./strip.js";
 
 const BEST = 0, ENTROPY = 1, SHARE = 2, DIFFERENCE = -1;
@@ -26,6 +27,7 @@ views.set("lens", (root, facts, columns, page) => {
     Escape: () => { view.locked = false; mark(view, -1, -1); }, "?": () => view.keys.dialog.showModal(),
   })[event.key]);
   onSelection(page, root, (selection) => hearSelection(view, selection));
+  onSave(page, root, () => drawn(view));
 });
 
 function build(view) {
@@ -218,6 +220,14 @@ function showTable(view) {
 
 function fillTable(view) {
   fill(view.frame, view.matrices.map(({ matrix }) => tableOf(matrix.grid)));
+}
+
+// The picture as it looks, for saving.
+function drawn(view) {
+  const { facts, matrices, choices } = view, [{ source }] = matrices;
+  return drawSheet(view, `${facts.title}: ${wayOf(source, view.which)}`, scaleOf(view, source), matrices.map((each) => ({
+    title: choices.length ? nameOf(view, each.source) : "", draw: (context, ...room) => paintWhole(context, each.matrix, ...room).height,
+  })));
 }
 
 function hearSelection(view, { site, layer, seq }) {
