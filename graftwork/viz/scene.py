@@ -121,6 +121,7 @@ class _Builder:
     inside: dict[Cell, dict[str, Wire]] = field(factory=dict)
     stubs: list[Cell] = field(factory=list)
     parameters: dict[Cell, Parameter] = field(factory=dict)
+    entries: list[tuple[Cell, Sequence[Value | None]]] = field(factory=list)
     readings: dict[tuple[int, ...], tuple[int, ...]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -163,6 +164,7 @@ class _Builder:
                     todo.extend(self._regions(level, cell, track))
                 if track.shown.op.body is not None:
                     todo.extend(self._bodies(level, cell, track))
+        self._note_entries()
         return first
 
     def _note_body(
@@ -218,11 +220,18 @@ class _Builder:
 
     def _entry(self, kind: Kind, name: str, values: Sequence[Value | None]) -> Cell:
         cell = Cell(kind, visible(name), there=_bits(values))
-        for number in range(self.count):
-            old, new = values[number - 1 if number else 0], values[number or -1]
-            if old is not None and new is not None and not old.type.same(new.type):
-                cell.changed |= 1 << number
+        self.entries.append((cell, values))
         return cell
+
+    def _note_entries(self) -> None:
+        """Inputs, outputs and parameters of another type; other names of axes are no change."""
+        for cell, values in self.entries if self.count > 1 else ():
+            for number in range(self.count):
+                old, new = values[number - 1 if number else 0], values[number or -1]
+                if old is None or new is None or old.type.same(new.type):
+                    continue
+                if not old.type.renamed(self.renamed[number]).same(new.type):
+                    cell.changed |= 1 << number
 
     # --- nodes ------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ def test_every_version_is_told_apart_in_one_union() -> None:
     assert changes(union, 3) == []
     assert changes(union, 4) == [("mul", Change.REMOVED)]
     assert union.renamed(2, 3) == {"mlp": "neurons"}
+    assert differences(union, list("01234"))[3].counts == (0, 0, 0)
     added = next(cell for cell in union.cells if cell.there == 0b01110 and cell.kind is Kind.OP)
     assert added.title == "mul"
     attention = next(cell for cell in union.cells if cell.changed)
@@ -122,8 +123,11 @@ def test_a_renamed_axis_is_shown_as_it_was_called(open_page: Open) -> None:
     page.keyboard.press("]")
     assert "mlp" in page.evaluate(names)
     assert "neurons" not in page.evaluate(names)
+    assert "axis" not in page.get_by_role("group", name="Changes").inner_text()
     page.keyboard.press("]")
     assert "neurons" in page.evaluate(names)
+    counts = page.get_by_role("group", name="Changes").locator(".counts span").all_inner_texts()
+    assert counts == ["+0", "−0", "~0", "1 axis"]
     page.get_by_role("button", name="Show the difference as text").click()
     assert "~ axis mlp → neurons" in page.locator(".difference").inner_text()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -81,6 +84,17 @@ def test_keys_go_through_the_rules_of_a_pass(open_page: Open) -> None:
     page.keyboard.press("[")
     page.keyboard.press("n")
     assert selected(page) in ("silu", "mul", "logistic")
+
+
+def test_rules_stay_in_their_passes_where_there_is_no_room_for_them() -> None:
+    def names(times: int) -> list[str]:
+        passes = [lambda _: written_out(), Recover()] * times
+        raw = zlib.decompress(base64.b64decode(viz.replay(written_out(), *passes).parts[0].data))
+        head = json.loads(raw[4 : 4 + int.from_bytes(raw[:4], "little")])
+        return [difference["name"] for difference in head["facts"]["differences"]]
+
+    assert names(1)[1:] == ["<lambda>", "Recover(): softmax", "Recover(): silu"]
+    assert set(names(12)[1:]) == {"<lambda>", "Recover()"}
 
 
 def test_only_what_changed_is_shown_and_farther_each_time(open_page: Open) -> None:

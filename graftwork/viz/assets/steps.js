@@ -66,6 +66,9 @@ export function differenceOf(model) {
   ];
 }
 
+// How many cells were added, removed and changed, and how many axes, which a rename changes alone.
 export function countsOf(model) {
-  return model.difference.counts.map((count, i) => element("span", { class: `change-${i + 1}` }, SIGNS[i + 1] + grouped(count)));
+  const { counts, axes } = model.difference;
+  const words = counts.map((count, i) => element("span", { class: `change-${i + 1}` }, SIGNS[i + 1] + grouped(count)));
+  return axes.length ? [...words, element("span", { class: "soft" }, axes.length === 1 ? "1 axis" : `${axes.length} axes`)] : words;
 }
