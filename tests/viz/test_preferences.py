@@ -66,3 +66,11 @@ def test_the_eye_moves_at_once_where_motion_is_unwelcome(open_page: Open) -> Non
         assert (count == 1) == (motion == "reduce")
         ends.append(state(page, "app.camera.scale"))
     assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("name", ["attention", "lens"])
+def test_on_a_narrow_screen_every_button_is_in_sight(open_page: Open, name: str) -> None:
+    page = open_page(PICTURES[name](), viewport={"width": 420, "height": 800})
+    for tool in page.locator(".bar").locator("button, select").all():
+        box = tool.bounding_box()
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 420
