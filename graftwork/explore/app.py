@@ -38,7 +38,7 @@ _PAGE_POLICY = (
     "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _PICTURE_POLICY = "sandbox allow-scripts allow-downloads; frame-ancestors 'self'"
-_SCRIPTS = ("explore", "ask", "edit", "answer", "picture")
+_SCRIPTS = ("explore", "ask", "edit", "answer", "parts", "picture")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -61,7 +61,7 @@ def _pass(edit: Any, names: dict[str, str]) -> Pass:
     if action not in ACTIONS:
         raise InputError(f"there is no edit {action!r}{nearest(action, ACTIONS)}")
     prompt = _text(edit, "prompt")
-    source = names.setdefault(prompt, f"other{len(names) + 1}" if names else "other")
+    source = names.setdefault(prompt, f"prompt{len(names) + 2}")
     if action == "Patch":
         return p.Patch(site, where=where, source=source)
     return p.Steer(site, source=source, scale=_factor(edit), where=where)

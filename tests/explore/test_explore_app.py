@@ -220,12 +220,12 @@ def test_probabilities_are_those_of_the_library(
     answer = ask(client, "/run", model=str(folder), prompt=FRANCE, edits=edits, at=at)
     passes = [
         p.Ablate("blocks.0.attn.z", where={"heads": [1, 3]}),
-        p.Patch("blocks.1.resid_pre", where={"seq": 3}, source="other"),
-        p.Steer("blocks.0.mlp.out", source="other", scale=-1.5),
+        p.Patch("blocks.1.resid_pre", where={"seq": 3}, source="prompt2"),
+        p.Steer("blocks.0.mlp.out", source="prompt2", scale=-1.5),
         p.Scale("embed", 2.0),
     ]
     before = expected(folder, graph)[at]
-    after = expected(folder, graph, *passes, other=ITALY)[at]
+    after = expected(folder, graph, *passes, prompt2=ITALY)[at]
     assert list(recipe(edits).passes) == passes
     assert np.abs(before - after).max() > 1e-3
     for row in answer["rows"]:

@@ -237,6 +237,8 @@ def test_hostile_names_of_runs_are_inert(open_page: Open) -> None:
 def test_runs_that_cannot_be_compared_are_refused() -> None:
     with pytest.raises(InputError, match="3 tokens and one of 6"):
         lens(other_inputs={"input_ids": IDS[:3]})
+    with pytest.raises(InputError, match="by another name"):
+        lens(other={"input_ids": IDS})
     shorter = small().apply(p.Collect("blocks.0.resid_post"))
     shorter = shorter.evolve(sites=evolve(shorter.sites, table={}))
     with pytest.raises(SelectionError, match="no recognised blocks"):

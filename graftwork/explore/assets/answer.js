@@ -1,8 +1,8 @@
 // What a run gave: the tokens of the prompt, the likeliest next ones, and the code.
 
 import { copyText, element, fill } from "./dom.js";
+import { byId } from "./parts.js";
 
-const byId = (id) => document.getElementById(id);
 const percent = (number) => (number === null ? "none" : `${(100 * number).toFixed(number < 0.1 ? 2 : 1)} %`);
 
 // Shows an answer; `choose(position)` asks for the next token after another one.

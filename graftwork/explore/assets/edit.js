@@ -1,6 +1,7 @@
 // The form that makes an edit, and the list of those that are made.
 
 import { button, element, fill } from "./dom.js";
+import { byId } from "./parts.js";
 
 const MEANINGS = {
   Ablate: "Zeros stand there instead.",
@@ -8,7 +9,6 @@ const MEANINGS = {
   Patch: "What another prompt of as many tokens has there stands there instead.",
   Steer: "The factor times what another prompt of as many tokens has there is added.",
 };
-const byId = (id) => document.getElementById(id);
 
 // `changed(edits)` hears of every change of the list, and `chosen(site)` which site is typed.
 export function makeEditor(changed, chosen) {

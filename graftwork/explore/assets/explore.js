@@ -3,9 +3,9 @@
 import { ask } from "./ask.js";
 import { listenToCopy, showAnswer } from "./answer.js";
 import { makeEditor, pick, takeSites } from "./edit.js";
+import { byId } from "./parts.js";
 import { makeFrame, showPicture, showWords, takePictures, tell } from "./picture.js";
 
-const byId = (id) => document.getElementById(id);
 const state = { model: "", at: -1, busy: 0 };
 const editor = makeEditor(run, (selection) => tell(shown, selection));
 const shown = makeFrame(draw, (selection) => pick(editor, selection));
@@ -18,7 +18,7 @@ async function trying(doing) {
     await doing();
     trouble.hidden = true;
   } catch (error) {
-    trouble.textContent = error.message;
+    trouble.textContent = error instanceof Error ? error.message : String(error);
     trouble.hidden = false;
   }
   document.body.setAttribute("aria-busy", String(--state.busy > 0));

@@ -4,8 +4,7 @@
 // count only from and to the window of the frame.
 
 import { element, fill } from "./dom.js";
-
-const byId = (id) => document.getElementById(id);
+import { byId } from "./parts.js";
 
 // `choose(kind)` hears which picture is wanted, `hear(selection)` what is selected in it.
 export function makeFrame(choose, hear) {
