@@ -41,8 +41,23 @@ def _kthvalue(x: torch.Tensor, k: int, dim: int = -1, keepdim: bool = False) -> 
     return tuple(each if keepdim or not x.ndim else each.squeeze(dim) for each in found)
 
 
+def _mode(x: torch.Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    values, at = torch.mode(x, dim, True)
+    if x.ndim:
+        backwards = (x == values).flip(dim).long().argmax(dim, keepdim=True)
+        at = x.shape[dim] - 1 - backwards
+    squeeze = bool(x.ndim) and not keepdim
+    return tuple(each.squeeze(dim) if squeeze else each for each in (values, at))
+
+
 # Operators for which equal elements may come in any order -> the same in the order of the input.
-IN_ORDER = {"sort": _sort, "argsort": _argsort, "topk": _topk, "kthvalue": _kthvalue}
+IN_ORDER = {
+    "sort": _sort,
+    "argsort": _argsort,
+    "topk": _topk,
+    "kthvalue": _kthvalue,
+    "mode": _mode,
+}
 
 
 @frozen(eq=False)
