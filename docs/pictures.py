@@ -64,7 +64,13 @@ def array() -> gw.viz.View:
 def graph() -> gw.viz.View:
     """A GPT-2 of two layers."""
     config = transformers.GPT2Config(
-        n_layer=2, n_head=4, n_embd=32, vocab_size=99, bos_token_id=0, eos_token_id=0
+        n_layer=2,
+        n_head=4,
+        n_embd=32,
+        vocab_size=99,
+        bos_token_id=0,
+        eos_token_id=0,
+        use_cache=False,
     )
     ids = torch.zeros(2, 7, dtype=torch.int64)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -23,7 +23,7 @@ from graftwork.viz.words import Tokens, words_of
 Array = np.ndarray[Any, Any]
 Pattern: TypeAlias = "NamedArray | Mapping[str, NamedArray]"
 LEVELS = 255
-FEW, SIDE = 62, 44
+FEW, SIDE = 56, 44
 """Steps and pixels of thumbnails, which are in the page of all heads; an even number of steps."""
 
 

@@ -4,7 +4,7 @@ import { contextOf, element, fill } from "./dom.js";
 import { written } from "./scales.js";
 import { inflate } from "./unpack.js";
 
-const LEVELS = 255, FEW = 62, SIDE = 44;
+const LEVELS = 255, FEW = 56, SIDE = 44;
 export const CHANGE = -1;
 
 // Orders of heads beside those by scores, which have numbers from 0 on.
