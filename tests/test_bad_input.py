@@ -149,8 +149,8 @@ def test_positions_that_are_not_there() -> None:
     graph = gw.from_torch(Words(4, 3), torch.tensor([[1, 2]]), axes={0: "batch seq"})
     for backend in ("numpy", "jax", "torch", "onnx"):
         run = gw.compile(graph, backend=backend)
-        for wrong in (4, -5):
-            with pytest.raises(InputError, match=r"out of (range|data bounds)"):
+        for wrong in (4, -1, -5):
+            with pytest.raises(InputError, match="out of range"):
                 run(ids=np.array([[0, wrong, 3]]))
         run(ids=np.array([[0, 3, 3]]))
 

@@ -283,7 +283,8 @@ def test_a_device_that_is_absent_is_refused() -> None:
 
 def test_what_fails_while_running_is_our_error() -> None:
     x, i = normal(3), np.array([7])
-    graph = graph_of(lambda x, i: ops.gather(x, i, axes=("v",)), {"x": ("v", x), "i": ("s", i)})
+    inputs = {"x": ("v", x), "i": ("s", i)}
+    graph = graph_of(lambda x, i: ops.gather(x, i + i, axes=("v",)), inputs)
     with pytest.raises(InputError, match="ONNX Runtime could not run"):
         compile(graph, "onnx")(x=x, i=i)
 

@@ -10,9 +10,9 @@ from typing import Any
 import jax
 from jax import lax
 
+from graftwork.backends.bounds import lookups, require
 from graftwork.backends.engine import lower_graph
 from graftwork.backends.jax.arrays import as_jax
-from graftwork.backends.jax.bounds import lookups, require
 from graftwork.backends.jax.keeping import kept_in
 from graftwork.backends.jax.placement import Placement, placement
 from graftwork.backends.jax.table import TABLE

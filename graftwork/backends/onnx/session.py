@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as onnx
 import onnxruntime as ort
 
+from graftwork.backends.bounds import lookups, require
 from graftwork.backends.onnx.fused import fuse_transposed
 from graftwork.backends.onnx.kernels import ELEMENT
 from graftwork.backends.onnx.model import model_of
@@ -78,9 +79,10 @@ def compile(graph: Graph, device: str | None = None) -> Program:
         """Without the fused kernels, some of which refuse empty arrays, or divide by their size."""
         return _session(*options, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, doubles)
 
-    sizes = set(graph.axes.values())
+    sizes, positions = set(graph.axes.values()), lookups(graph)
 
     def execute(binding: Binding) -> Mapping[str, Any]:
+        require(positions, binding)
         empty = any(evaluate(size, binding.symbols) == 0 for size in sizes)
         return _run(unfused() if empty else session, graph, binding)
 

@@ -1,5 +1,8 @@
-"""Positions among the inputs, looked at before a run: XLA takes the last row for one that is not
-there, without a word."""
+"""Positions among the inputs, looked at before a run.
+
+For one that is not there XLA takes the last row, and ONNX Runtime counts negative ones from the
+end, both without a word.
+"""
 
 from __future__ import annotations
 
