@@ -1,12 +1,12 @@
 """Positions among the inputs, looked at before a run.
 
 For one that is not there XLA takes the last row, and ONNX Runtime counts negative ones from the
-end, both without a word.
+end, both without a word; others speak of their kernels, not of the user's input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.size_values import evaluate
 from graftwork.ir.sizes import Size
 
-_VIEWS = {ops.rename, ops.cast, ops.split, ops.merge, ops.broadcast}
+_VIEWS = {ops.rename, ops.split, ops.merge, ops.broadcast}
 
 
 @frozen
@@ -34,16 +34,25 @@ class Lookup:
 
 def lookups(graph: Graph) -> tuple[Lookup, ...]:
     """The inputs that are positions as they are given, and have to be there."""
-    names: dict[Value, str] = {port.value: port.name for port in graph.inputs}
+    whole = (port for port in graph.inputs if port.value.type.dtype.is_int)
+    names: dict[Value, str] = {port.value: port.name for port in whole}
     found: dict[tuple[str, Size], Lookup] = {}
     for node in graph.nodes:
-        if node.op in _VIEWS and node.inputs[0] in names:
+        if _keeps_numbers(node) and node.inputs[0] in names:
             names[node.output] = names[node.inputs[0]]
         for index, axis in _reads(node):
             if index in names:
                 lookup = Lookup(names[index], axis, graph.axes[axis], node)
                 found.setdefault((lookup.name, lookup.size), lookup)
     return tuple(found.values())
+
+
+def _keeps_numbers(node: Node) -> bool:
+    """Whether whole numbers come out of a node as they went in."""
+    if node.op is not ops.cast:
+        return node.op in _VIEWS
+    before, after = node.inputs[0].type.dtype, node.output.type.dtype
+    return after.is_int and after.bits >= before.bits
 
 
 def _reads(node: Node) -> Iterator[tuple[Value, str]]:
@@ -54,10 +63,13 @@ def _reads(node: Node) -> Iterator[tuple[Value, str]]:
         yield from zip(node.inputs[1:], node.attrs["axes"], strict=True)
 
 
-def require(known: tuple[Lookup, ...], binding: Binding) -> None:
-    """Raise InputError for a position that is not there."""
+def require(known: Iterable[Lookup], binding: Binding) -> None:
+    """Raise InputError for a position that is not there; what an accelerator holds stays there."""
     for lookup in known:
-        given = _host(binding.arrays[lookup.name])
+        array = binding.arrays[lookup.name]
+        if not _is_on_host(array):
+            continue
+        given = np.asarray(array)
         size = _extent(lookup.size, binding.symbols)
         wrong = given[(given < 0) | (given >= size)] if given.size else given
         if wrong.size:
@@ -67,8 +79,9 @@ def require(known: tuple[Lookup, ...], binding: Binding) -> None:
             )
 
 
-def _host(array: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
+def _is_on_host(array: Any) -> bool:
+    """Whether an array of any framework can be read without waiting for a device."""
+    return "cpu" in str(getattr(array, "device", "cpu")).lower()
 
 
 def _extent(size: Size, symbols: Mapping[str, int]) -> int:

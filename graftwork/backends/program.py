@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from attrs import frozen
 
+from graftwork.backends.bounds import Lookup, lookups, require
 from graftwork.ir.array import NamedArray
 from graftwork.ir.binding import Binding, bind
 from graftwork.ir.graph import Graph
@@ -32,11 +34,18 @@ class Program:
         """Run on arrays of any framework.
 
         Raises:
-            InputError: if the inputs are not those that the graph takes.
+            InputError: if the inputs are not those that the graph takes, or are positions where
+                nothing is.
         """
-        results = self.execute(bind(self.graph, inputs))
+        binding = bind(self.graph, inputs)
+        require(self._lookups, binding)
+        results = self.execute(binding)
         layouts = {port.name: port.layout for port in self.graph.outputs}
         return {name: NamedArray(results[name], layout) for name, layout in layouts.items()}
+
+    @cached_property
+    def _lookups(self) -> Sequence[Lookup]:
+        return lookups(self.graph)
 
     def __repr__(self) -> str:
         return f"Program({self.backend}, inputs={[port.name for port in self.graph.inputs]})"

@@ -61,6 +61,7 @@ def bind(graph: Graph, inputs: Mapping[str, Any]) -> Binding:
     shapes = [(port, _shape(port, given[port.name])) for port in graph.inputs]
     known = _solve(graph, shapes)
     for port, shape in shapes:
+        _check_dtype(port, given[port.name])
         _check(graph, port, shape, known)
     _check_guards(graph, known)
     return Binding({name: given[name] for name in names}, known)
@@ -81,13 +82,16 @@ def _shape(port: Port, array: Any) -> tuple[int, ...]:
         raise InputError(
             f"input {port.name!r} has shape {tuple(shape)}, but it takes dimensions ({wanted})"
         )
-    held = str(array.dtype).removeprefix("torch.")
-    if not port.value.type.dtype.is_float and "float" in held:
+    return tuple(map(int, shape))
+
+
+def _check_dtype(port: Port, array: Any) -> None:
+    wanted, held = port.value.type.dtype, str(array.dtype).removeprefix("torch.")
+    if "float" in held and not wanted.is_float:
         raise InputError(
             f"input {port.name!r} holds {held}, which would be cut to whole numbers: it takes "
-            f"{port.value.type.dtype.value}; convert it where it is made"
+            f"{wanted.value}; convert it where it is made"
         )
-    return tuple(map(int, shape))
 
 
 def _solve(graph: Graph, shapes: list[tuple[Port, tuple[int, ...]]]) -> dict[str, int]:

@@ -11,7 +11,6 @@ import numpy as np
 import onnx_ir as onnx
 import onnxruntime as ort
 
-from graftwork.backends.bounds import lookups, require
 from graftwork.backends.onnx.fused import fuse_transposed
 from graftwork.backends.onnx.kernels import ELEMENT
 from graftwork.backends.onnx.model import model_of
@@ -79,10 +78,9 @@ def compile(graph: Graph, device: str | None = None) -> Program:
         """Without the fused kernels, some of which refuse empty arrays, or divide by their size."""
         return _session(*options, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC, doubles)
 
-    sizes, positions = set(graph.axes.values()), lookups(graph)
+    sizes = set(graph.axes.values())
 
     def execute(binding: Binding) -> Mapping[str, Any]:
-        require(positions, binding)
         empty = any(evaluate(size, binding.symbols) == 0 for size in sizes)
         return _run(unfused() if empty else session, graph, binding)
 

@@ -51,7 +51,7 @@ def compile(
     Raises:
         DeviceError: if there is no such device.
 
-    A run raises InputError where an input indexes what is not there.
+    A run raises InputError where it computes a position at which nothing is.
     """
     place = _device(device)
     module = GraphModule(graph, train=False).to(place)
