@@ -25,12 +25,13 @@ from graftwork.passes.analyses import (
 )
 from graftwork.passes.analyses.readout import readout
 from graftwork.passes.interventions import Collect
+from graftwork.promoted import of_heads, of_mlps
 from graftwork.viz.attention import attention
 from graftwork.viz.cards import Section, card_part, ranking
 from graftwork.viz.lens import Run, Seen, divergence, lens_view, seen, targets_of
 from graftwork.viz.part import Part
 from graftwork.viz.predictions import log_probabilities, predictions
-from graftwork.viz.routes import Flow, Neurons, Notes, flow_of, flow_part
+from graftwork.viz.routes import Notes, flow_of, flow_part
 from graftwork.viz.single import rows_of, single
 from graftwork.viz.tokens import tokens
 from graftwork.viz.view import View
@@ -39,8 +40,6 @@ from graftwork.viz.words import Tokenizer, spelled
 Array = np.ndarray[Any, Any]
 _LOGITS = 1 << 28
 """How many bytes of logits one run may give."""
-_PROMOTED, _NEURONS = 6, 4
-"""How many tokens a head or neuron is said to promote, and how many neurons a node has."""
 
 
 def logit_lens(
@@ -170,7 +169,7 @@ def flow(
         for name in names
     ]
     promote = np.asarray(unembedding(graph).order("target", "vocab"), np.float32)
-    notes = Notes(said, _of_heads(graph, out, found, promote), _of_mlps(graph, out, found, promote))
+    notes = Notes(said, of_heads(graph, out, found, promote), of_mlps(graph, out, found, promote))
     part = flow_part(found, notes, numbers, tokenizer, threshold, floor)
     patterns = {name: x for name, x in out.items() if name.endswith(".attn.pattern")}
     maps = attention(
@@ -334,66 +333,6 @@ def _vocabulary(graph: Graph) -> int:
     extent = graph.axes[readout(graph).vocab]
     assert isinstance(extent, int), "a model has so many tokens as its unembedding"
     return extent
-
-
-# --- what parts of a flow promote
-
-
-def _of_heads(graph: Graph, out: Mapping[str, NamedArray], found: Flow, promote: Array) -> Array:
-    """The tokens that each of the flow's writers promotes by what it adds to the stream."""
-    writers = found.writers
-    if any(path and f"{path}.z" not in out for path in found.attentions):
-        return np.zeros((len(writers), 0), np.int64)
-    vectors = np.zeros((len(writers), len(promote)), np.float32)
-    for step, path in enumerate(found.attentions):
-        mine = writers[:, 0] == step
-        if path is None or not mine.any():
-            continue
-        try:
-            weight = ov(graph, path).b.order("heads", "head_dim", "target")
-        except SelectionError:
-            return np.zeros((len(writers), 0), np.int64)
-        query, head = writers[mine, 1], writers[mine, 2]
-        z = np.asarray(single(out[f"{path}.z"]).order("seq", "heads", "head_dim"))
-        vectors[mine] = np.einsum("ni,nij->nj", z[query, head], np.asarray(weight)[head])
-    return _best(vectors, promote)
-
-
-def _of_mlps(
-    graph: Graph, out: Mapping[str, NamedArray], found: Flow, promote: Array
-) -> list[Neurons | None]:
-    """The neurons of each MLP that write most at each position, and what they promote."""
-    notes: list[Neurons | None] = []
-    for path in found.mlps:
-        activations = out.get(f"{path}.post")
-        if path is None or activations is None:
-            notes.append(None)
-            continue
-        try:
-            weight = np.asarray(neuron_vocabulary(graph, path).a.order("mlp", "target"))
-        except SelectionError:
-            notes.append(None)
-            continue
-        active = np.asarray(single(activations).order("seq", "mlp"))
-        sizes = active * np.linalg.norm(weight, axis=-1)
-        ids = np.argsort(-abs(sizes), axis=-1)[:, :_NEURONS]
-        largest = np.take_along_axis(sizes, ids, -1)
-        vectors = weight[ids] * np.sign(largest)[..., None]
-        tokens = _best(vectors.reshape(-1, len(promote)).astype(np.float32), promote)
-        notes.append(Neurons(ids, largest, tokens))
-    return notes
-
-
-def _best(vectors: Array, promote: Array) -> Array:
-    """The ids of the tokens that vectors of the stream promote most, over vectors."""
-    count = min(_PROMOTED, promote.shape[-1])
-    found = []
-    for start in range(0, len(vectors), 256):
-        scores = vectors[start : start + 256] @ promote
-        some = np.argpartition(scores, -count)[:, -count:]
-        order = np.argsort(-np.take_along_axis(scores, some, -1), axis=-1)
-        found.append(np.take_along_axis(some, order, -1))
-    return np.concatenate([np.zeros((0, count), np.int64), *found])
 
 
 # --- one prompt

@@ -42,9 +42,9 @@ def attention(
     All heads are there as thumbnails, to be sorted by scores and by likeness (see
     `graftwork.viz.likeness`); those that are chosen stand large beside the tokens, as grids or as
     arcs from each query to the keys of its largest shares. A token that is pointed at colours what
-    it attends to, or what attends to it. Shares are stored in 255
-    steps, so that each is off by at most 1/510 of the largest (of 1, if that is less). The page
-    inflates a layer when one of its heads is chosen.
+    it attends to, or what attends to it. Shares are stored in 255 steps, so that each is off by at
+    most 1/510 of the largest (of 1, if that is less). The page inflates a layer when one of its
+    heads is chosen.
 
     Args:
         pattern: shares of attention over any of `batch`, `layer` and `heads`, and two more axes,
