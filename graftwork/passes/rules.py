@@ -7,7 +7,7 @@ what the variables stand for. The left side prints, and is its own smallest test
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -141,9 +141,14 @@ def _tell(graph: Graph, typing: Typing, rounds: Sequence[_Round], rules: Collect
     so_far: list[str] = []
     for rule in rules:
         so_far.append(rule)
-        each = iter(rounds)
-        part = sweep(graph, lambda region: next(each).result(region, so_far))  # noqa: B023
-        reached(rule, DropDead()(part.evolve(axes=typing.table)))
+        part = _part(graph, rounds, so_far).evolve(axes=typing.table)
+        reached(rule, DropDead()(part))
+
+
+def _part(graph: Graph, rounds: Iterable[_Round], rules: Collection[str]) -> Graph:
+    """The graph after what these rules did in a round of every level."""
+    each = iter(rounds)
+    return sweep(graph, lambda region: next(each).result(region, rules))
 
 
 class _Round:
