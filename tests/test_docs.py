@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import importlib.util
@@ -16,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser
 
 import graftwork as gw
+from tests.images import difference
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -68,31 +68,13 @@ def script(name: str) -> Any:
     return module
 
 
-DIFFERENCE = """async (sources) => {
-  const [a, b] = await Promise.all(sources.map(async (source) => {
-    const image = new Image();
-    image.src = source;
-    await image.decode();
-    const canvas = new OffscreenCanvas(image.width, image.height);
-    const context = canvas.getContext("2d");
-    context.drawImage(image, 0, 0);
-    return context.getImageData(0, 0, image.width, image.height);
-  }));
-  if (a.width !== b.width || a.height !== b.height) return 255;
-  return a.data.reduce((sum, x, i) => sum + Math.abs(x - b.data[i]), 0) / a.data.length;
-}"""
-"""The mean difference of two images of one size, of 255."""
-
-
 @pytest.mark.parametrize("name", ["array", "graph"])
 def test_pictures_in_the_pages_are_what_a_browser_shows(browser: Browser, name: str) -> None:
     pictures = script("pictures")
     assert {path.stem for path in pictures.FOLDER.iterdir()} == set(pictures.PICTURES)
-    shots = [pictures.taken(browser, name), (pictures.FOLDER / f"{name}.jpg").read_bytes()]
-    urls = [f"data:image/jpeg;base64,{base64.b64encode(shot).decode()}" for shot in shots]
-    page = browser.new_page()
-    assert page.evaluate(DIFFERENCE, urls) < 1, "run python docs/pictures.py"
-    page.close()
+    kept, taken = (pictures.FOLDER / f"{name}.jpg").read_bytes(), pictures.taken(browser, name)
+    with browser.new_page() as page:
+        assert difference(page, kept, taken) < 1, "run python docs/pictures.py"
 
 
 def test_the_reference_of_ops_is_what_the_definitions_say() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from playwright.sync_api import Page
 
 import graftwork as gw
+from tests.images import colours
 
 Open = Callable[..., Page]
 CELLS = (
@@ -61,24 +61,10 @@ def test_frames_show_their_pictures(open_page: Open, exported: str) -> None:
     assert page.frames[1].get_by_role("status").inner_text().startswith("“<b>” attends to")
 
 
-COLOURS = """async (source) => {
-  const image = new Image();
-  image.src = source;
-  await image.decode();
-  const canvas = new OffscreenCanvas(image.width, image.height);
-  const context = canvas.getContext("2d");
-  context.drawImage(image, 0, 0);
-  const pixels = context.getImageData(0, 0, image.width, image.height).data;
-  return new Set(new Uint32Array(pixels.buffer)).size;
-}"""
-"""How many colours an image has."""
-
-
 def test_without_scripts_the_still_pictures_are_there(open_page: Open, exported: str) -> None:
     page = open_page(exported, ready="", java_script_enabled=False)
     eyes = open_page("", ready="")
     frames = page.locator(".jp-OutputArea iframe")
     assert frames.count() == page.locator(".jp-OutputArea img").count() == 2
     for frame in frames.all():
-        shot = base64.b64encode(frame.screenshot()).decode()
-        assert eyes.evaluate(COLOURS, f"data:image/png;base64,{shot}") > 50
+        assert colours(eyes, frame.screenshot()) > 50
