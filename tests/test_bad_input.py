@@ -155,6 +155,23 @@ def test_positions_that_are_not_there() -> None:
         run(ids=np.array([[0, 3, 3]]))
 
 
+def test_more_positions_than_a_model_has() -> None:
+    class Placed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places = torch.nn.Embedding(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.places(torch.arange(x.shape[1]))
+
+    graph = gw.from_torch(Placed(), torch.zeros(2, 3, 3), axes={0: "batch seq features=3"})
+    for backend in ("numpy", "jax", "torch", "onnx"):
+        run = gw.compile(graph, backend=backend)
+        with pytest.raises(InputError, match=r"'seq' has size 5.* out of range of the 4"):
+            run(x=np.zeros((2, 5, 3), np.float32))
+        run(x=np.zeros((2, 4, 3), np.float32))
+
+
 def test_unknown_backends_devices_and_sites(graph: gw.Graph) -> None:
     with pytest.raises(UnsupportedOpError, match="did you mean 'jax'"):
         gw.compile(graph, backend="jxa")

@@ -1,4 +1,4 @@
-"""Positions among the inputs, looked at before a run.
+"""Positions that are known before a run, looked at before it: those that inputs hold or count.
 
 For one that is not there XLA takes the last row, and ONNX Runtime counts negative ones from the
 end, both without a word; others speak of their kernels, not of the user's input.
@@ -24,26 +24,37 @@ _VIEWS = {ops.rename, ops.split, ops.merge, ops.broadcast}
 
 @frozen
 class Lookup:
-    """An input whose numbers are positions along an axis, at one node."""
+    """Positions along an axis that have to be there, at one node.
+
+    Attributes:
+        name: the input that holds them, or the axis along which they are 0, 1, 2 and so on.
+        count: how many there are, if they are counted; None if an input holds them.
+        axis: where they are looked up, and its size.
+    """
 
     name: str
+    count: Size | None
     axis: str
     size: Size
     node: Node
 
 
 def lookups(graph: Graph) -> tuple[Lookup, ...]:
-    """The inputs that are positions as they are given, and have to be there."""
+    """The positions that a graph looks up as they are given or counted."""
     whole = (port for port in graph.inputs if port.value.type.dtype.is_int)
-    names: dict[Value, str] = {port.value: port.name for port in whole}
-    found: dict[tuple[str, Size], Lookup] = {}
+    known: dict[Value, tuple[str, Size | None]] = {p.value: (p.name, None) for p in whole}
+    found: dict[object, Lookup] = {}
     for node in graph.nodes:
-        if _keeps_numbers(node) and node.inputs[0] in names:
-            names[node.output] = names[node.inputs[0]]
+        if node.op is ops.iota:
+            axis = node.attrs["axis"]
+            known[node.output] = axis, graph.axes[axis]
+        elif _keeps_numbers(node) and node.inputs[0] in known:
+            known[node.output] = known[node.inputs[0]]
         for index, axis in _reads(node):
-            if index in names:
-                lookup = Lookup(names[index], axis, graph.axes[axis], node)
-                found.setdefault((lookup.name, lookup.size), lookup)
+            if index in known:
+                size = graph.axes[axis]
+                lookup = Lookup(*known[index], axis, size, node)
+                found.setdefault((known[index], size), lookup)
     return tuple(found.values())
 
 
@@ -66,17 +77,26 @@ def _reads(node: Node) -> Iterator[tuple[Value, str]]:
 def require(known: Iterable[Lookup], binding: Binding) -> None:
     """Raise InputError for a position that is not there; what an accelerator holds stays there."""
     for lookup in known:
-        array = binding.arrays[lookup.name]
-        if not _is_on_host(array):
-            continue
-        given = np.asarray(array)
         size = _extent(lookup.size, binding.symbols)
-        wrong = given[(given < 0) | (given >= size)] if given.size else given
-        if wrong.size:
+        wrong = _missing(lookup, size, binding)
+        if wrong:
             raise InputError(
-                f"input {lookup.name!r} holds {wrong.flat[0]}, which is out of range of the {size} "
-                f"positions along {lookup.axis!r} (from {lookup.node.origin})"
+                f"{wrong}, which is out of range of the {size} positions along {lookup.axis!r} "
+                f"(from {lookup.node.origin})"
             )
+
+
+def _missing(lookup: Lookup, size: int, binding: Binding) -> str:
+    """What is not there of so many positions; nothing if all are."""
+    if lookup.count is not None:
+        count = _extent(lookup.count, binding.symbols)
+        return f"axis {lookup.name!r} has size {count}" if count > size else ""
+    array = binding.arrays[lookup.name]
+    if not _is_on_host(array):
+        return ""
+    given = np.asarray(array)
+    wrong = given[(given < 0) | (given >= size)]
+    return f"input {lookup.name!r} holds {wrong.flat[0]}" if wrong.size else ""
 
 
 def _is_on_host(array: Any) -> bool:
