@@ -10,6 +10,7 @@ import graftwork as gw
 from graftwork.ir.graph import Graph
 
 _MODEL = "a Hugging Face folder, a folder that gw.save wrote, or a GGUF file"
+_SHARE_SAFE = "leave out values, and files and lines of the source"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -34,11 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     explore.add_argument("--no-browser", action="store_true", help="open no page")
     explore.set_defaults(run=_explore)
 
-    for name, run, help_text, out in (
-        ("show", _show, "write the graph as an HTML page", "model.html"),
-        ("export", _export, "write the graph as an ONNX model", "model.onnx"),
-    ):
-        command = commands.add_parser(name, help=help_text)
+    show = commands.add_parser("show", help="write the graph as an HTML page")
+    show.add_argument("--share-safe", action="store_true", help=_SHARE_SAFE)
+    export = commands.add_parser("export", help="write the graph as an ONNX model")
+    for command, run, out in ((show, _show, "model.html"), (export, _export, "model.onnx")):
         command.add_argument("model", help=_MODEL)
         command.add_argument("recipe", nargs="?", help="a folder that gw.save_recipe wrote")
         command.add_argument("-o", "--output", default=out, help=f"{out} if not given")
@@ -57,7 +57,9 @@ def _explore(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     graph = _graph(arguments)
     edited = _edited(graph, arguments)
-    edited.to_html(arguments.output, diff=None if edited is graph else graph)
+    before = None if edited is graph else graph
+    view = gw.viz.graph(edited, diff=before, share_safe=arguments.share_safe)
+    view.save(arguments.output)
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import InputError
 from graftwork.viz.heads import BATCH, Heads, causal, heads_of, scores
 from graftwork.viz.likeness import groups_of
+from graftwork.viz.manifest import NAMES, TOKENS, Manifest, Numbers
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Bytes, Column, Floats, deflated, packed
 from graftwork.viz.part import Part
@@ -75,6 +76,7 @@ def attention(
     title = _title(layers, queries)
     tops = [_top(source) for source in sources]
     found = scores(sources)
+    called = [visible(name, 60) for name in names[: len(sources)]]
     facts = {
         "title": title,
         "words": words,
@@ -83,7 +85,7 @@ def attention(
         "sizes": [examples, queries, key_count],
         "layers": [[visible(x.site, 200), x.site, x.layer, x.shares.shape[1]] for x in layers],
         "causal": causal([layer for source in sources for layer in source]),
-        "names": [visible(name, 60) for name in names[: len(sources)]],
+        "names": called,
         "scales": [scale(np.array([0.0, top])).facts() for top in tops],
         "change": scale(np.array([-max(tops), max(tops)])).facts(),
         "scores": list(found),
@@ -102,7 +104,18 @@ def attention(
             f"layers, heads or positions, or say max_mb={math.ceil(len(data) / 1e6)}"
         )
     svg = thumbnails_svg(title, " ".join(words[0])[:100], layers, tops[0])
-    return View.of(Part("attention", title, data, svg, height=680), title)
+    manifest = Manifest((NAMES, TOKENS), numbers=tuple(_kept(called, tops)))
+    return View.of(Part("attention", title, data, svg, manifest, height=680), title)
+
+
+def _kept(names: Sequence[str], tops: Sequence[float]) -> Iterator[Numbers]:
+    """How the numbers of each source are stored."""
+    for name, top in zip(names, tops, strict=True):
+        yield Numbers(f"{name}, shares", 8, LEVELS, 0.0, top)
+        yield Numbers(f"{name}, thumbnails", 8, FEW, 0.0, top)
+    if len(names) > 1:
+        yield Numbers("difference, thumbnails", 8, FEW, -max(tops), max(tops))
+    yield Numbers("scores of heads")
 
 
 def _matched(layers: Sequence[Heads], others: Sequence[Heads]) -> list[Heads]:

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from attrs import frozen
 
+from graftwork.viz.manifest import NAMES, PARAMETERS, TOKENS, Manifest, Numbers
 from graftwork.viz.names import visible
 from graftwork.viz.pack import packed
 from graftwork.viz.part import Part
@@ -66,7 +67,8 @@ def card_part(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[S
         },
         {},
     )
-    return Part("card", name, data, _still(name, sections), height=560)
+    manifest = Manifest((NAMES, TOKENS), (PARAMETERS,), (Numbers("scores of tokens", 64),))
+    return Part("card", name, data, _still(name, sections), manifest, height=560)
 
 
 def _still(title: str, sections: Sequence[Section]) -> str:

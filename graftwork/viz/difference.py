@@ -128,7 +128,7 @@ class _Text:
             if i > last + 1:
                 shown.append(("@", f"{i - last - 1} lines are the same"))
             sign, node, version = drafts[i]
-            shown.append((sign, self.line(node, version)))
+            shown.append((sign, self.line(node, version, not self.scene.share_safe)))
             last = i
         if shown and last + 1 < len(drafts):
             shown.append(("@", f"{len(drafts) - last - 1} lines are the same"))
@@ -154,10 +154,12 @@ class _Text:
         """Whether a node is what it was, or at least reads as it did."""
         if change_of(before, after, renamed) is Change.SAME:
             return True
-        return self.line(before, step[0]) == self.line(after, step[1])
+        return self.line(before, step[0], True) == self.line(after, step[1], True)
 
-    def line(self, node: Node, version: int) -> str:
-        attrs = "".join(f" {name}={text}" for name, text in attribute_words(node.op, node.attrs))
+    def line(self, node: Node, version: int, values: bool) -> str:
+        """A node in a version; without `values`, no more than that there are numbers."""
+        words = attribute_words(node.op, node.attrs, values)
+        attrs = "".join(f" {name}={text}" for name, text in words)
         types = ", ".join(
             f"{v.type.dtype.value}{{{', '.join(map(visible, v.axes))}}}" for v in node.outputs
         )

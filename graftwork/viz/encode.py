@@ -19,7 +19,7 @@ from graftwork.viz.arrange import Arrangement, Plan
 from graftwork.viz.cells import Cell, Form, Wire
 from graftwork.viz.difference import Difference
 from graftwork.viz.life import acts
-from graftwork.viz.names import attribute_words, sized, visible
+from graftwork.viz.names import attribute_words, bare, sized, visible
 from graftwork.viz.overlay import Overlay
 from graftwork.viz.pack import Column, Numbers, Rows, Strings, packed
 from graftwork.viz.scene import Scene
@@ -90,9 +90,6 @@ class _Encoder:
                 for path in self.scene.graph.sites
                 if len(path) <= LONGEST
             },
-            "unrecognised": [
-                [visible(a), visible(b)] for a, b in self.scene.graph.sites.unrecognised.items()
-            ],
             "opened": [cell.number for cell in opened],
             "was": {c.number: self._was(c) for c in self.scene.cells if c.was},
             "differences": [difference.facts() for difference in changes],
@@ -118,12 +115,14 @@ class _Encoder:
                 rows[wire.number] = self.types.of(wire.types)
         return rows
 
-    @staticmethod
-    def _described(node: Node) -> list[str]:
+    def _described(self, node: Node) -> list[str]:
         """An op, its attributes and types."""
-        words = [f"{name} {text}" for name, text in attribute_words(node.op, node.attrs)]
+        words = [f"{name} {text}" for name, text in self._attributes(node)]
         types = [f"{v.type.dtype.value} {' '.join(map(visible, v.axes))}" for v in node.outputs]
         return [visible(node.op.name, 200), *words, *types]
+
+    def _attributes(self, of: Node | Form) -> list[tuple[str, str]]:
+        return attribute_words(of.op, of.attrs, not self.scene.share_safe)
 
     def _op(self, op: Op) -> list[str]:
         return [visible(op.name, 200), category(op), visible(op.doc), visible(op.operands), op.name]
@@ -165,8 +164,7 @@ class _Encoder:
         """What nodes do: an op, attributes as pairs of words, and what that does to axes."""
         attrs, done = Rows(), Rows()
         for form in self.forms:
-            words = attribute_words(form.op, form.attrs)
-            attrs.add(self.strings(part) for word in words for part in word)
+            attrs.add(self.strings(part) for word in self._attributes(form) for part in word)
             done.add(self._acts(form))
         ops = self.ops.of([form.op for form in self.forms])
         return {"formOp": ops, "attrs": attrs, "acts": done}
@@ -181,17 +179,18 @@ class _Encoder:
 
     def _origins(self) -> dict[str, Column]:
         """Where cells come from; `quoted` is -1 where the module just stands in quotes."""
-        text, passes, quoted = self.strings, Rows(), []
+        text, passes, quoted, safe = self.strings, Rows(), [], self.scene.share_safe
         for origin in self.origins:
             module, code = origin.module, repr(origin.module)
-            passes.add(text(visible(word)) for word in origin.passes)
+            made = map(bare, origin.passes) if safe else origin.passes
+            passes.add(text(visible(word)) for word in made)
             if len(module) > LONGEST or "*" in module or "{" in module:
                 quoted.append(text(""))
             else:
                 quoted.append(-1 if code == f"'{visible(module)}'" else text(code))
         return {
             "module": text.of([visible(origin.module) for origin in self.origins]),
-            "source": text.of([visible(origin.source) for origin in self.origins]),
+            "source": text.of(["" if safe else visible(origin.source) for origin in self.origins]),
             "framework": text.of([visible(origin.op) for origin in self.origins]),
             "passes": passes,
             "quoted": quoted,

@@ -5,20 +5,21 @@ The page chooses which axes are rows, columns and small multiples; the others ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from attrs import frozen
 
 from graftwork.viz.gridded import grid_svg
+from graftwork.viz.manifest import WORDS, Manifest, Numbers
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Column, packed
 from graftwork.viz.part import Part
 from graftwork.viz.pooled import Pool, pooled
 from graftwork.viz.scales import Scale, scale
 from graftwork.viz.sources import Source, require_axes
-from graftwork.viz.stored import Kept, columns_of, kept, step
+from graftwork.viz.stored import STEPS, Kept, columns_of, kept, step
 from graftwork.viz.summary import summary
 
 Array = np.ndarray[Any, Any]
@@ -107,7 +108,33 @@ def faceted(
         **facts,
     }
     svg = grid_svg(words, *_still(sources[0], look), colours)
-    return Part("array", words, packed(all_facts, stored), svg, height=560)
+    manifest = _manifest(sources, small, look, colours)
+    return Part("array", words, packed(all_facts, stored), svg, manifest, height=560)
+
+
+def _manifest(
+    sources: Sequence[Source], small: Sequence[Kept], look: Look, colours: Scale
+) -> Manifest:
+    pairs = [*zip(sources, small, strict=True)]
+    numbers = [_stored(source, keeping, colours) for source, keeping in pairs]
+    left_out = [words for source, keeping in pairs for words in _pooled(source, keeping, look)]
+    return Manifest((WORDS,), tuple(left_out), (*numbers, Numbers("statistics", 64)))
+
+
+def _stored(source: Source, keeping: Kept, colours: Scale) -> Numbers:
+    """How an array is kept; numbers beyond the colours are 32 bits each whatever the others are."""
+    name = visible(source.name, 200) or "array"
+    if keeping.exact:
+        return Numbers(f"{name}, of {source.dtype}")
+    return Numbers(f"{name}, of {source.dtype}", 8, STEPS, colours.low, colours.high)
+
+
+def _pooled(source: Source, keeping: Kept, look: Look) -> Iterator[str]:
+    """What of an array was left out to keep the page small."""
+    blocks = zip(source.axes, keeping.blocks, strict=True)
+    pooled = ", ".join(f"{block} of {visible(axis)}" for axis, block in blocks if block > 1)
+    if pooled:
+        yield f"{visible(source.name, 200) or 'array'}: {pooled} are one number, by {look.pool}"
 
 
 def _colours(arrays: Sequence[Array], look: Look) -> Scale:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
@@ -14,6 +14,8 @@ from graftwork.viz.cone import narrowed
 from graftwork.viz.difference import differences
 from graftwork.viz.encode import encode
 from graftwork.viz.keys import Key, cells_of
+from graftwork.viz.manifest import ARGUMENTS, NAMES, PARAMETERS, SOURCES, VALUES, Manifest, Numbers
+from graftwork.viz.names import bare
 from graftwork.viz.opening import first_open
 from graftwork.viz.overlay import Overlay, overlaid
 from graftwork.viz.part import Part
@@ -34,6 +36,7 @@ def graph(
     label: str = "value",
     reduce: str = "sum",
     between: tuple[Key, Key] | None = None,
+    share_safe: bool = False,
 ) -> View:
     """A page that shows a graph: its modules, ops, axes, parameters and sites.
 
@@ -50,12 +53,17 @@ def graph(
             `mean`.
         between: two places, named as in `overlay`: at first only what lies on a way from the one
             to the other is shown.
+        share_safe: leave out what shall not be mailed to strangers: values of constants, numbers
+            and free text among attributes, arguments of passes, the overlay, files and lines of
+            the source. Names, axes, sizes and ops stay; `View.manifests` tells all. No picture of
+            a graph has the values of parameters.
 
     Raises:
         SelectionError: if a place of `overlay` or `between` is not in the graph, or if nothing
             leads from the one to the other.
     """
-    shown = scene(graph) if diff is None else scene(diff, graph)
+    versions = [graph] if diff is None else [diff, graph]
+    shown = scene(*versions, share_safe=share_safe)
     ends = None if between is None else [cells_of(shown, key) for key in between]
     kept = None if ends is None else cells_between(shown, *ends)
     if between is not None and not kept:
@@ -65,7 +73,7 @@ def graph(
 
 
 @collection_paused()
-def replay(graph: Graph, *passes: AnyPass) -> View:
+def replay(graph: Graph, *passes: AnyPass, share_safe: bool = False) -> View:
     """A page that applies passes to a graph and shows what each of them did, step by step.
 
     One picture holds all versions of the graph, so that nothing changes its order from step to
@@ -73,25 +81,30 @@ def replay(graph: Graph, *passes: AnyPass) -> View:
     through their rules and parts. Of more than 30 steps the first are joined; rules then stay in
     their passes.
 
+    Args:
+        share_safe: leave out values, arguments of passes, and files and lines, as in `graph`.
+
     Raises:
         GraftworkError: of the pass that failed; its message names it and those before it.
     """
     steps = apply(graph, passes, watch=True)[1]
-    whole = [(step.name, step.after) for step in steps]
-    stages = [stage for step in steps for stage in _stages(step)]
+    called = bare if share_safe else str
+    whole = [(called(step.name), step.after) for step in steps]
+    stages = [stage for step in steps for stage in _stages(step, called)]
     shown = stages if len(stages) <= MOST_STEPS else whole
     joined = max(0, len(shown) - MOST_STEPS)
     first = [f"the first {joined + 1} passes"] if joined else []
     versions = [graph, *(after for _, after in shown[joined:])]
     names = [*first, *(name for name, _ in shown[joined + len(first) :])]
     together = whole[0][0] if len(whole) == 1 else "all passes"
-    return _view(scene(*versions), [together, *names] if len(names) > 1 else names)
+    shown_all = scene(*versions, share_safe=share_safe)
+    return _view(shown_all, [together, *names] if len(names) > 1 else names)
 
 
-def _stages(step: Step) -> Sequence[Stage]:
+def _stages(step: Step, called: Callable[[str], str]) -> Sequence[Stage]:
     """The stages of a pass, or the pass itself."""
-    told = [(f"{step.name}: {name}", graph) for name, graph in step.stages]
-    return told if len(told) > 1 else [(step.name, step.after)]
+    told = [(f"{called(step.name)}: {called(name)}", graph) for name, graph in step.stages]
+    return told if len(told) > 1 else [(called(step.name), step.after)]
 
 
 def _view(
@@ -116,7 +129,21 @@ def _view(
     seen = {cell: arranged[cell] for cell in opened}
     if kept is not None:
         seen = {cell: narrowed(cell, made, kept) for cell, made in seen.items()}
+    manifest = _manifest(shown, laid)
+    if shown.share_safe:
+        laid = None
     svg = to_svg(shown, seen, opened, title, laid)
     data = encode(shown, arranged, opened, changes, title, laid, ends)
     shown.release()
-    return View.of(Part("graph", title, data, svg), shown.graph)
+    source = title if shown.share_safe else shown.graph
+    return View.of(Part("graph", title, data, svg, manifest), source)
+
+
+def _manifest(shown: Scene, laid: Overlay | None) -> Manifest:
+    """What the picture holds: all, or what may be shared."""
+    private = (VALUES, SOURCES, ARGUMENTS)
+    numbers = () if laid is None else (Numbers(f"overlay, {laid.label}"),)
+    if not shown.share_safe:
+        return Manifest((NAMES, *private), (PARAMETERS,), numbers)
+    overlays = tuple(kept.what for kept in numbers)
+    return Manifest((NAMES,), (PARAMETERS, *private, *overlays), share_safe=True)

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from graftwork.viz.gridded import grid_svg
 from graftwork.viz.heads import layer_of
+from graftwork.viz.manifest import NAMES, TOKENS, Manifest, Numbers
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Column, Strings, packed
 from graftwork.viz.part import Part
@@ -106,7 +107,9 @@ def lens_view(
         columns |= _columns(str(number), run.streams, tokenizer, strings)
     data = packed({**facts, "strings": strings.all()}, columns)
     svg = stacked(name, [_still(name, run, len(runs) > 1, tokenizer) for run in runs])
-    return View.of(Part("lens", name, data, svg, height=680), name)
+    numbers = (Numbers("probabilities and entropies"), Numbers("ranks"))
+    manifest = Manifest((NAMES, TOKENS), numbers=numbers)
+    return View.of(Part("lens", name, data, svg, manifest, height=680), name)
 
 
 def _columns(

@@ -6,12 +6,16 @@ an escape, so that a name looks like what it is; and a name as long as a book is
 
 from __future__ import annotations
 
-from graftwork.ir.attributes import AXIS_MAP, Attrs, Literal
+import re
+
+from graftwork.ir.attributes import AXIS_MAP, Attrs, Kind, Literal
 from graftwork.ir.dtypes import DType
 from graftwork.ir.op import Op
 from graftwork.ir.sizes import Size, symbol
 
 LONGEST = 2_000
+HIDDEN = "…"
+_CALLED = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 
 
 def visible(text: str, limit: int = LONGEST) -> str:
@@ -31,6 +35,12 @@ def _visible_character(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def bare(name: str) -> str:
+    """What a pass is called, without its arguments: `Scale` of `Scale(factor=2.0)`."""
+    found = _CALLED.match(name)
+    return found[0] if found else "pass"
+
+
 def sized(axis: str, size: Size) -> str:
     """`embed:768`; an axis whose size is the symbol of its own name is just `seq`."""
     if not isinstance(size, int) and axis.isprintable() and size == symbol(axis):
@@ -38,15 +48,32 @@ def sized(axis: str, size: Size) -> str:
     return f"{visible(axis)}:{visible(str(size))}"
 
 
-def attribute_words(op: Op, attrs: Attrs) -> list[tuple[str, str]]:
-    """The attributes of a node in words, those left out that have their default value."""
+def attribute_words(op: Op, attrs: Attrs, values: bool = True) -> list[tuple[str, str]]:
+    """The attributes of a node in words, those left out that have their default value.
+
+    Args:
+        values: whether numbers, constants and free text are told; else only that they are there.
+    """
     words = []
     for spec, (name, value) in zip(op.attrs, attrs.items, strict=True):
         if spec.default is not ... and Attrs(((name, value),)) == _default(op.name, name, spec):
             continue
+        if not values and not _is_structure(spec.kind, value):
+            words.append((name, HIDDEN))
+            continue
         maps = spec.kind is AXIS_MAP
         words.append((name, visible(_mapping(value) if maps else _word(value))))
     return words
+
+
+def _is_structure(kind: Kind, value: object) -> bool:
+    """Whether an attribute says what is computed over which axes, as sizes, places and words of a
+    fixed list do, and not with which numbers.
+    """
+    if tuple(kind.axes(value)) or kind.name.startswith("one of "):
+        return True
+    items = value if isinstance(value, tuple) else (value,)
+    return not any(isinstance(item, str | float | Literal | tuple) for item in items)
 
 
 def _default(op: str, name: str, spec: object) -> Attrs:
@@ -70,9 +97,9 @@ def _word(value: object) -> str:
     return str(value)
 
 
-def literal_word(literal: Literal) -> str:
-    """A constant: its number, or its dtype and shape where there are many."""
-    if literal.array.size == 1:
+def literal_word(literal: Literal, values: bool = True) -> str:
+    """A constant: its number, or its dtype and shape where there are many or values are hidden."""
+    if values and literal.array.size == 1:
         number = literal.array.reshape(-1)[0]
         return str(number).lower() if literal.dtype is DType.boolean else f"{number}"
     shape = ", ".join(map(str, literal.shape))

@@ -54,7 +54,7 @@ data-height="{part.height}">
 <img class="still" alt="{name}" src="data:image/svg+xml;base64,{picture}">
 <script type="application/octet-stream">{part.data}</script>
 </section>
-"""
+{part.manifest.html()}"""
 
 
 def _hash(text: str) -> str:

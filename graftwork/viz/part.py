@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from graftwork.viz.manifest import Manifest
+
 
 @frozen(eq=False)
 class Part:
@@ -15,6 +17,7 @@ class Part:
         data: what its script reads, as `pack.packed` gives it; on further lines, what it reads
             only when that is looked at, as `pack.deflated` gives it.
         svg: the picture that stands still, without scripts.
+        manifest: what it holds and what it leaves out.
         height: how high it is on a page with others, and in a notebook, in pixels.
     """
 
@@ -22,4 +25,5 @@ class Part:
     title: str
     data: str
     svg: str
+    manifest: Manifest
     height: int = 640

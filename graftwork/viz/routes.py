@@ -12,6 +12,7 @@ import numpy as np
 from attrs import frozen
 
 from graftwork.ir.array import NamedArray
+from graftwork.viz.manifest import NAMES, TOKENS, Manifest, Numbers
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Column, Strings, packed
 from graftwork.viz.part import Part
@@ -165,7 +166,13 @@ def flow_part(
         **_neurons(notes, tokenizer, strings),
     }
     data = packed({**facts, "strings": strings.all()}, columns)
-    return Part("flow", "Information flow", data, _still(flow, words, threshold), height=760)
+    manifest = Manifest(
+        (NAMES, TOKENS),
+        (f"contributions of heads up to {floor:g}",),
+        (Numbers("contributions, probabilities and sizes of neurons"),),
+    )
+    svg = _still(flow, words, threshold)
+    return Part("flow", "Information flow", data, svg, manifest, height=760)
 
 
 def _neurons(notes: Notes, tokenizer: Tokenizer, strings: Strings) -> Mapping[str, Column]:

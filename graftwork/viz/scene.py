@@ -32,6 +32,7 @@ class Scene:
         parameters: stub -> the parameter.
         tracks: the nodes of the top level, in order.
         carried: for each version, value -> the wire that carries it.
+        share_safe: whether values and places in files are not to be shown.
     """
 
     versions: Sequence[Graph]
@@ -39,6 +40,7 @@ class Scene:
     parameters: Mapping[Cell, Parameter]
     tracks: Sequence[Track]
     carried: Sequence[Mapping[Value, Wire]]
+    share_safe: bool = False
 
     @property
     def graph(self) -> Graph:
@@ -82,9 +84,10 @@ class Scene:
                     yield wire.maker, old.maker, number
 
 
-def scene(*versions: Graph) -> Scene:
+def scene(*versions: Graph, share_safe: bool = False) -> Scene:
     """The cells of a graph; of several, those that are gone too, and what changed."""
-    builder = _Builder(len(versions), opens=len(versions[-1].nodes) <= MOST_OPENING)
+    opens = len(versions[-1].nodes) <= MOST_OPENING
+    builder = _Builder(len(versions), opens=opens, values=not share_safe)
     root = Cell(Kind.GROUP, "graph")
     builder.add_parameters([graph.parameters for graph in versions])
     tracks = builder.add_levels(top_level(root, versions))
@@ -100,7 +103,7 @@ def scene(*versions: Graph) -> Scene:
         stub.number = number
         stub.change = stub.change_in(0, len(versions) - 1, 0)
     everything = [*cells, *builder.stubs]
-    return Scene(versions, everything, builder.parameters, tracks, builder.carried)
+    return Scene(versions, everything, builder.parameters, tracks, builder.carried, share_safe)
 
 
 MOST_OPENING = 5_000
@@ -117,6 +120,7 @@ class _Builder:
     same: list[Same] = field(init=False)
     renamed: list[dict[str, str]] = field(init=False)
     opens: bool = True
+    values: bool = True
     forms: Forms = field(factory=Forms)
     inside: dict[Cell, dict[str, Wire]] = field(factory=dict)
     stubs: list[Cell] = field(factory=list)
@@ -249,7 +253,7 @@ class _Builder:
         node = track.shown
         form = self.forms.of(node)
         constant = _constant(node, kept)
-        title = form.title if constant is None else literal_word(constant)
+        title = form.title if constant is None else literal_word(constant, self.values)
         kind = Kind.OP if constant is None else Kind.CONSTANT
         cell = Cell(kind, title, node.origin, node, form, _bits(track.nodes))
         if self.count > 1:

@@ -10,6 +10,7 @@ import numpy as np
 
 from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import InputError
+from graftwork.viz.manifest import TOKENS, Manifest, Numbers
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Column, Strings, packed
 from graftwork.viz.part import Part
@@ -76,9 +77,10 @@ def tokens(
     }
     columns["numbers"] = np.concatenate(list(given.values())).astype(np.float32)
     data = packed(facts, columns)
+    manifest = Manifest((TOKENS,), numbers=tuple(Numbers(visible(key, 60)) for key in given))
     first = next(iter(given))
     svg = strip_svg(name, words, given[first], scales[first])
-    return View.of(Part("tokens", name, data, svg, height=380), name)
+    return View.of(Part("tokens", name, data, svg, manifest, height=380), name)
 
 
 def _named(values: Values | Mapping[str, Values] | None) -> Mapping[str, Values]:

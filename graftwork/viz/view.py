@@ -13,6 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from graftwork.ir.errors import StorageError
+from graftwork.viz.manifest import Manifest
 from graftwork.viz.page import page
 from graftwork.viz.part import Part
 from graftwork.viz.still import stacked
@@ -49,6 +50,11 @@ class View:
     def svg(self) -> str:
         """Its pictures standing still, for where no page can be."""
         return stacked(self.title, [part.svg for part in self.parts])
+
+    @property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """What each picture holds, what it leaves out, and how it keeps numbers."""
+        return tuple(part.manifest for part in self.parts)
 
     @property
     def height(self) -> int:

@@ -41,6 +41,14 @@ def test_show_writes_a_page(saved: tuple[Path, Path], tmp_path: Path) -> None:
     assert re.search(r"<title>Graph of \d+ nodes: \+[1-9]\d* −\d+ ~\d+</title>", out.read_text())
 
 
+def test_show_leaves_out_what_strangers_shall_not_see(
+    saved: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "model.html"
+    assert main(["show", *map(str, saved), "--share-safe", "-o", str(out)]) == 0
+    assert "safe to share" in out.read_text()
+
+
 def test_export_writes_the_edited_model(saved: tuple[Path, Path], tmp_path: Path) -> None:
     model, recipe = saved
     out = str(tmp_path / "intervened.onnx")
