@@ -44,8 +44,7 @@ def from_torch(
     from graftwork.frontends.torch import convert
     from graftwork.passes.importing import imported
 
-    graph = convert(model, *args, kwargs=kwargs, axes=axes, training=training, key=key)
-    return imported(graph)
+    return imported(convert(model, *args, kwargs=kwargs, axes=axes, training=training, key=key))
 
 
 def from_jax(
@@ -71,9 +70,9 @@ def from_jax(
     from graftwork.frontends.jax import convert
     from graftwork.passes.importing import imported, simplified
 
+    options = {"params": params, "axes": axes, "training": training, "simplify": simplified}
     with collection_paused():
-        raw = convert(fn, *args, params=params, axes=axes, training=training, simplify=simplified)
-        return imported(raw)
+        return imported(convert(fn, *args, **options))
 
 
 def from_pretrained(path: str | Path, **options: Any) -> Graph:

@@ -101,7 +101,8 @@ class _Renamer:
         return known
 
     def node(self, old: Node) -> Node:
-        inputs = tuple([self.value(value) for value in old.inputs])
+        values = self.values  # which knows them: they are defined before they are read
+        inputs = tuple([values[value] for value in old.inputs])
         outputs = tuple([self.value(value) for value in old.outputs])
         attrs = self.attrs(old.op, old.attrs) if old.attrs.items else old.attrs
         regions = tuple([self.region(region) for region in old.regions])
@@ -126,7 +127,7 @@ class _Renamer:
         if known is None:
             inputs = tuple(self.value(value) for value in old.inputs)
             nodes = tuple([self.node(node) for node in old.nodes])
-            outputs = tuple(self.value(value) for value in old.outputs)
+            outputs = tuple([self.values[value] for value in old.outputs])
             same = inputs == old.inputs and outputs == old.outputs and nodes == old.nodes
             known = self.regions[old] = old if same else Region(inputs, nodes, outputs)
         return known

@@ -21,7 +21,7 @@ from graftwork.ir.pipeline import reached, watched
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 from graftwork.passes.base import Pass
-from graftwork.passes.cleanup.dead import DropDead, without_dead_nodes
+from graftwork.passes.cleanup.dead import DropDead, without_dead_nodes, without_unread
 from graftwork.passes.cleanup.sweep import sited, sweep
 
 
@@ -95,13 +95,14 @@ class Rewrite(Pass):
     rounds: int = 4
 
     def __call__(self, graph: Graph) -> Graph:
-        return rewrite(graph, self.rules, self.rounds)[0]
+        new, fired = rewrite(graph, self.rules, self.rounds)
+        return without_unread(new) if fired else graph
 
 
 def rewrite(
     graph: Graph, rules: Sequence[Rule], rounds: int = 4
 ) -> tuple[Graph, tuple[Firing, ...]]:
-    """The rewritten graph, and every application of a rule in order.
+    """The rewritten graph, and every application of a rule in order; parameters and axes stay.
 
     Raises:
         RewriteError: if a rule builds something of another type than it replaces.
@@ -116,7 +117,7 @@ def rewrite(
             break
         graph = without_dead_nodes(new)
         fired += found
-    return DropDead()(graph) if fired else graph, tuple(fired)
+    return graph, tuple(fired)
 
 
 def _round(graph: Graph, rules: Mapping[str, Sequence[Rule]]) -> tuple[Graph, Sequence[Firing]]:

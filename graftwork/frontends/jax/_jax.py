@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias, cast
 
@@ -76,8 +76,27 @@ def definition(primitive: core.Primitive) -> Callable[..., Any] | None:
 
 def live(jaxpr: Jaxpr) -> Jaxpr:
     """The jaxpr without equations that no output needs; it takes the same inputs."""
+    if _all_read(jaxpr, ()):  # as nearly always, and faster to see than to do
+        return jaxpr
     lean, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars), instantiate=True)
     return lean
+
+
+def _all_read(jaxpr: Jaxpr, given: Iterable[Var]) -> bool:
+    """Whether something reads these and all that equations make, in inner jaxprs too."""
+    read = set(map(id, jaxpr.outvars))  # literals cannot be hashed
+    made = set(map(id, given))
+    inside: dict[int, Jaxpr] = {}
+    plain: set[core.Primitive] = set()
+    for equation in jaxpr.eqns:
+        read.update(map(id, equation.invars))
+        made.update(map(id, equation.outvars))
+        if equation.primitive not in plain:
+            inner = {id(held): held for held in core.jaxprs_in_params(equation.params)}
+            inside |= inner
+            if not inner:
+                plain.add(equation.primitive)
+    return made <= read and all(_all_read(held, held.invars) for held in inside.values())
 
 
 def wide_types(needed: bool) -> AbstractContextManager[Any]:

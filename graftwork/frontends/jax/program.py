@@ -118,7 +118,7 @@ def _graph(
             entries.parameter(leaf, variable, name is not None)
     owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
     translator = Translator(
-        builder, traced.size, key, Templates(simplify), owners=owners, free=entries.free_axes
+        builder, traced.size, key, Templates(simplify), owners=owners, free=entries.unread()
     )
     translator.bind(tuple(entries.arrays), tuple(entries.arrays.values()))
     for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
@@ -140,7 +140,7 @@ class _Entries:
         self.names: dict[Var, str] = {}
         self.parameters: dict[object, Parameter] = {}
         self.store: dict[str, Any] = {}
-        self.free_axes: dict[Var, Callable[[Dims], Positional]] = {}
+        self.leaves: dict[Var, Leaf] = {}
 
     def free(self, name: str) -> str:
         """A name that no parameter has."""
@@ -168,7 +168,7 @@ class _Entries:
         if known is not None:
             first = next(v for v, name in self.names.items() if name == known.name)
             self.arrays[variable] = self.arrays[first]
-            self.free_axes.pop(first, None)
+            self.leaves.pop(first, None)
             more = evolve(known, aliases=(*known.aliases, leaf.name))
             self.parameters[identity(leaf.value)] = more
             return
@@ -181,7 +181,11 @@ class _Entries:
         self.parameters[identity(leaf.value)] = Parameter(
             leaf.name, value, layout, trainable=trained
         )
-        self.free_axes[variable] = partial(self._again, leaf, variable)
+        self.leaves[variable] = leaf
+
+    def unread(self) -> dict[Var, Callable[[Dims], Positional]]:
+        """The parameters that one variable has -> gives it other axes, while nothing reads it."""
+        return {v: partial(self._again, leaf, v) for v, leaf in self.leaves.items()}
 
     def _again(self, leaf: Leaf, variable: Var, dims: Dims) -> Positional:
         """A parameter that nothing has read yet, with other axes."""

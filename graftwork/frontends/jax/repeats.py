@@ -63,26 +63,33 @@ def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Stretch]:
 def _numbered(equations: Sequence[JaxprEqn]) -> list[int]:
     """A number for each equation; those that do the same have one, if that is known."""
     kinds: dict[Hashable, int] = {}
+    alone: set[int] = set()
     numbers = []
-    for equation in equations:
+    for place, equation in enumerate(equations):
         try:
-            number = kinds.setdefault(_kind(equation), len(kinds))
+            number = kinds.setdefault(_kind(equation), place)
         except TypeError:  # a parameter that cannot be hashed
-            number = kinds.setdefault(object(), len(kinds))
-        numbers.append(number)
+            number = place
+        if number == place and _is_alone(equation):
+            alone.add(place)
+        numbers.append(place if number in alone else number)
     return numbers
 
 
 def _kind(equation: JaxprEqn) -> Hashable:
-    """What equations have in common that do the same; nothing has it if that is not known."""
-    made = [_jax.aval(variable) for variable in equation.outvars]
-    if equation.effects or any(_jax.is_key(each.dtype) for each in made):
-        return object()
-    kind: list[Hashable] = [equation.primitive, *equation.params.items(), *made]
+    """What equations have in common that do the same."""
+    kind: list[Hashable] = [equation.primitive, *equation.params.items()]
+    kind += [variable.aval for variable in equation.outvars]
     for atom in equation.invars:
-        if isinstance(atom, Literal):
-            kind += (_jax.aval(atom), np.asarray(atom.val).tobytes())
+        if type(atom) is Literal:
+            kind += (atom.aval, np.asarray(atom.val).tobytes())
     return tuple(kind)
+
+
+def _is_alone(equation: JaxprEqn) -> bool:
+    """Whether it is not known that equations of its kind do the same."""
+    keys = (_jax.is_key(_jax.aval(variable).dtype) for variable in equation.outvars)
+    return bool(equation.effects) or any(keys)
 
 
 def _last_reads(jaxpr: Jaxpr) -> Mapping[Var, int]:

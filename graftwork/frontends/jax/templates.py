@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from graftwork.frontends.jax.exact import Exact
 from graftwork.ir.build import Builder, Term
@@ -76,7 +76,7 @@ class Template:
             old = node.origin
             known = moved.get(old)
             if known is None:
-                known = moved[old] = self._origin(old, origin)
+                known = moved[old] = self._moved(old, origin)
             if known is old:
                 return node
             return Node(node.op, node.inputs, node.outputs, node.attrs, node.regions, known)
@@ -91,9 +91,9 @@ class Template:
             for port in self.graph.outputs
         ]
 
-    def _origin(self, old: Origin, of: Callable[[int], Origin]) -> Origin:
+    def _moved(self, old: Origin, of: Callable[[int], Origin]) -> Origin:
         """Where a node of a copy comes from, said of the template's node."""
-        place = self.places.get(evolve(old, passes=()))
+        place = self.places.get(Origin(old.module, old.source, old.op))
         if place is None:
             return old
         there, here = self.origins[place], of(place)
@@ -102,7 +102,8 @@ class Template:
         module, source = old.module, old.source
         if there.module and f"{module}.".startswith(f"{there.module}."):
             module = here.module + module.removeprefix(there.module)
-        return evolve(old, module=module, source=here.source if source == there.source else source)
+        source = here.source if source == there.source else source
+        return Origin(module, source, old.op, old.passes)
 
 
 @frozen(eq=False)

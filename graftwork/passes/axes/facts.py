@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from graftwork.ir.graph import Graph, Node
+from graftwork.ir.graph import Graph
 from graftwork.ir.sizes import Size
 
 
@@ -26,16 +26,12 @@ class Fact:
 def facts(graph: Graph) -> Iterator[Fact]:
     """All facts of a graph, in the order of its nodes."""
     for node in graph.walk():
-        yield from _of(graph, node)
-
-
-def _of(graph: Graph, node: Node) -> Iterator[Fact]:
-    attrs = node.attrs
-    if node.op.name == "split" and attrs["into"]:
-        yield Fact(attrs["axis"], attrs["into"], attrs["sizes"])
-    elif node.op.name == "merge" and attrs["axes"]:
-        sizes = tuple(graph.axes[axis] for axis in attrs["axes"])
-        yield Fact(attrs["into"], attrs["axes"], sizes)
-    elif node.op.name == "rename":
-        for old, new in attrs["axes"]:
-            yield Fact(old, (new,), None)
+        name, attrs = node.op.name, node.attrs
+        if name == "split" and attrs["into"]:
+            yield Fact(attrs["axis"], attrs["into"], attrs["sizes"])
+        elif name == "merge" and attrs["axes"]:
+            sizes = tuple(graph.axes[axis] for axis in attrs["axes"])
+            yield Fact(attrs["into"], attrs["axes"], sizes)
+        elif name == "rename":
+            for old, new in attrs["axes"]:
+                yield Fact(old, (new,), None)

@@ -22,7 +22,8 @@ class Reader:
         self.makers: dict[Value, Node] = {}
         self.readers: defaultdict[Value, list[Node]] = defaultdict(list)
         for node in self.nodes:
-            self.makers |= dict.fromkeys(node.outputs, node)
+            for value in node.outputs:
+                self.makers[value] = node
             for value in dict.fromkeys(node.inputs):
                 self.readers[value].append(node)
             for region in node.regions:

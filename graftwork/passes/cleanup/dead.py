@@ -28,15 +28,21 @@ class DropDead(Pass):
     parameters: bool = False
 
     def __call__(self, graph: Graph) -> Graph:
-        kept = sited(graph)
-        new = without_dead_nodes(graph)
-        read = {value for node in new.nodes for value in node.inputs}
-        read |= kept | {port.value for port in new.outputs}
-        trained = not self.parameters
-        used = tuple(p for p in new.parameters if p.value in read or (trained and p.trainable))
-        new = new if len(used) == len(new.parameters) else new.evolve(parameters=used)
-        axes = used_axes(new)
-        return new if len(axes) == len(new.axes) else new.evolve(axes=axes)
+        return without_unread(without_dead_nodes(graph), trained=not self.parameters)
+
+
+def without_unread(graph: Graph, *, trained: bool = True) -> Graph:
+    """The graph without parameters that nothing reads, and axes that no value has.
+
+    Args:
+        trained: keep those parameters that are trained.
+    """
+    read = {value for node in graph.nodes for value in node.inputs}
+    read |= sited(graph) | {port.value for port in graph.outputs}
+    used = tuple(p for p in graph.parameters if p.value in read or (trained and p.trainable))
+    new = graph if len(used) == len(graph.parameters) else graph.evolve(parameters=used)
+    axes = used_axes(new)
+    return new if len(axes) == len(new.axes) else new.evolve(axes=axes)
 
 
 def without_dead_nodes(graph: Graph) -> Graph:

@@ -7,6 +7,7 @@ values that stand for those that are not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from attrs import evolve
 
@@ -20,18 +21,7 @@ Clean = Callable[[Region], tuple[Sequence[Node], Mapping[Value, Value]]]
 def sweep(graph: Graph, clean: Clean) -> Graph:
     """The graph with every level cleaned; sites follow their values."""
     aliases: dict[Value, Value] = {}
-    done: dict[Region, Region] = {}
-
-    def cleaned(region: Region) -> Region:
-        if region not in done:
-            nodes, found = clean(_with_inner(region, cleaned))
-            aliases.update(found)
-            outputs = tuple(resolved(value, found) for value in region.outputs)
-            same = tuple(nodes) == region.nodes and outputs == region.outputs
-            done[region] = region if same else Region(region.inputs, tuple(nodes), outputs)
-        return done[region]
-
-    top = cleaned(graph.region)
+    top = _cleaned(graph.region, clean, {}, aliases)
     if top is graph.region:
         return graph
     new = graph.evolve(
@@ -50,6 +40,20 @@ def sweep(graph: Graph, clean: Clean) -> Graph:
         return now if now in alive else None
 
     return new.evolve(sites=moved_sites(graph.sites, moved))
+
+
+def _cleaned(
+    region: Region, clean: Clean, done: dict[Region, Region], aliases: dict[Value, Value]
+) -> Region:
+    """The region with all its levels cleaned; ``aliases`` learns what stands for what is gone."""
+    if region not in done:
+        inner = partial(_cleaned, clean=clean, done=done, aliases=aliases)
+        nodes, found = clean(_with_inner(region, inner))
+        aliases.update(found)
+        outputs = tuple(resolved(value, found) for value in region.outputs)
+        same = tuple(nodes) == region.nodes and outputs == region.outputs
+        done[region] = region if same else Region(region.inputs, tuple(nodes), outputs)
+    return done[region]
 
 
 def resolved(value: Value, aliases: Mapping[Value, Value]) -> Value:

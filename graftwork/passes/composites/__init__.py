@@ -11,6 +11,7 @@ from attrs import frozen
 
 from graftwork.ir.graph import Graph
 from graftwork.passes.base import Pass
+from graftwork.passes.cleanup.dead import without_unread
 from graftwork.passes.composites.activations import ACTIVATIONS
 from graftwork.passes.composites.attention import ATTENTION
 from graftwork.passes.composites.heads import WholeHeads as WholeHeads
@@ -35,6 +36,7 @@ class Recover(Pass):
     idempotent: ClassVar[bool] = True
 
     def __call__(self, graph: Graph) -> Graph:
+        new = graph
         for rules in STAGES:
-            graph, _ = rewrite(graph, rules, rounds=8)
-        return graph
+            new, _ = rewrite(new, rules, rounds=8)
+        return graph if new is graph else without_unread(new)
