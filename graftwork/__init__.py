@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from graftwork.passes.recipe import save_recipe as save_recipe
     from graftwork.passes.sweeps.template import each as each
     from graftwork.sweep import Sweep as Sweep
+    from graftwork.viz.model_explorer import export_model_explorer as export_model_explorer
 
     define_op = define
 
@@ -60,6 +61,7 @@ _HOMES = {
     "compile": "graftwork.lower",
     "define_op": "graftwork.ir.op:define",
     "each": "graftwork.passes.sweeps.template:each",
+    "export_model_explorer": "graftwork.viz.model_explorer",
     "export_onnx": "graftwork.lower",
     "from_jax": "graftwork.convert",
     "from_pretrained": "graftwork.convert",

@@ -10,6 +10,7 @@ import graftwork as gw
 from graftwork.ir.graph import Graph
 
 _MODEL = "a Hugging Face folder, a folder that gw.save wrote, or a GGUF file"
+_FORMATS = ("onnx", "model-explorer")
 _SHARE_SAFE = "leave out values, and files and lines of the source"
 
 
@@ -37,11 +38,13 @@ def _parser() -> argparse.ArgumentParser:
 
     show = commands.add_parser("show", help="write the graph as an HTML page")
     show.add_argument("--share-safe", action="store_true", help=_SHARE_SAFE)
-    export = commands.add_parser("export", help="write the graph as an ONNX model")
-    for command, run, out in ((show, _show, "model.html"), (export, _export, "model.onnx")):
+    export = commands.add_parser("export", help="write the graph for other tools")
+    export.add_argument("--format", choices=_FORMATS, default="onnx", help="onnx if not given")
+    show.add_argument("-o", "--output", default="model.html", help="model.html if not given")
+    export.add_argument("-o", "--output", help="model.onnx or model.json if not given")
+    for command, run in ((show, _show), (export, _export)):
         command.add_argument("model", help=_MODEL)
         command.add_argument("recipe", nargs="?", help="a folder that gw.save_recipe wrote")
-        command.add_argument("-o", "--output", default=out, help=f"{out} if not given")
         command.set_defaults(run=run)
     return parser
 
@@ -63,7 +66,11 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    gw.export_onnx(_edited(_graph(arguments), arguments), arguments.output)
+    edited = _edited(_graph(arguments), arguments)
+    if arguments.format == "onnx":
+        gw.export_onnx(edited, arguments.output or "model.onnx")
+    else:
+        gw.export_model_explorer(edited, arguments.output or "model.json")
 
 
 def _graph(arguments: argparse.Namespace) -> Graph:

@@ -63,13 +63,18 @@ def overlaid(scene: Scene, values: Mapping[Key, float], label: str, reduce: str)
         raise SelectionError(f"no reducer {reduce!r}{nearest(reduce, REDUCERS)}")
     own: dict[Cell, list[float]] = {}
     for key, number in values.items():
-        real = _number(key, number)
+        real = number_of(key, number)
         for cell in cells_of(scene, key):
             own.setdefault(cell, []).append(real)
     return Overlay(visible(label, 200), reduce, dict(_reduced(scene, own, REDUCERS[reduce])))
 
 
-def _number(key: object, number: object) -> float:
+def number_of(key: object, number: object) -> float:
+    """What an overlay has for a key.
+
+    Raises:
+        SelectionError: if that is no number.
+    """
     try:
         return float(number)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:

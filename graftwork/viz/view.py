@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import os
-import secrets
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from graftwork.ir.errors import StorageError
+from graftwork.viz.files import write
 from graftwork.viz.manifest import Manifest
 from graftwork.viz.page import page
 from graftwork.viz.part import Part
@@ -67,19 +65,7 @@ class View:
         Raises:
             StorageError: if the path cannot be written; an older file is then untouched.
         """
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}") if target.name else None
-        try:
-            if beside is None or target.is_dir():
-                raise IsADirectoryError(0, "it is a folder")
-            try:
-                beside.write_bytes(self.html.encode())
-                beside.replace(target)
-            finally:
-                beside.unlink(missing_ok=True)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise StorageError(f"cannot save the view to {target}: {reason}") from error
+        write(path, self.html, "view")
 
     def to_svg(self) -> str:
         """The picture that stands still, as SVG without scripts."""

@@ -61,6 +61,13 @@ def test_export_writes_the_edited_model(saved: tuple[Path, Path], tmp_path: Path
     assert found == pytest.approx(ours, abs=1e-5)
 
 
+def test_export_writes_json_for_model_explorer(saved: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "model.json"
+    assert main(["export", str(saved[0]), "--format", "model-explorer", "-o", str(out)]) == 0
+    (found,) = json.loads(out.read_text())["graphs"]
+    assert "attention" in {node["label"] for node in found["nodes"]}
+
+
 def test_errors_are_a_line_and_a_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "model.html"
     assert main(["show", str(tmp_path / "missing"), "-o", str(out)]) == 1
