@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from graftwork.viz.contours import Level
 from graftwork.viz.gridded import grid_svg
-from graftwork.viz.manifest import WORDS, Manifest, Numbers
+from graftwork.viz.manifest import EMPTY, WORDS, Manifest, Numbers
 from graftwork.viz.names import visible
 from graftwork.viz.pack import Column, packed
 from graftwork.viz.part import Part
@@ -42,6 +43,8 @@ class Look:
         pool: what a block of neighbours becomes.
         max_mb: the size that the page stays below, in millions of bytes.
         spelled: integer -> the token that it is the number of.
+        levels: of contours that the page can show.
+        contoured: whether it shows them at first.
     """
 
     rows: str | None = None
@@ -54,6 +57,8 @@ class Look:
     pool: Pool = "max-abs"
     max_mb: float = 2.0
     spelled: Mapping[int, str] = {}
+    levels: Sequence[Level] = ()
+    contoured: bool = False
 
 
 def shown(source: Source, look: Look) -> tuple[str, str | None]:
@@ -81,17 +86,20 @@ def faceted(
     sources: Sequence[Source],
     look: Look,
     facts: Mapping[str, Any] = {},
+    columns: Mapping[str, Column] = {},
+    told: Manifest = EMPTY,
 ) -> Part:
     """The picture of arrays with one scale of colours.
 
     Args:
-        facts: what else the page shall know; see `assets/array.js`.
+        facts, columns: what else the page shall know; see `assets/array.js`.
+        told: what that holds, and leaves out.
     """
     total = sum(source.array.size for source in sources)
     room = max(look.max_mb * 1e6 - _SHELL_BYTES, 0)
     small = [kept(s.array, look.pool, room * s.array.size / total) for s in sources]
     colours = _colours([k.array for k in small], look)
-    stored: dict[str, Column] = {}
+    stored: dict[str, Column] = dict(columns)
     described = []
     for number, (source, keeping) in enumerate(zip(sources, small, strict=True)):
         for name, column in columns_of(keeping, colours.low, colours.high).items():
@@ -104,11 +112,14 @@ def faceted(
         "scale": colours.facts(),
         "pool": look.pool,
         "alarm": look.alarm,
+        "contours": [[level.number, level.words] for level in look.levels],
+        "contoured": look.contoured,
         "spelled": {str(number): word for number, word in look.spelled.items()},
         **facts,
     }
-    svg = grid_svg(words, *_still(sources[0], look), colours)
-    manifest = _manifest(sources, small, look, colours)
+    drawn = look.levels if look.contoured else ()
+    svg = grid_svg(words, *_still(sources[0], look), colours, levels=drawn)
+    manifest = _manifest(sources, small, look, colours).also(told)
     return Part("array", words, packed(all_facts, stored), svg, manifest, height=560)
 
 

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from graftwork.viz.contours import DASHES, Level, contours
 from graftwork.viz.png import png
 from graftwork.viz.scales import LEVELS, Scale
 from graftwork.viz.still import still
@@ -15,9 +16,10 @@ from graftwork.viz.still import still
 _LETTER = 6.6
 _MANY = 600
 _STYLE = (
-    ".gw-end{text-anchor:end}.gw-mid{text-anchor:middle}.gw-none{fill:none;stroke:#d3d6dd}"
+    ".gw-band,.gw-line{fill:none;stroke:#fafaf8;stroke-width:4}"
+    ".gw-line{stroke:#1b1f27;stroke-width:1.6}.gw-end{text-anchor:end}.gw-mid{text-anchor:middle}.gw-none{fill:none;stroke:#d3d6dd}"
     "image{image-rendering:pixelated}.gw-night{display:none}@media(prefers-color-scheme:dark){"
-    ".gw-none{stroke:#353b47}.gw-day{display:none}.gw-night{display:inline}}"
+    ".gw-band{stroke:#0f1115}.gw-line{stroke:#e9ebf1}.gw-none{stroke:#353b47}.gw-day{display:none}.gw-night{display:inline}}"
 )
 
 
@@ -28,12 +30,14 @@ def grid_svg(
     columns: Sequence[str],
     scale: Scale,
     text: Sequence[Sequence[str]] | None = None,
+    levels: Sequence[Level] = (),
 ) -> str:
     """The picture of a matrix with labels; of a very large one, every so many rows and columns.
 
     Args:
         numbers: rows by columns; NaN is an empty cell.
         text: what is written in the cells.
+        levels: of the contours that are drawn over the cells, with a key below.
     """
     thin = [1 + (count - 1) // 64 for count in numbers.shape]
     numbers = numbers[:: thin[0], :: thin[1]]
@@ -43,15 +47,40 @@ def grid_svg(
     left = 14 + max((min(len(r), 22) for r in rows), default=0) * _LETTER
     steep = max((min(len(c), 16) for c in columns), default=0) * _LETTER
     top = 34 + (14 if steep <= wide else steep)
-    width = round(max(left + wide * len(columns) + 12, 14 + len(title) * 7.4))
-    height = round(top + 16 * len(rows) + 12)
+    keys = [f"{level.number:.4g} {level.words}".strip() for level in levels]
+    least = max([len(title) * 7.4, *(40 + len(key) * _LETTER for key in keys)])
+    width = round(max(left + wide * len(columns) + 12, 14 + least))
+    low = top + 16 * len(rows) + 12
+    lines = _contours(numbers, levels, keys, (left, top, low), wide)
     cells = (
         _images(numbers, scale, (left, top), wide)
         if many
         else "".join(_cells(numbers, scale, text, (left, top), wide))
     )
     labels = "".join(_labels(rows, columns, (left, top), wide, steep > wide))
-    return still(title, width, height, labels + cells, _STYLE + scale.style())
+    height = round(low + 16 * len(levels))
+    return still(title, width, height, labels + cells + "".join(lines), _STYLE + scale.style())
+
+
+def _contours(
+    numbers: np.ndarray[Any, Any],
+    levels: Sequence[Level],
+    keys: Sequence[str],
+    corner: tuple[float, float, float],
+    wide: float,
+) -> Iterator[str]:
+    """Lines on a band of the colour of the ground, to be seen on every cell; and their key."""
+    left, top, low = corner
+    for i, (level, key) in enumerate(zip(levels, keys, strict=True)):
+        path = "".join(
+            "M" + "L".join(f"{left + x * wide:.1f} {top + y * 16:.1f}" for x, y in line)
+            for line in contours(numbers, level.number)
+        )
+        y = low + 16 * i
+        sample, dash = f"M10 {y:g}h28", DASHES[i % len(DASHES)]
+        yield f'<path class="gw-band" d="{path}"/>' if path else ""
+        yield f'<path class="gw-line" stroke-dasharray="{dash or "none"}" d="{path}{sample}"/>'
+        yield f'<text class="gw-label" x="44" y="{y + 4:g}">{escape(key)}</text>'
 
 
 def _images(

@@ -66,6 +66,15 @@ class Manifest:
     numbers: tuple[Numbers, ...] = ()
     share_safe: bool = False
 
+    def also(self, other: Manifest) -> Manifest:
+        """What two parts of a picture hold and leave out."""
+        return Manifest(
+            self.holds + other.holds,
+            self.left_out + other.left_out,
+            self.numbers + other.numbers,
+            self.share_safe and other.share_safe,
+        )
+
     def facts(self) -> dict[str, Any]:
         """As JSON."""
         numbers = [{**asdict(kept), "error": kept.error} for kept in self.numbers]
@@ -86,3 +95,6 @@ class Manifest:
             f'<details class="manifest" data-manifest="{data}">'
             f"<summary>{title}{safe}</summary><dl>{rows}</dl></details>\n"
         )
+
+
+EMPTY = Manifest()

@@ -38,7 +38,8 @@ KINDS: Mapping[str, Assets] = {
         ("matrix", "keys", "strip", "attention"),
     ),
     "array": Assets(
-        ("scales", "grid", "matrix", "drawing", "sheet", "stored", "digits", "summary", "array"),
+        ("scales", "grid", "matrix", "drawing", "sheet", "stored", "digits",
+         "summary", "contours", "array"),
         ("matrix", "array"),
     ),
     "card": Assets(("scales", "strip", "bars", "card"), ("strip", "bars", "card")),

@@ -1,10 +1,11 @@
 // The picture of arrays by two of their axes: sliders or small grids for the others, and a card with
 // the number that is picked, the code that gives it, and what the array is like as a whole.
 
+import { contourKey, contourLine, contourOf, curvesOf } from "./contours.js";
 import { paintDigits, paintTruth, digitScale, truthScale } from "./digits.js";
 import { button, copyText, element, fill } from "./dom.js";
 import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix, tableOf, zoomMatrix } from "./matrix.js";
-import { isDark, makeBar, onSave, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
+import { isDark, makeBar, onKeys, onSave, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale, written } from "./scales.js";
 import { drawSheet } from "./sheet.js";
 import { codeOf, indexOf, makeArray, numbersOf, placeOf, placeOfWhole } from "./stored.js";
@@ -13,17 +14,20 @@ import { makeSummary } from "./summary.js";
 const MOST_FACETS = 12, MOST_CELLS_OF_TABLE = 4000, MOST_WRITTEN = 400, ARRAYS = "·arrays", NOTHING = "·nothing";
 
 // facts: title, arrays, scale, pool, alarm, spelled: id -> token; of a sweep also plain: the metric
-// without any edit, and edits, sites, strings: the code and the site of each edit.
+// without any edit, and edits, sites, strings: the code and the site of each edit; of a heat map
+// contours: [number, words], contoured: whether they are shown at first, and, if its cells are means,
+// averaged: { axes, of, low, high }: over what, of how many, and how many they are of.
 views.set("array", (root, facts, columns, page) => {
   const arrays = facts.arrays.map((array, i) => makeArray(array, numbersOf(columns, i, facts.scale)));
-  const view = { root, page, facts, arrays, current: 0, scale: makeScale(facts.scale), at: {}, rows: null, columns: null, facet: null, picked: null };
+  const view = { root, page, facts, arrays, current: 0, scale: makeScale(facts.scale), at: {}, rows: null, columns: null, facet: null, picked: null, contoured: facts.contoured, counts: columns.counts };
   view.facet = firstFacet(view);
   view.controls = element("div", { class: "controls" });
   view.body = element("div", { class: "content" });
   view.card = element("aside", { class: "card", "aria-label": "Numbers", tabindex: "0" });
   view.tableButton = button("Table", "Show the numbers as a table", () => showTable(view), { "aria-pressed": "false" });
+  view.contourButton = facts.contours?.length ? button("Contours", "Lines of equal numbers (c)", () => showContours(view), { "aria-pressed": String(view.contoured) }) : null;
   const zoom = (factor) => () => { for (const matrix of view.matrices) zoomMatrix(matrix, factor); };
-  const tools = element("div", { class: "tools" }, view.tableButton,
+  const tools = element("div", { class: "tools" }, ...[view.contourButton, view.tableButton].filter(Boolean),
     button("−", "Smaller cells (−)", zoom(1 / 1.5), { class: "icon" }), button("+", "Larger cells (+)", zoom(1.5), { class: "icon" }),
     button("Fit", "All cells (0)", zoom(0)));
   const colours = arrays.every((array) => array.digits) ? null : makeColourBar(page, view.scale, facts.alarm);
@@ -32,6 +36,7 @@ views.set("array", (root, facts, columns, page) => {
   onTheme(page, () => refreshCard(view));
   onSelection(page, root, (selection) => hearSelection(view, selection));
   onSave(page, root, () => drawn(view));
+  onKeys(root, (event) => (event.key === "c" && view.contourButton ? () => showContours(view) : null));
 });
 
 // --- which axis is what
@@ -75,8 +80,7 @@ function rebuild(view) {
   view.matrices = grids.map((grid) => makeMatrix(view.page, gridOf(view, grid)));
   const facets = () => element("div", { class: "grids" }, view.matrices.map((matrix, i) =>
     element("div", { class: "facet" }, element("h3", {}, grids[i].title), matrix.root)));
-  fill(view.controls, controlsOf(view));
-  view.controls.hidden = !view.controls.childElementCount;
+  fillControls(view);
   fill(view.body, grids.length > 1 ? facets() : view.matrices[0].root, view.card);
   view.tableButton.setAttribute("aria-pressed", "false");
   refreshCard(view);
@@ -92,6 +96,8 @@ function gridOf(view, { array, side, title }) {
     array, label: [facts.title, title].filter(Boolean).join(", "), rows: row, columns: column, base: base(), rebase: base,
     fits: true, alarm: facts.alarm, pool: facts.pool, ...looksOf(view, array, few, (i, j) => numbers[index(i, j)]),
     value: (i, j) => numbers[index(i, j)],
+    count: facts.averaged && !array.pooled ? (i, j) => `n=${view.counts[index(i, j)]}:` : undefined,
+    curves: () => curvesOf(view, grid),
     describe: (i, j) => describe(view, array, index(i, j)),
     pick: (i, j) => pick(view, array, index(i, j)),
     hover: (i, j) => { for (const other of view.matrices) if (other.grid !== grid) markHovered(other, i, j); },
@@ -112,6 +118,23 @@ function looksOf({ scale, facts }, { digits, dtype }, few, value) {
 // A number in the few digits that fit a cell.
 function shortly(number) {
   return Number.isFinite(number) ? written(Number(number.toPrecision(2))) : written(number);
+}
+
+// --- contours
+
+function showContours(view) {
+  view.contoured = !view.contoured;
+  view.contourButton.setAttribute("aria-pressed", String(view.contoured));
+  fillControls(view);
+  for (const matrix of view.matrices) refreshMatrix(matrix);
+  say(view.page, view.contoured ? contourLine(view) : "No contours");
+}
+
+// --- controls
+
+function fillControls(view) {
+  fill(view.controls, controlsOf(view), view.contoured ? contourKey(view) : null);
+  view.controls.hidden = !view.controls.childElementCount;
 }
 
 function controlsOf(view) {
@@ -182,14 +205,19 @@ function showTable(view) {
   const grids = view.matrices.map((matrix) => matrix.grid).filter((grid) => grid.rows.extent * grid.columns.extent <= MOST_CELLS_OF_TABLE);
   view.tableButton.setAttribute("aria-pressed", "true");
   fill(view.body, element("div", { class: "numbers-frame", tabindex: "0", role: "region", "aria-label": "Table of the numbers" },
-    grids.length ? grids.map((grid) => tableOf({ ...grid, text: undefined })) : element("p", {}, "There are too many numbers for a table.")), view.card);
+    grids.length ? grids.map((grid) => tableOf({ ...grid, text: grid.count })) : element("p", {}, "There are too many numbers for a table.")), view.card);
 }
 
 // --- cells
 
 function describe(view, array, index) {
   const words = placeOf(array, index).map((at, i) => `${array.axes[i].name} ${array.axes[i].range(at)}`);
-  return `${words.join(", ")}: ${valueOf(view, array, index)}`;
+  return `${words.join(", ")}: ${valueOf(view, array, index)}${countOf(view, array, index)}${contourOf(view, array.numbers[index])}`;
+}
+
+// How many numbers a cell is the mean of.
+function countOf({ facts, counts }, array, index) {
+  return facts.averaged && !array.pooled ? `, mean of ${counts[index]} of ${facts.averaged.of}` : "";
 }
 
 // A number with the token that it stands for, or how exact it is.
@@ -267,6 +295,8 @@ function refreshCard(view) {
 function notesOn(view, array) {
   const notes = [], blocks = array.axes.filter((axis) => axis.block > 1).map((axis) => `${axis.block} of ${axis.name}`);
   if (blocks.length) notes.push(`Pooled by ${view.facts.pool}: ${blocks.join(", ")} to one. A larger max_mb= shows more.`);
+  const { averaged } = view.facts;
+  if (averaged) notes.push(`Means over ${averaged.axes}: each of ${averaged.low === averaged.high ? averaged.low : `${averaged.low} to ${averaged.high}`} of ${averaged.of} numbers.`);
   if (array.error) notes.push(`Kept to within ± ${written(Number(array.error.toPrecision(2)))}.`);
   return notes;
 }
@@ -275,12 +305,13 @@ function pickedCard(view) {
   const { facts, picked: { array, place } } = view, index = indexOf(array, place), number = array.numbers[index];
   const rows = place.map((at, i) => [array.axes[i].name, array.axes[i].range(at)]);
   rows.push(["value", valueOf(view, array, index)]);
+  if (countOf(view, array, index)) rows.push(["mean of", `${view.counts[index]} of ${facts.averaged.of}`]);
   if ((facts.plain ?? null) !== null) rows.push(["without edit", written(facts.plain)], ["change", written(number - facts.plain)]);
   for (const other of view.arrays) {
     const same = other !== array && view.facet === ARRAYS && placeIn(other, view.picked);
     if (same) rows.push([other.name, valueOf(view, other, indexOf(other, same))]);
   }
-  const code = facts.edits?.length ? facts.strings[facts.edits[editOf(view, index)]] : codeOf(array, place);
+  const code = facts.edits?.length ? facts.strings[facts.edits[editOf(view, index)]] : facts.averaged ? `np.nanmean(${codeOf(array, place)})` : codeOf(array, place);
   return [
     element("h3", {}, valueOf(view, array, index)),
     element("dl", {}, rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
@@ -304,7 +335,8 @@ function hearSelection(view, selection) {
 
 function drawn(view) {
   const grids = gridsOf(view), scale = grids.every(({ array }) => array.digits) ? null : view.scale;
-  return drawSheet(view, view.facts.title, scale, grids.map(({ title }, i) => ({
+  const title = [view.facts.title, ...(view.contoured ? [contourLine(view, true)] : [])].join(": ");
+  return drawSheet(view, title, scale, grids.map(({ title }, i) => ({
     title, draw: (context, ...room) => paintWhole(context, view.matrices[i], ...room).height,
   })));
 }

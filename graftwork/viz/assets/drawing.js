@@ -21,7 +21,7 @@ function fontOf(font) {
 // The context to paint on; `text(width, height, title)` gives the picture.
 export function makeDrawing() {
   const root = svgElement("svg", { xmlns: SVG }), ruler = contextOf(document.createElement("canvas"));
-  let group = root, clips = 0, box = {}, path = "";
+  let group = root, clips = 0, box = {}, path = "", dash = "none";
   const saved = [];
   const put = (tag, attributes) => group.appendChild(svgElement(tag, attributes));
   const into = (attributes) => { group = put("g", attributes); };
@@ -41,7 +41,8 @@ export function makeDrawing() {
     moveTo: (x, y) => { path += `M${x} ${y}`; },
     lineTo: (x, y) => { path += `L${x} ${y}`; },
     bezierCurveTo: (...points) => { path += `C${points.join(" ")}`; },
-    stroke: () => put("path", { d: path, fill: "none", stroke: context.strokeStyle, "stroke-width": context.lineWidth, "stroke-opacity": context.globalAlpha }),
+    setLineDash: (lengths) => { dash = lengths.join(" ") || "none"; },
+    stroke: () => put("path", { d: path, fill: "none", stroke: context.strokeStyle, "stroke-width": context.lineWidth, "stroke-opacity": context.globalAlpha, "stroke-dasharray": dash }),
     fillRect: (x, y, width, height) => put("rect", { x, y, width, height, fill: context.fillStyle }),
     strokeRect: (x, y, width, height) => put("rect", { x, y, width, height, fill: "none", stroke: context.strokeStyle, "stroke-width": context.lineWidth }),
     measureText: (text) => {

@@ -56,7 +56,7 @@ export function imageOf(grid, dark, place) {
     }
   }
   context.putImageData(image, 0, 0);
-  return { canvas, across, down };
+  return { canvas, across, down, curves: grid.curves?.() ?? [] };
 }
 
 // How many cells share a pixel: a power of two.
@@ -114,12 +114,27 @@ function paintCells(context, frame, seen) {
       seen.column * wide, seen.row * high, width * wide, height * high);
   }
   if (wide >= 9 && high >= 9) paintGaps(context, seen, place, style, frame.grid.gap ?? 1);
+  paintCurves(context, image.curves, place, style);
   if (wide >= 6 && high >= 6) {
     for (let row = seen.row; row < seen.rows; row++) {
       for (let column = seen.column; column < seen.columns; column++) paintCell(context, frame, row, column);
     }
   }
   context.restore();
+}
+
+// Lines over the cells, dark on pale or pale on dark, so that they are seen on every colour.
+function paintCurves(context, curves, { wide, high }, style) {
+  for (const { dash, lines } of curves) {
+    context.beginPath();
+    for (const line of lines) line.forEach(([x, y], i) => (i ? context.lineTo(x * wide, y * high) : context.moveTo(x * wide, y * high)));
+    Object.assign(context, { strokeStyle: style.ground, lineWidth: 4 });
+    context.stroke();
+    context.setLineDash(dash);
+    Object.assign(context, { strokeStyle: style.text, lineWidth: 1.6 });
+    context.stroke();
+    context.setLineDash([]);
+  }
 }
 
 function paintGaps(context, seen, { wide, high }, style, gap) {
