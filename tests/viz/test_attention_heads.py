@@ -50,6 +50,23 @@ def test_arcs_lead_to_the_keys_of_the_largest_shares(open_page: Open, scheme: st
     assert violations(page) == []
 
 
+def test_a_head_is_a_table_with_nothing_where_keys_are_hidden(open_page: Open) -> None:
+    given = layers()
+    page = open_page(viz.attention(given, WORDS))
+    for _ in range(4):
+        page.keyboard.press("a")
+    assert page.get_by_role("status").inner_text() == "Heads as a table"
+    rows = page.get_by_role("table").get_by_role("row").all_inner_texts()
+    assert len(rows) == 7
+    shares = np.asarray(given["blocks.0.attn.pattern"])[0, :, 0]
+    cells = [row.split("\t") for row in rows[1:]]
+    for query, row in enumerate(cells):
+        told = [float(cell.replace("−", "-")) for cell in row[1 : query + 2]]
+        assert told == pytest.approx(shares[query, : query + 1].tolist(), abs=1 / 500)
+        assert [cell for cell in row[query + 2 :] if cell] == []
+    assert violations(page) == []
+
+
 def test_arcs_are_walked_and_held_by_keys_and_pointer(open_page: Open) -> None:
     page = open_page(viz.attention(layers(), WORDS))
     page.keyboard.press("a")

@@ -11,7 +11,7 @@ import { drawSheet } from "./sheet.js";
 import { codeOf, indexOf, makeArray, numbersOf, placeOf, placeOfWhole } from "./stored.js";
 import { makeSummary } from "./summary.js";
 
-const MOST_FACETS = 12, MOST_CELLS_OF_TABLE = 4000, MOST_WRITTEN = 400, ARRAYS = "·arrays", NOTHING = "·nothing";
+const MOST_FACETS = 12, MOST_WRITTEN = 400, ARRAYS = "·arrays", NOTHING = "·nothing";
 
 // facts: title, arrays, scale, pool, alarm, spelled: id -> token; of a sweep also plain: the metric
 // without any edit, and edits, sites, strings: the code and the site of each edit; of a heat map
@@ -202,10 +202,9 @@ function slider(view, axis) {
 
 function showTable(view) {
   if (view.tableButton.getAttribute("aria-pressed") === "true") return rebuild(view);
-  const grids = view.matrices.map((matrix) => matrix.grid).filter((grid) => grid.rows.extent * grid.columns.extent <= MOST_CELLS_OF_TABLE);
   view.tableButton.setAttribute("aria-pressed", "true");
   fill(view.body, element("div", { class: "numbers-frame", tabindex: "0", role: "region", "aria-label": "Table of the numbers" },
-    grids.length ? grids.map((grid) => tableOf({ ...grid, text: grid.count })) : element("p", {}, "There are too many numbers for a table.")), view.card);
+    view.matrices.map(({ grid }) => tableOf({ ...grid, text: grid.count }))), view.card);
 }
 
 // --- cells

@@ -6,7 +6,7 @@ import { percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
 import { ALIKE, AS_MADE, CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf, topKeys } from "./heads.js";
 import { makeKeys } from "./keys.js";
-import { makeMatrix, markCell, markLines, paintWhole, refreshMatrix } from "./matrix.js";
+import { makeMatrix, markCell, markLines, paintWhole, refreshMatrix, tableOf } from "./matrix.js";
 import { isDark, makeBar, onKeys, onSave, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale } from "./scales.js";
 import { drawSheet } from "./sheet.js";
@@ -14,12 +14,12 @@ import { colourStrip, focusToken, makeStrip, quoted, tokenWords } from "./strip.
 
 const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6, LARGE = 512;
 
-// What is shown of a head: a grid, or so many arcs from each query.
-const FORMS = [[0, "as a grid"], [1, "1 arc each"], [3, "3 arcs each"], [10, "10 arcs each"]];
+// What is shown of a head: a grid, so many arcs from each query, or a table.
+const TABLE = -1, FORMS = [[0, "as a grid"], [1, "1 arc each"], [3, "3 arcs each"], [10, "10 arcs each"], [TABLE, "as a table"]];
 const KEYS = [
   ["← →", "along the tokens"], ["↑ ↓", "along the grid or the heads"], ["x", "swap: attends to, attended by"],
   ["Enter", "hold a token or cell, choose a head"], ["Space", "add a head to those shown"], ["[ ]", "head before, next head"],
-  ["s", "sort heads by the next score"], ["c", "stretch the colours"], ["v", "show the next source"], ["a", "as a grid, or as more arcs"], ["Esc", "let go"], ["?", "these keys"],
+  ["s", "sort heads by the next score"], ["c", "stretch the colours"], ["v", "show the next source"], ["a", "as a grid, more arcs, or a table"], ["Esc", "let go"], ["?", "these keys"],
 ];
 
 // `chosen` are the heads that are to be seen, `enlarged` those that are: their shares are inflated.
@@ -123,7 +123,7 @@ function stripOf(view, source, side) {
 }
 
 function rebuildEnlarged(view) {
-  const made = view.arcs ? arcsOf : matrixOf;
+  const made = view.arcs === TABLE ? tabled : view.arcs ? arcsOf : matrixOf;
   view.facets = view.enlarged.flatMap((head) => view.shown.map((source) => ({ head, source, ...made(view, head, source) })));
   fill(view.grids, view.facets.map(({ head, source, root }) => element("div", { class: "facet" },
     element("h3", { title: head.path }, `layer ${head.layer} head ${head.head}`,
@@ -147,9 +147,15 @@ function matrixOf(view, head, source) {
   };
   const matrix = makeMatrix(page, grid);
   return {
-    root: matrix.root, repaint: (scale) => refreshMatrix(matrix, { scale }), hold: () => markLines(matrix, ...cellOf(view, view.at, -1)),
+    grid, root: matrix.root, repaint: (scale) => refreshMatrix(matrix, { scale }), hold: () => markLines(matrix, ...cellOf(view, view.at, -1)),
     mark: (...cell) => markCell(matrix, ...cell), draw: (context, ...room) => paintWhole(context, matrix, ...room).height,
   };
+}
+
+// The same grid as a table; it is saved as a grid.
+function tabled(view, head, source) {
+  const made = matrixOf(view, head, source);
+  return { ...made, root: element("div", { class: "numbers-frame", tabindex: "0", role: "region", "aria-label": `${made.grid.label}, table` }, tableOf({ ...made.grid, text: undefined })) };
 }
 
 function arcsOf(view, head, source) {

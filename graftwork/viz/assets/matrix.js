@@ -8,7 +8,7 @@ import { blockOf, clamp, imageOf, paintGrid, placeGrid } from "./grid.js";
 import { isDark, onTheme, say } from "./page.js";
 import { written } from "./scales.js";
 
-const NEAREST = 64;
+const NEAREST = 64, MOST_CELLS_OF_TABLE = 4000;
 
 // grid: { label, rows: {name, labels}, columns: {name, labels}, value(row, column), scale,
 //   text?(row, column): words in a cell, inside?(context, box, number, dark): paints one,
@@ -80,8 +80,10 @@ export function zoomMatrix(matrix, factor, x = null, y = null) {
 }
 
 // The same grid as a table, for reading by rows and columns.
-export function tableOf({ rows, columns, value, text, label }) {
-  const cell = (row, column) => `${text ? `${text(row, column)} ` : ""}${written(value(row, column))}`;
+export function tableOf({ rows, columns, value, text, label, blank }) {
+  if (rows.labels.length * columns.labels.length > MOST_CELLS_OF_TABLE) return element("p", {}, `${label}: there are too many numbers for a table.`);
+  const number = (found) => (blank && Number.isNaN(found) ? "" : written(found));
+  const cell = (row, column) => `${text ? `${text(row, column)} ` : ""}${number(value(row, column))}`;
   return element("table", { class: "numbers" }, element("caption", {}, label),
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, `${rows.name} \\ ${columns.name}`),
       columns.labels.map((name) => element("th", { scope: "col" }, name)))),
