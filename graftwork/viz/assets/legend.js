@@ -23,7 +23,7 @@ const KEYS = [
   ["b", "only between this and the next place"], ["c", "only what changed and what is around, farther each time"], ["[ ]", "previous and next pass or rule"], ["Esc", "clear"], ["e", "save the picture"], ["?", "this help"],
 ];
 const WORDS_TO_SEARCH = [
-  ["attn q_proj", "paths, ops, sites, names"], ["op:softmax", "an op"], ["axis:kv_seq", "an axis of the result"],
+  ["attn q_proj", "paths, ops, sites, names; else their letters in order"], ["op:softmax", "an op"], ["axis:kv_seq", "an axis of the result"],
   ["site:resid", "canonical sites"], ["param:weight", "parameters"], ["shape:768", "an extent"], ["changed:", "what a rewrite changed"],
   ["pass:gelu", "what a pass or rule made"],
 ];

@@ -1,16 +1,17 @@
-// Search: plain words match paths, ops, titles, sites and names of values; `op:` `axis:` `site:`
-// `dtype:` `shape:` `param:` `pass:` and `changed:` ask for one thing. All words must match.
+// Search: plain words match paths, ops, titles, sites and names of values, or, where a word is in none,
+// those that have its letters in their order; `op:` `axis:` `site:` `dtype:` `shape:` `param:` `pass:`
+// and `changed:` ask for one thing. All words must match.
 
 import { GROUP, PARAMETER, SIGNS, WORDS, makesOf, opOf, originOf, sitesOf, startOf, titleOf, typeOf } from "./data.js";
 
-// The cells that a plain word is in, as flags. Cells share their strings, so each of these is looked
-// at once, and then the columns that refer to them.
-function cellsWith(model, word) {
+// The cells with a text that fits, as flags. Cells share their strings, so each of these is looked at
+// once, and then the columns that refer to them.
+function cellsWith(model, fits) {
   const { c, strings } = model, found = new Uint8Array(model.count);
   model.lower ??= strings.map((string) => string.toLowerCase());
   const has = new Uint8Array(strings.length);
-  model.lower.forEach((string, i) => { has[i] = Number(string.includes(word)); });
-  const ops = model.ops.map(([name]) => Number(name.toLowerCase().includes(word)));
+  model.lower.forEach((string, i) => { has[i] = Number(fits(string)); });
+  const ops = model.ops.map(([name]) => Number(fits(name.toLowerCase())));
   const inModule = c.module.map((module) => has[module]), inForm = c.formOp.map((op) => ops[op]);
   for (let cell = 0; cell < model.count; cell++) {
     found[cell] = has[c.title[cell]] | inModule[c.origin[cell]] | (c.form[cell] < 0 ? 0 : inForm[c.form[cell]]);
@@ -18,6 +19,17 @@ function cellsWith(model, word) {
   }
   c.wireName.forEach((name, wire) => { found[c.wireMaker[wire]] |= has[name]; });
   return found;
+}
+
+// Whether the letters of a word stand in a text in their order, close to each other.
+function isSpread(word, text) {
+  for (let start = text.indexOf(word[0]); start >= 0; start = text.indexOf(word[0], start + 1)) {
+    let at = start;
+    for (let i = 1; i < word.length && at >= 0; i++) at = text.indexOf(word[i], at + 1);
+    if (at < 0) return false;
+    if (at - start < 2 * word.length) return true;
+  }
+  return false;
 }
 
 const MATCHERS = {
@@ -44,7 +56,8 @@ function matcher(model, word) {
     const rest = word.slice(at + 1);
     return (cell) => ask(model, cell, rest);
   }
-  const found = cellsWith(model, word);
+  let found = cellsWith(model, (text) => text.includes(word));
+  if (word.length > 2 && !found.includes(1)) found = cellsWith(model, (text) => isSpread(word, text));
   return (cell) => found[cell] > 0;
 }
 
