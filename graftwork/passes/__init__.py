@@ -74,6 +74,7 @@ from graftwork.passes.positions import Tokens as Tokens
 from graftwork.passes.roll import Roll as Roll
 from graftwork.passes.rules import Rewrite as Rewrite
 from graftwork.passes.rules import Rule as Rule
+from graftwork.passes.trainable import AsInputs as AsInputs
 from graftwork.passes.trainable import BoundlessPatch as BoundlessPatch
 from graftwork.passes.trainable import Learned as Learned
 from graftwork.passes.trainable import LoRA as LoRA

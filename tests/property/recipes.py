@@ -115,6 +115,7 @@ PLAIN = (
 CATALOGUE: Mapping[type[p.Pass], Callable[[Draw], Made]] = {
     **{cls: lambda d, cls=cls: cls() for cls in PLAIN},
     p.Ablate: _at(*ANY, edit=lambda d, s: p.Ablate(s, d.where(s), mean=d.of(None, ("batch",)))),
+    p.AsInputs: lambda d: p.AsInputs(d.of(*[q.name for q in d.graph.parameters], "**")),
     p.AttributionPatching: _at(
         *STREAM, "attn.z", edit=lambda d, s: p.AttributionPatching(_metric, s, "clean")
     ),

@@ -146,7 +146,7 @@ def test_many_random_recipes_compose(name: str, backend: str, data: Any) -> None
     check(data, name, backend)
 
 
-NAMED = (p.RankOne, p.Learned)  # parameters are called otherwise in the other framework
+NAMED = (p.AsInputs, p.Learned, p.RankOne)  # parameters are called otherwise in the other framework
 
 
 @given(data=st.data())

@@ -17,6 +17,7 @@ from graftwork.passes.base import Pass
 from graftwork.passes.derivatives.places import (
     Point,
     Sites,
+    as_sites,
     find,
     gradients,
     opened,
@@ -71,7 +72,7 @@ class AttributionPatching(Pass):
     """
 
     of: Metric = field(metadata={TRACE: trace_metric})
-    at: Sites
+    at: Sites = field(converter=as_sites)
     source: str
     over: tuple[str, ...] = ()
     where: Where | None = None
@@ -115,7 +116,7 @@ class IntegratedGradients(Pass):
     """
 
     of: Metric = field(metadata={TRACE: trace_metric})
-    at: Sites
+    at: Sites = field(converter=as_sites)
     source: str | None = None
     steps: int = 16
     rule: str = "gauss"

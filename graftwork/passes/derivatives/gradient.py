@@ -11,6 +11,7 @@ from graftwork.passes.base import Pass
 from graftwork.passes.derivatives.places import (
     Point,
     Sites,
+    as_sites,
     gradients,
     opened,
     summed,
@@ -40,7 +41,7 @@ class Gradient(Pass):
     """
 
     of: Metric = field(metadata={TRACE: trace_metric})
-    at: Sites
+    at: Sites = field(converter=as_sites)
 
     def __call__(self, graph: Graph) -> Graph:
         graph, (points,) = opened(graph, "Gradient", self.at)
@@ -66,7 +67,7 @@ class GradientTimesInput(Pass):
     """
 
     of: Metric = field(metadata={TRACE: trace_metric})
-    at: Sites
+    at: Sites = field(converter=as_sites)
     over: tuple[str, ...] = ()
     where: Where | None = None
 

@@ -14,7 +14,14 @@ from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.types import Type
 from graftwork.passes.base import Pass
 from graftwork.passes.derivatives.attribution import from_source
-from graftwork.passes.derivatives.places import Point, Sites, opened, required, with_outputs
+from graftwork.passes.derivatives.places import (
+    Point,
+    Sites,
+    as_sites,
+    opened,
+    required,
+    with_outputs,
+)
 from graftwork.passes.edit import SAME_ARRAY, given_array, summary
 
 
@@ -34,8 +41,8 @@ class JVP(Pass):
         UnreachableEditError: if a value of `of` depends on no place of `at`.
     """
 
-    of: Sites
-    at: Sites
+    of: Sites = field(converter=as_sites)
+    at: Sites = field(converter=as_sites)
     direction: Any = field(default=None, eq=SAME_ARRAY, hash=False, repr=summary)
     source: str | None = None
     input: str | None = None
@@ -93,8 +100,8 @@ class VJP(Pass):
         UnreachableEditError: if no value of `of` depends on a place of `at`.
     """
 
-    of: Sites
-    at: Sites
+    of: Sites = field(converter=as_sites)
+    at: Sites = field(converter=as_sites)
     cotangent: Any = field(default=None, eq=SAME_ARRAY, hash=False, repr=summary)
     input: str | None = None
 

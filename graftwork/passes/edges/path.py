@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from graftwork.ir.build import Term
 from graftwork.ir.derive_parts import needed
@@ -11,7 +11,7 @@ from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
 from graftwork.passes.base import Pass
 from graftwork.passes.derivatives.attribution import from_source
-from graftwork.passes.derivatives.places import Point, Sites, opened
+from graftwork.passes.derivatives.places import Point, Sites, as_sites, opened
 from graftwork.passes.edit import Where, chosen
 from graftwork.passes.replay import replay
 
@@ -37,10 +37,10 @@ class PathPatch(Pass):
         UnreachableEditError: if every path to a receiver is frozen, or none is.
     """
 
-    senders: Sites
-    receivers: Sites
+    senders: Sites = field(converter=as_sites)
+    receivers: Sites = field(converter=as_sites)
     source: str
-    frozen: Sites = ("**.attn.z",)
+    frozen: Sites = field(default=("**.attn.z",), converter=as_sites)
     where: Where | None = None
     at: Where | None = None
 

@@ -1,5 +1,6 @@
 """Trainable interventions: new parameters that learn, beside a model that stays as it is."""
 
+from graftwork.passes.trainable.learning import AsInputs as AsInputs
 from graftwork.passes.trainable.learning import Learned as Learned
 from graftwork.passes.trainable.learning import Train as Train
 from graftwork.passes.trainable.learning import learned as learned

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from attrs import cmp_using, evolve, field, frozen
 
 from graftwork.ir.errors import InputError, SelectionError, nearest
 from graftwork.ir.glob import matching
-from graftwork.ir.graph import Graph, Parameter
+from graftwork.ir.graph import Graph, Parameter, Port
 from graftwork.ir.store import as_numpy
 from graftwork.passes.base import Pass
 
@@ -38,18 +38,57 @@ class Train(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         floats = [p for p in graph.parameters if p.value.type.dtype.is_float]
-        names = [name for p in floats for name in (p.name, *p.aliases)]
-        learning: set[str] = set()
-        for glob in self.parameters:
-            found = matching(glob, names)
-            if not found:
-                raise SelectionError(f"no float parameter matches {glob!r}{nearest(glob, names)}")
-            learning.update(found)
+        learning = {p.name for p in _matching(floats, self.parameters, "float parameter")}
+        marked = [evolve(p, trainable=p.name in learning) for p in graph.parameters]
+        return graph.evolve(parameters=tuple(marked))
 
-        def marked(p: Parameter) -> Parameter:
-            return evolve(p, trainable=not learning.isdisjoint((p.name, *p.aliases)))
 
-        return graph.evolve(parameters=tuple(map(marked, graph.parameters)))
+@frozen(init=False)
+class AsInputs(Pass):
+    """Let these parameters be inputs, under their own names, given anew at every run.
+
+    One compiled program then serves many adapters; and with `Gradient` it is a step of training on
+    every backend, ONNX Runtime too.
+
+    Attributes:
+        parameters: globs over parameter names, tied ones by any of their names.
+
+    Raises:
+        SelectionError: if a glob names no parameter.
+        InputError: if an input has the name of a parameter already.
+    """
+
+    parameters: tuple[str, ...]
+
+    def __init__(self, *parameters: str) -> None:
+        self.__attrs_init__(tuple(parameters))
+
+    def __call__(self, graph: Graph) -> Graph:
+        chosen = _matching(graph.parameters, self.parameters, "parameter")
+        given = {p.name: Port(p.name, p.value, p.layout) for p in chosen}
+        for port in graph.inputs:
+            if port.name in given:
+                raise InputError(f"there is an input {port.name!r} already")
+        left = tuple(p for p in graph.parameters if p.name not in given)
+        return graph.evolve(inputs=(*graph.inputs, *given.values()), parameters=left)
+
+
+def _matching(
+    parameters: Sequence[Parameter], globs: Sequence[str], kind: str
+) -> tuple[Parameter, ...]:
+    """The parameters that globs name, in their own order.
+
+    Raises:
+        SelectionError: if a glob names none.
+    """
+    names = [name for p in parameters for name in (p.name, *p.aliases)]
+    meant: set[str] = set()
+    for glob in globs:
+        found = matching(glob, names)
+        if not found:
+            raise SelectionError(f"no {kind} matches {glob!r}{nearest(glob, names)}")
+        meant.update(found)
+    return tuple(p for p in parameters if not meant.isdisjoint((p.name, *p.aliases)))
 
 
 def _copied(values: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:

@@ -189,6 +189,47 @@ def test_a_steering_vector_learns() -> None:
     np.testing.assert_array_equal(np.asarray(found["logit"]), np.asarray(wanted["logit"]))
 
 
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch", "onnx"])
+def test_loss_and_gradients_are_a_step_of_training_everywhere(backend: str) -> None:
+    """A graph whose parameters are inputs learns what the torch module learns."""
+    edited = graph().apply(p.Steer(HIDDEN, np.full(WIDTH, 0.1, np.float32)), p.Train("steer.**"))
+    (name,) = edited.trainable
+    whole = edited.apply(
+        p.AsInputs("steer.**"),
+        p.Measure(lambda out: (out["logit"] * out["logit"]).mean("batch"), "loss"),
+        p.Gradient("loss", [name]),
+        p.Keep("loss", f"gradient.{name}"),
+    )
+    assert name not in {q.name for q in whole.parameters}
+    step = gw.compile(whole, backend)
+    module = gw.to_torch(edited)
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
+    vector = np.array(edited.params[name])
+    for number in range(4):
+        x = pairs(number, 16)[0]["x"]
+        out = step(x=x, **{name: vector})
+        loss = module(x=torch.tensor(x))["logit"].square().mean()
+        np.testing.assert_allclose(float(np.asarray(out["loss"])), loss.item(), rtol=1e-5)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        vector = vector - np.float32(1e-3) * np.asarray(out[f"gradient.{name}"])
+        np.testing.assert_allclose(vector, module.state_dict()[name], rtol=1e-4, atol=1e-6)
+
+
+def test_parameters_that_are_inputs_are_asked_for() -> None:
+    edited = graph().apply(p.AsInputs("back.*"))
+    x = pairs(0, 5)[0]["x"]
+    given = {n: graph().params[n] for n in graph().params if n.startswith("back.")}
+    plain = gw.compile(graph(), "numpy")(x=x)["logit"]
+    again = gw.compile(edited, "numpy")(x=x, **given)["logit"]
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(plain))
+    with pytest.raises(InputError, match=r"missing input 'back\.weight'"):
+        gw.compile(edited, "numpy")(x=x)
+    with pytest.raises(SelectionError, match=r"no parameter matches 'bakc\.weight'.*back\.weight"):
+        graph().apply(p.AsInputs("bakc.weight"))
+
+
 def test_learned_values_are_copies_of_the_right_shape() -> None:
     edited = graph().apply(p.LowRankPatch(HIDDEN, "source", 1))
     tensor = torch.ones(1, WIDTH, requires_grad=True)
