@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from graph_page import point_of, selected, state
 from playwright.sync_api import Page
-from viz_graphs import decoder, doubled, rescaled
+from viz_graphs import decoder, doubled, named, rescaled
 
 from graftwork import viz
 from graftwork.ir.graph import Graph
@@ -246,3 +246,12 @@ def test_a_page_born_without_size_draws_when_it_grows(open_page: Open) -> None:
     frame.wait_for_selector("body[data-ready]", state="attached")
     page.evaluate("d.style.cssText = 'width:1000px;height:700px'")
     frame.wait_for_function("() => graftwork.boxes > 0", timeout=5000)
+
+
+def test_a_title_that_its_box_cuts_is_told_whole_by_the_tip(open_page: Open) -> None:
+    name = "a_module_of_a_very_long_name_that_no_box_has_the_room_for"
+    page = open_page(viz.graph(named(name)))
+    page.mouse.move(*point_of(page, name))
+    assert page.locator(".tip").inner_text() == name
+    page.mouse.move(5, 5)
+    assert page.locator(".tip").is_hidden()

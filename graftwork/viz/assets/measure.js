@@ -36,6 +36,9 @@ export function widthOf(text, font) {
   return width;
 }
 
+// So many letters of a title are written on its box.
+export const TITLE = 44;
+
 export function shorten(text, limit) {
   return text.length <= limit ? text : text.slice(0, limit - 1) + "…";
 }
@@ -75,7 +78,7 @@ function toggleOf(model, cell) {
 
 function makeFace(model, cell) {
   const kind = model.c.kind[cell], op = opOf(model, cell);
-  const title = shorten(titleOf(model, cell), 44);
+  const title = shorten(titleOf(model, cell), TITLE);
   const sites = sitesOf(model, cell);
   const content = { title, sign: SIGNS[model.c.change[cell]], site: "", soft: "", badge: null, value: overlayText(model, cell), rows: [] };
   if (kind === GROUP) {

@@ -3,7 +3,7 @@
 // each; lines.js makes what is seen of them. place.py does the same for the still picture.
 
 import { childrenOf, startOf, titleOf } from "./data.js";
-import { contentOf, labelOf, FONTS, shorten, widthOf } from "./measure.js";
+import { contentOf, labelOf, FONTS, TITLE, shorten, widthOf } from "./measure.js";
 import { CHILD, ENTRY, LANE, standing } from "./plan.js";
 
 const GAP_X = 26, GAP_Y = 54, LANE_WIDTH = 14, MARGIN = 20, HEADER = 38, SWEEPS = 10;
@@ -167,7 +167,7 @@ function settle(scene, group, made, children) {
     right = Math.max(right, middle[slot] + wide[slot] / 2);
   }
   if (left > right) left = right = 0;
-  const title = widthOf(shorten(titleOf(model, group), 44), FONTS.title) + 190;
+  const title = widthOf(shorten(titleOf(model, group), TITLE), FONTS.title) + 190;
   const room = MARGIN + Math.max(0, title - (right - left) - 2 * MARGIN) / 2;
   const { tops, heights, end } = ranksOf(scene, group, made);
   for (let rank = 0, i = 0; rank < rankEnds.length; rank++) {

@@ -5,6 +5,9 @@ import { panBy, zoomAt } from "./camera.js";
 import { hitTest, shownAs, wireAt } from "./scene.js";
 import { element, fill } from "./dom.js";
 import { typeWords } from "./inspector.js";
+import { TITLE, shorten } from "./measure.js";
+
+const MOST_LETTERS = 400;
 
 export function listenToPointers(app) {
   const { stage } = app;
@@ -77,21 +80,25 @@ function onHover(app, event) {
 
 function hover(app, cell, wire, event) {
   const { scene } = app;
-  showTip(app, wire, event);
+  showTip(app, cell, wire, event);
   if (scene.hovered === cell && scene.hoveredWire === wire) return;
   scene.hovered = cell;
   scene.hoveredWire = wire;
   app.actions.redraw();
 }
 
-function showTip(app, wire, event) {
-  const { tip, model } = app;
-  tip.hidden = wire < 0 || !event;
+// What a wire is, or the title of a box that is too long for it.
+function showTip(app, cell, wire, event) {
+  const { tip, model } = app, title = wire < 0 && cell > 0 ? titleOf(model, cell) : "";
+  tip.hidden = !event || (wire < 0 && title.length <= TITLE);
   if (tip.hidden) return;
-  const maker = model.c.wireMaker[wire], name = model.strings[model.c.wireName[wire]];
-  fill(tip, element("b", {}, titleOf(model, maker)), name && name !== titleOf(model, maker) ? element("span", { class: "soft" }, ` %${name}`) : null,
-    element("br"), typeWords(model, wire, app.actions));
+  fill(tip, ...(wire < 0 ? [shorten(title, MOST_LETTERS)] : wireWords(app, wire)));
   const { left, top } = app.stage.getBoundingClientRect();
   tip.style.left = `${Math.min(event.clientX - left + 14, app.size.width - 280)}px`;
   tip.style.top = `${event.clientY - top + 16}px`;
+}
+
+function wireWords({ model, actions }, wire) {
+  const maker = titleOf(model, model.c.wireMaker[wire]), name = model.strings[model.c.wireName[wire]];
+  return [element("b", {}, maker), name && name !== maker ? element("span", { class: "soft" }, ` %${name}`) : null, element("br"), typeWords(model, wire, actions)];
 }
