@@ -7,6 +7,8 @@ could not decide on symbolic ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 
@@ -21,19 +23,20 @@ from graftwork.ir.types import AxisTable, Typing
 
 
 class At:
-    """Concrete sizes, as the numpy references of ops ask for them."""
+    """Concrete sizes, as the numpy references of ops ask for them.
 
-    def __init__(self, table: AxisTable, symbols: Mapping[str, int]) -> None:
-        self.symbols = dict(symbols)
+    Attributes:
+        table: the sizes of axes.
+        symbols: what size symbols are.
+        typing: the table as a context for opening composites, which remembers those it opened.
+    """
+
+    def __init__(
+        self, table: AxisTable, symbols: Mapping[str, int], typing: Typing | None = None
+    ) -> None:
         self.table = table
-        self._typing: Typing | None = None
-
-    @property
-    def typing(self) -> Typing:
-        """The axis table as a context for opening composites."""
-        if self._typing is None:
-            self._typing = Typing(self.table)
-        return self._typing
+        self.symbols = dict(symbols)
+        self.typing = typing or Typing(table)
 
     def size(self, axis: str) -> int:
         return self.value(self.table[axis])
@@ -63,16 +66,18 @@ class At:
             raise type(error)(f"{error} (in {node.op.name} from {node.origin})") from error
         return results
 
-    def inside(self, table: AxisTable) -> At:
+    def inside(self, typing: Typing) -> Self:
         """The same in the body of a composite, which has axes of its own."""
-        return At(table, self.symbols)
+        inner = copy(self)
+        inner.table, inner.typing = typing.table, typing
+        return inner
 
     def apply(self, node: Node, arrays: Sequence[NamedArray]) -> tuple[NamedArray, ...]:
         """What the op of a node gives on arrays."""
         op, attrs = node.op, node.attrs.as_dict()
         if op.evaluate is None:
             body = expand(self.typing, op, node.attrs, [value.type for value in node.inputs])
-            return self.inside(body.typing.table).run(body.region, arrays)
+            return self.inside(body.typing).run(body.region, arrays)
         if node.regions:
             attrs["regions"] = node.regions
         result = op.evaluate(self, *arrays, **attrs)
@@ -98,7 +103,7 @@ def run(
     Raises:
         InputError: if a parameter's array does not have the shape that the graph says.
     """
-    at = At(graph.axes, symbols)
+    at = At(graph.axes, symbols, graph.typing)
     arrays = [inputs[port.name].squeeze() for port in graph.inputs]
     for parameter in graph.parameters:
         array = as_numpy(graph.store[parameter.name])

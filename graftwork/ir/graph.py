@@ -20,7 +20,7 @@ from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Sites
 from graftwork.ir.sizes import Size, symbols
 from graftwork.ir.store import EMPTY_STORE, Store
-from graftwork.ir.types import AxisTable, Type
+from graftwork.ir.types import AxisTable, Type, Typing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,6 +165,11 @@ class Graph:
         from graftwork.ir.nesting import insides
 
         return dict(insides(self.nodes))
+
+    @cached_property
+    def typing(self) -> Typing:
+        """The axis table as the context in which composites are opened, once each."""
+        return Typing(self.axes)
 
     @cached_property
     def region(self) -> Region:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import ml_dtypes
 import numpy as np
@@ -56,7 +56,7 @@ def is_float(array: Array) -> bool:
 def evaluated(graph: Graph, inputs: Arrays, how: type[At] = At, **options: Any) -> dict[str, Array]:
     """The outputs of a graph in positional form, by one of the evaluators."""
     binding = bind(graph, inputs)
-    at = how(graph.axes, binding.symbols, **options)
+    at = how(graph.axes, binding.symbols, graph.typing, **options)
     given = [NamedArray(inputs[port.name], port.layout).squeeze() for port in graph.inputs]
     held = [NamedArray(as_numpy(graph.store[p.name]), p.layout).squeeze() for p in graph.parameters]
     with np.errstate(all="ignore"):
@@ -72,9 +72,6 @@ def evaluated(graph: Graph, inputs: Arrays, how: type[At] = At, **options: Any) 
 
 class Steady(At):
     """Adds up in the order of magnitude, whatever the order of axes in memory."""
-
-    def inside(self, table: AxisTable) -> At:
-        return Steady(table, self.symbols)
 
     def apply(self, node: Node, arrays: Sequence[NamedArray]) -> tuple[NamedArray, ...]:
         arrays = [NamedArray(np.asarray(x.array, order="C"), x.axes) for x in arrays]
@@ -106,23 +103,22 @@ class Perturbed(At):
         self,
         table: AxisTable,
         symbols: Mapping[str, int],
-        rng: np.random.Generator,
+        typing: Typing,
         *,
+        rng: np.random.Generator,
         flush: bool = False,
         constants: float = 0.0,
-        fused: bool = False,
     ) -> None:
-        super().__init__(table, symbols)
+        super().__init__(table, symbols, typing)
         self.rng = rng
         self.flush = flush
         self.constants = constants
-        self.fused = fused
+        self.fused = False
 
-    def inside(self, table: AxisTable) -> At:
-        flush, constants = self.flush, self.constants
-        return Perturbed(
-            table, self.symbols, self.rng, flush=flush, constants=constants, fused=True
-        )
+    def inside(self, typing: Typing) -> Self:
+        inner = super().inside(typing)
+        inner.fused = True
+        return inner
 
     def run(self, region: Region, arrays: Sequence[NamedArray]) -> tuple[NamedArray, ...]:
         return super().run(region, [self._on(self._flushed, x) for x in arrays])

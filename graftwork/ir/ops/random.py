@@ -9,12 +9,13 @@ The algorithm is that of Salmon et al. 2011; bits and floats are those of JAX wi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from graftwork.ir.array import NamedArray, aligned, union
 from graftwork.ir.attributes import AXIS, AXIS_SEQ, DTYPE, FLOAT, Spec
 from graftwork.ir.build import Term
 from graftwork.ir.draw import FLOATS, INTS, Call, Draw
@@ -42,21 +43,27 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
-def _rotated(x: Term, by: int) -> Term:
-    return shift_left(x, by) | shift_right_logical(x, 32 - by)
-
-
-def _threefry(k0: Term, k1: Term, x0: Term, x1: Term) -> tuple[Term, Term]:
-    """Five groups of four rounds, each followed by a part of the key."""
+def _threefry(rotated: Callable[[Any, int], Any], k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
+    """Five groups of four rounds, each followed by a part of the key; on terms, or on arrays."""
     keys = (k0, k1, k0 ^ k1 ^ _PARITY)
     x0, x1 = x0 + k0, x1 + k1
     for group in range(5):
         for by in _ROTATIONS[group % 2]:
             x0 = x0 + x1
-            x1 = _rotated(x1, by) ^ x0
+            x1 = rotated(x1, by) ^ x0
         x0 = x0 + keys[(group + 1) % 3]
         x1 = x1 + keys[(group + 2) % 3] + (group + 1)
     return x0, x1
+
+
+def _rotated(x: Term, by: int) -> Term:
+    return shift_left(x, by) | shift_right_logical(x, 32 - by)
+
+
+def _evaluate_threefry(at: object, *words: NamedArray) -> list[NamedArray]:
+    axes = union(*words)
+    hashed = _threefry(lambda x, by: x << by | x >> 32 - by, *aligned(axes, *words))
+    return [NamedArray(np.asarray(word), axes) for word in hashed]
 
 
 def _infer_threefry(typing: Typing, *types: Type) -> tuple[Type, Type]:
@@ -75,7 +82,8 @@ threefry2x32 = define(
     "k0 k1 x0 x1",
     "Two words hashed with a key of two words.",
     infer=_infer_threefry,
-    body=_threefry,
+    evaluate=_evaluate_threefry,
+    body=partial(_threefry, _rotated),
     traits={"elementwise", "random"},
     sample=_sample_threefry,
 )
