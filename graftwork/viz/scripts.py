@@ -27,8 +27,8 @@ class Assets:
 CORE = Assets(("unpack", "dom", "palette", "page", "saving"), ("page",))
 KINDS: Mapping[str, Assets] = {
     "graph": Assets(
-        ("overlay", "data", "measure", "plan", "place", "lines", "cone", "scene", "tint", "life",
-         "paint", "record", "camera", "forced", "export", "state",
+        ("overlay", "data", "measure", "plan", "place", "lines", "cone", "panes", "scene", "tint",
+         "life", "paint", "record", "camera", "forced", "export", "state",
          "search", "finder", "outline", "inspector", "pointer", "legend", "steps", "graph"),
         ("graph",),
     ),

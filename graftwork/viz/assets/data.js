@@ -34,7 +34,7 @@ export function makeModel(facts, c) {
   c.group.forEach((cell, i) => (groupIndex[cell] = i));
   const all = { items: c.reads, ends: c.readsEnds, bits: c.readBits };
   const retyped = new Map(Object.entries(facts.retyped).map(([wire, types]) => [Number(wire), types]));
-  const model = { ...facts, c, count, outline, end, children, groupIndex, all, retyped, plans: [], labels: [], overlay: readOverlay(facts, c) };
+  const model = { ...facts, c, count, outline, end, children, groupIndex, all, retyped, plans: [], labels: [], firstWire: firstWires(c, count), overlay: readOverlay(facts, c) };
   setStep(model, 0);
   return model;
 }
@@ -187,15 +187,14 @@ export function readChangesOf(model, cell) {
 
 // The wires that a cell makes are numbered in a row.
 export function makesOf(model, cell) {
-  model.firstWire ??= firstWires(model);
   const wires = [];
   for (let w = model.firstWire[cell]; w >= 0 && model.c.wireMaker[w] === cell; w++) wires.push(w);
   return wires;
 }
 
-function firstWires(model) {
-  const first = new Int32Array(model.count).fill(-1);
-  for (let w = model.c.wireMaker.length - 1; w >= 0; w--) first[model.c.wireMaker[w]] = w;
+function firstWires({ wireMaker }, count) {
+  const first = new Int32Array(count).fill(-1);
+  for (let w = wireMaker.length - 1; w >= 0; w--) first[wireMaker[w]] = w;
   return first;
 }
 

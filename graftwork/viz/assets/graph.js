@@ -3,7 +3,7 @@
 import { boxOf, isGroup, isStub, makeModel, originOf, sitesOf, titleOf, WORDS } from "./data.js";
 import { shorten } from "./measure.js";
 import { paletteOf } from "./palette.js";
-import { easeTo, fitting, makeCamera, moveTo, showing, zoomAt } from "./camera.js";
+import { easeTo, fitting, makeCamera, moveTo, panBy, showing, zoomAt } from "./camera.js";
 import { firstChild, firstMaker, firstReader, isKept, makeScene, neighbour, rectOf, reveal, setCone, setOpen, setOpenAll, shownAs } from "./scene.js";
 import { makeTintScale, refreshTintScale } from "./tint.js";
 import { makeLife, refreshLife } from "./life.js";
@@ -18,7 +18,8 @@ import { svgOf } from "./export.js";
 import { recallState, rememberState } from "./state.js";
 import { isDark, onKeys, onSave, onSelection, onTheme, say, show, tellSelection, themeButton, views } from "./page.js";
 import { makeHelp, makeLegend, refreshLegend } from "./legend.js";
-import { countsOf, differenceOf, goToStep, makeSteps, refreshSteps } from "./steps.js";
+import { paneWidth, sidesOf } from "./panes.js";
+import { changedCells, countsOf, differenceOf, goToStep, makeChanges, makeSteps, refreshSteps } from "./steps.js";
 
 views.set("graph", (root, facts, columns, page) => {
   const model = makeModel(facts, columns), scene = makeScene(model);
@@ -32,6 +33,9 @@ views.set("graph", (root, facts, columns, page) => {
     follow: (axis) => follow(app, axis),
     cone: (which) => showCone(app, which),
     step: (number) => toStep(app, number),
+    next: (by) => step(app, by),
+    changes: () => showChanges(app),
+    apart: () => setApart(app, !scene.apart),
     find: (words) => findWords(app, words),
     mark: (cells) => mark(app, cells),
   };
@@ -63,6 +67,7 @@ function build(app) {
   app.side = element("nav", { class: "side", "aria-label": "Outline" }, app.outline.list);
   app.drawer = model.difference ? element("div", { class: "drawer difference", hidden: true }) : null;
   app.steps = makeSteps(scene, actions);
+  app.changes = makeChanges(scene, actions, app.drawer);
   app.scale = makeTintScale(model);
   app.cut = element("div", { class: "cut", role: "group", "aria-label": "Only a part", hidden: true });
   app.life = makeLife();
@@ -82,22 +87,13 @@ function header(app) {
   return element("header", { class: "bar" },
     button("☰", "Outline", () => { app.side.hidden = !app.side.hidden; }, { class: "icon" }),
     element("h2", {}, model.title.split(":")[0]),
-    model.difference ? differenceBar(app) : null,
+    app.changes?.bar,
     element("div", { class: "search" }, app.query, app.count, app.hitList),
     element("div", { class: "tools" },
       button("Open all", "Open all groups", () => everything(app, true)),
       button("Close all", "Close all groups", () => everything(app, false)),
       themeButton(app.page),
       button("?", "Help", () => app.help.showModal(), { class: "icon" })));
-}
-
-function differenceBar(app) {
-  app.counts = element("span", { class: "counts" });
-  const show = button("Text", "Show the difference as text", () => { app.drawer.hidden = !app.drawer.hidden; });
-  return element("div", { class: "changes", role: "group", "aria-label": "Changes" }, app.counts,
-    button("‹", "Previous change (p)", () => step(app, -1), { class: "icon" }),
-    button("›", "Next change (n)", () => step(app, 1), { class: "icon" }),
-    button("±", "Only what changed and what is around it (c)", () => showChanges(app), { class: "icon" }), show);
 }
 
 function zoomButtons(app) {
@@ -123,9 +119,7 @@ function redraw(app) {
   app.timer = setTimeout(now, 60);
 }
 
-function paletteNow(app) {
-  return forcedPalette() ?? paletteOf(isDark(app.page));
-}
+const paletteNow = (app) => forcedPalette() ?? paletteOf(isDark(app.page));
 
 function drawNow(app) {
   if (!app.size.width || !app.size.height) return;
@@ -134,9 +128,10 @@ function drawNow(app) {
 }
 
 function resize(app) {
-  const { width, height } = app.stage.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
+  const { width: whole, height } = app.stage.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
+  const width = whole / sidesOf(app.scene).length;
   app.size = { width, height, ratio };
-  app.canvas.width = Math.round(width * ratio);
+  app.canvas.width = Math.round(whole * ratio);
   app.canvas.height = Math.round(height * ratio);
   if (!width || !height) return;
   if (app.fitted) return drawNow(app);
@@ -207,7 +202,7 @@ function selectSite(app, site) {
 
 function lookAt(app, cell) {
   const rect = rectOf(app.scene, cell);
-  app.size.width = app.stage.clientWidth;
+  app.size.width = paneWidth(app);
   // above the legends
   const free = { ...app.size, height: app.size.height - app.keys.clientHeight };
   if (rect && app.size.width) easeTo(app.camera, showing(app.camera, rect, free));
@@ -312,7 +307,7 @@ function step(app, by) {
 function refreshDifference(app) {
   if (!app.model.difference) return;
   fill(app.drawer, differenceOf(app.model));
-  fill(app.counts, countsOf(app.model));
+  fill(app.changes.counts, countsOf(app.model));
   refreshSteps(app.steps);
 }
 
@@ -326,7 +321,19 @@ function toStep(app, number) {
   refreshInspector(app.inspector);
   search(app);
   refresh(app);
-  say(app.page, `${model.difference.name}: ${app.counts.textContent}`);
+  say(app.page, `${model.difference.name}: ${app.changes.counts.textContent}`);
+}
+
+// Before and after in two panes, or in one picture; what was in the middle stays there.
+function setApart(app, apart) {
+  if (!app.model.difference) return;
+  const { width } = app.size;
+  app.scene.apart = apart;
+  app.changes.sides.setAttribute("aria-pressed", String(apart));
+  resize(app);
+  panBy(app.camera, (app.size.width - width) / 2, 0);
+  rememberState(app.scene);
+  say(app.page, apart ? "Before and after, side by side" : "Before and after in one picture");
 }
 
 // Marks cells as if a search had found them, and goes to the first.
@@ -340,13 +347,6 @@ function findWords(app, words) {
   app.query.value = words;
   search(app);
   step(app, 1);
-}
-
-function changedCells(model) {
-  model.changed ??= Array.from({ length: model.count }, (_, cell) => cell)
-    .filter((cell) => model.c.change[cell] && !model.c.change[model.c.parent[cell]])
-    .sort((a, b) => boxOf(model, a) - boxOf(model, b));
-  return model.changed;
 }
 
 // --- keys
@@ -381,7 +381,7 @@ function keyActions(app, event) {
     0: () => easeTo(camera, { scale: 1, x: size.width / 2 - (size.width / 2 - camera.x) / camera.scale, y: size.height / 2 - (size.height / 2 - camera.y) / camera.scale }),
     "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
     a: () => follow(app, scene.axis + 1 < model.axes.length ? scene.axis + 1 : scene.axis),
-    u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"), c: () => showChanges(app),
+    u: () => showCone(app, "up"), d: () => showCone(app, "down"), b: () => showCone(app, "between"), c: () => showChanges(app), s: () => app.actions.apart(),
     "[": () => toStep(app, app.model.number - 1), "]": () => toStep(app, app.model.number + 1),
     "?": () => app.help.showModal(),
     Escape: () => escape(app),

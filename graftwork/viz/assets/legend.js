@@ -20,7 +20,7 @@ const KEYS = [
   ["Enter", "open or close"], ["Shift+Enter", "open or close all inside"], ["Backspace", "to the group around"],
   ["/", "search"], ["n p", "next and previous hit or change"], ["f", "fit into sight"], ["0", "life size"],
   ["+ −", "nearer, farther"], ["a", "follow the next axis"], ["u d", "only what leads here, what follows"],
-  ["b", "only between this and the next place"], ["c", "only what changed and what is around, farther each time"], ["[ ]", "previous and next pass or rule"], ["Esc", "clear"], ["e", "save the picture"], ["?", "this help"],
+  ["b", "only between this and the next place"], ["c", "only what changed and what is around, farther each time"], ["s", "before and after side by side"], ["[ ]", "previous and next pass or rule"], ["Esc", "clear"], ["e", "save the picture"], ["?", "this help"],
 ];
 const WORDS_TO_SEARCH = [
   ["attn q_proj", "paths, ops, sites, names; else their letters in order"], ["op:softmax", "an op"], ["axis:kv_seq", "an axis of the result"],

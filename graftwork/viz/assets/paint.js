@@ -2,26 +2,58 @@
 
 import { ADDED, CHANGED, GROUP, REMOVED, SIGNS, isGroup, isGuessed, makesOf, opOf, readsOf, typeOf } from "./data.js";
 import { axisColour, changeColour } from "./palette.js";
-import { FONTS, SANS, badgeText, shorten, widthOf } from "./measure.js";
+import { FONTS, SANS, badgeText, labelOf, shorten, widthOf } from "./measure.js";
+import { isHidden, isRowHidden, seenBits, sidesOf, wordsBefore } from "./panes.js";
 import { actOn } from "./life.js";
 import { tintOf } from "./tint.js";
 import { cellHasAxis, rootOf } from "./scene.js";
 
 const RADIUS = 8, MIDDLE = 0.45;
 
+// Both sides of a scene, or its one; each has the width of `size`. Gives how many boxes are in sight.
 export function paint(context, scene, camera, palette, size) {
   const { width, height, ratio } = size;
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  let boxes = 0;
+  sidesOf(scene).forEach((side, i) => {
+    context.setTransform(ratio, 0, 0, ratio, ratio * i * width, 0);
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, width, height);
+    context.clip();
+    boxes += paintSide(context, scene, side, camera, palette, size, ratio * i * width);
+    context.restore();
+    if (!side.name) return;
+    context.setTransform(ratio, 0, 0, ratio, ratio * i * width, 0);
+    paintName(context, side, palette);
+    context.fillStyle = palette.soft;
+    if (i) context.fillRect(-0.5, 0, 1, height);
+  });
+  return boxes;
+}
+
+// The name of a side, in its upper left corner.
+export function paintName(context, { name }, palette) {
+  context.fillStyle = palette.chip;
+  path(context, 10, 8, widthOf(name, FONTS.title) + 20, 22, 8);
+  context.fill();
+  context.strokeStyle = palette.line;
+  context.lineWidth = 1;
+  context.stroke();
+  context.textBaseline = "middle";
+  text(context, name, 20, 19.5, FONTS.title, palette.text);
+}
+
+export function paintSide(context, scene, side, camera, palette, { width, height, ratio }, left = 0) {
   context.fillStyle = palette.ground;
   context.fillRect(0, 0, width, height);
-  context.setTransform(ratio * camera.scale, 0, 0, ratio * camera.scale, ratio * camera.x, ratio * camera.y);
+  context.setTransform(ratio * camera.scale, 0, 0, ratio * camera.scale, left + ratio * camera.x, ratio * camera.y);
   context.textBaseline = "middle";
   context.direction = "ltr";
   const view = {
     left: -camera.x / camera.scale, top: -camera.y / camera.scale,
     right: (width - camera.x) / camera.scale, bottom: (height - camera.y) / camera.scale,
   };
-  const pen = { context, scene, palette, view, scale: camera.scale, lit: litWires(scene), boxes: 0 };
+  const pen = { context, scene, side, palette, view, scale: camera.scale, lit: litWires(scene), boxes: 0 };
   paintGroup(pen, rootOf(scene), 0, 0, 0);
   return pen.boxes;
 }
@@ -43,7 +75,7 @@ function litWires(scene) {
 function paintGroup(pen, placed, x, y, depth) {
   const { view } = pen;
   const seen = placed.boxes.filter((box) =>
-    x + box.x < view.right && x + box.x + box.span > view.left
+    !isHidden(pen.side, box.cell) && x + box.x < view.right && x + box.x + box.span > view.left
     && y + box.y < view.bottom && y + box.y + box.height > view.top);
   for (const box of seen) if (box.inner) paintOpen(pen, box, x + box.x, y + box.y, depth);
   const lines = placed.lines.filter((line) => y + line.top < view.bottom && y + line.bottom > view.top);
@@ -52,7 +84,7 @@ function paintGroup(pen, placed, x, y, depth) {
       for (const line of lines) if (pen.lit.has(line.wire) === lit) paintLine(pen, line, x, y, lit);
     }
   }
-  if (pen.scale > MIDDLE) for (const line of lines) if (line.label) paintLabel(pen, line, x, y);
+  if (pen.scale > MIDDLE) for (const line of lines) if (line.label && seenBits(pen.side, line.bits)) paintLabel(pen, line, x, y);
   for (const box of seen) {
     if (box.inner) paintGroup(pen, box.inner, x + box.x, y + box.y, depth + 1);
     else paintBox(pen, box, x + box.x, y + box.y);
@@ -68,7 +100,7 @@ function path(context, x, y, width, height, radius) {
 
 function dimmed(pen, cell) {
   const { scene } = pen;
-  if (scene.axis >= 0 && !isGroup(scene.model, cell)) return !cellHasAxis(scene.model, cell, scene.axis);
+  if (scene.axis >= 0 && !isGroup(scene.model, cell)) return !cellHasAxis(pen.side.model, cell, scene.axis);
   return false;
 }
 
@@ -115,7 +147,7 @@ function paintDoors(pen, box, x, y) {
   const { context, palette } = pen;
   for (const row of box.content.rows) {
     const door = box.inner.entries.get(row.wire);
-    if (door === undefined) continue;
+    if (door === undefined || isRowHidden(pen.side, row)) continue;
     const label = `${row.mark} ${row.name}`, width = widthOf(label, FONTS.chip) + 12;
     context.fillStyle = palette.chip;
     path(context, x + door - width / 2, y - 19, width, 16, 8);
@@ -198,7 +230,8 @@ function paintContent(pen, box, x, y, group, change) {
   const right = x + box.width - 12;
   const end = text(context, content.title, left, y + 17, FONTS.title, palette.text);
   if (content.site) chip(pen, content.site, Math.max(end + 10, right - widthOf(content.site, FONTS.chip) - 8 - (group ? 18 : 0)), y + 17);
-  if (content.soft) text(context, content.soft, x + 13, y + 34, FONTS.code, palette.soft);
+  const soft = wordsBefore(pen.side, box.cell) ?? content.soft;
+  if (soft) text(context, soft, x + 13, y + 34, FONTS.code, palette.soft);
   const free = content.value ? right - widthOf(content.value, FONTS.code) : right;
   if (content.value) text(context, content.value, free, y + 34, FONTS.code, palette.text);
   paintBadge(pen, content.badge, free - (content.value ? 8 : 0), y + 34);
@@ -220,11 +253,12 @@ function paintBadge(pen, counts, right, y) {
 
 function paintRow(pen, row, x, y) {
   const { context, palette } = pen;
+  if (isRowHidden(pen.side, row)) return;
   const colour = row.change ? changeColour(palette, row.change) : palette.soft;
   const mark = row.change ? SIGNS[row.change] : row.mark;
   text(context, mark, x + 13, y, FONTS.chip, row.change ? colour : palette.faint);
   text(context, row.name, x + 28, y, FONTS.code, row.change ? colour : palette.text);
-  if (row.words.length) words(pen, row.words, x + 38 + row.nameWidth, y);
+  if (row.words.length) words(pen, labelOf(pen.side.model, row.wire).words, x + 38 + row.nameWidth, y);
 }
 
 function chip(pen, label, x, y) {
@@ -282,9 +316,10 @@ function words(pen, list, x, y) {
 
 function paintLine(pen, line, x, y, lit) {
   const { context, palette, scene, scale } = pen;
-  const onAxis = scene.axis >= 0 && typeOf(scene.model, line.wire).axes.includes(scene.axis);
+  const onAxis = scene.axis >= 0 && typeOf(pen.side.model, line.wire).axes.includes(scene.axis);
   for (const piece of line.pieces) {
-    const [x0, y0, x1, y1, bits, arrow, bend0 = y0, bend1 = y1] = piece;
+    const [x0, y0, x1, y1, all, arrow, bend0 = y0, bend1 = y1] = piece, bits = seenBits(pen.side, all);
+    if (!bits) continue;
     const change = bits === 2 ? ADDED : bits === 4 ? REMOVED : bits === 6 ? CHANGED : 0;
     context.strokeStyle = onAxis ? axisColour(palette, scene.axis) : change ? changeColour(palette, change)
       : lit ? palette.accent : palette.wire;
@@ -299,7 +334,7 @@ function paintLine(pen, line, x, y, lit) {
   }
   context.setLineDash([]);
   context.globalAlpha = 1;
-  if (line.dangling) paintDangling(pen, line, x, y);
+  if (line.dangling && seenBits(pen.side, line.bits)) paintDangling(pen, line, x, y);
 }
 
 // Down past the row, over in a smooth turn, and down to the box.
@@ -329,15 +364,15 @@ function paintDangling(pen, line, x, y) {
 }
 
 function paintLabel(pen, line, x, y) {
-  const { context, palette } = pen, { label } = line;
-  const left = x + label.x - label.width / 2, middle = y + label.y;
+  const { context, palette } = pen, { label } = line, { width, words: axes } = labelOf(pen.side.model, line.wire);
+  const left = x + label.x - width / 2, middle = y + label.y;
   context.fillStyle = palette.chip;
-  path(context, left, middle - 8, label.width, 16, 8);
+  path(context, left, middle - 8, width, 16, 8);
   context.fill();
   if (pen.lit.has(line.wire)) {
     context.strokeStyle = palette.accent;
     context.lineWidth = 1;
     context.stroke();
   }
-  words(pen, label.words, left + 6, middle + 0.5);
+  words(pen, axes, left + 6, middle + 0.5);
 }

@@ -4,6 +4,7 @@ import { isStub, titleOf } from "./data.js";
 import { panBy, zoomAt } from "./camera.js";
 import { hitTest, shownAs, wireAt } from "./scene.js";
 import { element, fill } from "./dom.js";
+import { placeIn } from "./panes.js";
 import { typeWords } from "./inspector.js";
 import { TITLE, shorten } from "./measure.js";
 
@@ -19,15 +20,14 @@ export function listenToPointers(app) {
 }
 
 function worldPoint(app, event) {
-  const { left, top } = app.stage.getBoundingClientRect(), { camera } = app;
-  return { x: (event.clientX - left - camera.x) / camera.scale, y: (event.clientY - top - camera.y) / camera.scale };
+  const { side, x, y } = placeIn(app, event), { camera } = app;
+  return { side, x: (x - camera.x) / camera.scale, y: (y - camera.y) / camera.scale };
 }
 
 function onStageWheel(app, event) {
   event.preventDefault();
-  const { left, top } = app.stage.getBoundingClientRect();
-  const unit = event.deltaMode === 1 ? 24 : 1;
-  if (event.ctrlKey || event.metaKey) zoomAt(app.camera, Math.exp(-event.deltaY * unit * 0.004), event.clientX - left, event.clientY - top);
+  const { x, y } = placeIn(app, event), unit = event.deltaMode === 1 ? 24 : 1;
+  if (event.ctrlKey || event.metaKey) zoomAt(app.camera, Math.exp(-event.deltaY * unit * 0.004), x, y);
   else if (event.shiftKey && !event.deltaX) panBy(app.camera, -event.deltaY * unit, 0);
   else panBy(app.camera, -event.deltaX * unit, -event.deltaY * unit);
 }
@@ -59,20 +59,20 @@ function onMove(app, event) {
 }
 
 function onClick(app, event) {
-  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
+  const { side, x, y } = worldPoint(app, event), found = hitTest(app.scene, side, x, y);
   if (found?.toggle) return app.actions.toggle(found.cell);
   app.actions.select(found ? (found.row ? found.row.cell : found.cell) : -1);
   if (found?.row && !isStub(app.model, found.row.cell)) app.actions.look(shownAs(app.scene, found.row.cell));
 }
 
 function onDouble(app, event) {
-  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
+  const { side, x, y } = worldPoint(app, event), found = hitTest(app.scene, side, x, y);
   if (found && !found.toggle) app.actions.toggle(found.cell, event.shiftKey);
 }
 
 function onHover(app, event) {
-  const { x, y } = worldPoint(app, event), found = hitTest(app.scene, x, y);
-  const wire = found && !found.box.inner ? (found.row?.wire ?? -1) : wireAt(app.scene, x, y, 6 / app.camera.scale);
+  const { side, x, y } = worldPoint(app, event), found = hitTest(app.scene, side, x, y);
+  const wire = found && !found.box.inner ? (found.row?.wire ?? -1) : wireAt(app.scene, side, x, y, 6 / app.camera.scale);
   const cell = found && !found.box.inner ? found.cell : -1;
   app.stage.classList.toggle("pointing", Boolean(found && (!found.box.inner || found.toggle)));
   hover(app, cell, wire, event);
@@ -92,13 +92,13 @@ function showTip(app, cell, wire, event) {
   const { tip, model } = app, title = wire < 0 && cell > 0 ? titleOf(model, cell) : "";
   tip.hidden = !event || (wire < 0 && title.length <= TITLE);
   if (tip.hidden) return;
-  fill(tip, ...(wire < 0 ? [shorten(title, MOST_LETTERS)] : wireWords(app, wire)));
+  fill(tip, ...(wire < 0 ? [shorten(title, MOST_LETTERS)] : wireWords(placeIn(app, event).side.model, wire, app.actions)));
   const { left, top } = app.stage.getBoundingClientRect();
-  tip.style.left = `${Math.min(event.clientX - left + 14, app.size.width - 280)}px`;
+  tip.style.left = `${Math.min(event.clientX - left + 14, app.stage.clientWidth - 280)}px`;
   tip.style.top = `${event.clientY - top + 16}px`;
 }
 
-function wireWords({ model, actions }, wire) {
+function wireWords(model, wire, actions) {
   const maker = titleOf(model, model.c.wireMaker[wire]), name = model.strings[model.c.wireName[wire]];
   return [element("b", {}, maker), name && name !== maker ? element("span", { class: "soft" }, ` %${name}`) : null, element("br"), typeWords(model, wire, actions)];
 }

@@ -27,6 +27,13 @@ export class Recorder {
 
   setTransform() {}
 
+  // Moves what `draw` paints.
+  moved(x, y, draw) {
+    this.parts.push(`<g transform="translate(${round(x)} ${round(y)})">`);
+    draw();
+    this.parts.push("</g>");
+  }
+
   save() {}
 
   restore() {

@@ -3,6 +3,7 @@
 import { boxOf, childrenOf, groupsAround, isComposite, isGroup, isStub, makesOf, readsOf, typeOf } from "./data.js";
 import { coneOf } from "./cone.js";
 import { drawnGroup } from "./lines.js";
+import { isHidden, isRowHidden, seenBits } from "./panes.js";
 import { makeLayout, placeGroup } from "./place.js";
 import { CHILD, standing } from "./plan.js";
 
@@ -16,6 +17,7 @@ export function makeScene(model) {
     hovered: -1,
     hoveredWire: -1,
     axis: -1,
+    apart: false,
     cone: model.between ? { above: model.between[0], below: model.between[1] } : null,
     kept: null,
     range: null,
@@ -136,23 +138,29 @@ export function rectOf(scene, cell) {
   return { x: sum(layout.x), y: sum(layout.y), width: layout.width[cell], height: layout.height[cell] };
 }
 
+// The box of a placed group that is at a point, as a side shows it.
+function boxAt(placed, side, x, y) {
+  return placed.boxes.find((b) => x >= b.x && x <= b.x + b.width && y >= b.y && y <= b.y + b.height && !isHidden(side, b.cell));
+}
+
 // What is at a point: a box, the header of an open group, one of a box's rows.
-export function hitTest(scene, x, y) {
+export function hitTest(scene, side, x, y) {
   let placed = rootOf(scene), found = /** @type {{ box: any, cell: number, row: any, toggle: boolean } | null} */ (null);
   while (placed) {
-    const box = placed.boxes.find((b) => x >= b.x && x <= b.x + b.width && y >= b.y && y <= b.y + b.height);
+    const box = boxAt(placed, side, x, y);
     if (!box) return found;
     x -= box.x;
     y -= box.y;
-    found = { box, cell: box.cell, row: box.inner ? null : rowAt(box.content, y), toggle: onToggle(scene, box, x, y) };
+    found = { box, cell: box.cell, row: box.inner ? null : rowAt(box.content, side, y), toggle: onToggle(scene, box, x, y) };
     placed = box.inner;
   }
   return found;
 }
 
-function rowAt(content, y) {
+function rowAt(content, side, y) {
   if (!content.rows.length || y < content.rowsTop) return null;
-  return content.rows[Math.floor((y - content.rowsTop) / content.rowHeight)] ?? null;
+  const row = content.rows[Math.floor((y - content.rowsTop) / content.rowHeight)];
+  return row && !isRowHidden(side, row) ? row : null;
 }
 
 function onToggle(scene, box, x, y) {
@@ -160,16 +168,16 @@ function onToggle(scene, box, x, y) {
 }
 
 // The line whose label is at a point, or that passes very near.
-export function wireAt(scene, x, y, reach) {
+export function wireAt(scene, side, x, y, reach) {
   let placed = rootOf(scene), found = -1;
   while (placed) {
     for (const line of placed.lines) {
       if (y < line.top - 2 || y > line.bottom + 20) continue;
       const { label } = line;
-      if (label && Math.abs(x - label.x) < label.width / 2 && Math.abs(y - label.y) < 9) return line.wire;
-      if (line.pieces.some((piece) => nearPiece(piece, x, y, reach))) found = line.wire;
+      if (label && seenBits(side, line.bits) && Math.abs(x - label.x) < label.width / 2 && Math.abs(y - label.y) < 9) return line.wire;
+      if (line.pieces.some((piece) => seenBits(side, piece[4]) && nearPiece(piece, x, y, reach))) found = line.wire;
     }
-    const box = placed.boxes.find((b) => x >= b.x && x <= b.x + b.width && y >= b.y && y <= b.y + b.height);
+    const box = boxAt(placed, side, x, y);
     if (!box) return found;
     found = -1;
     x -= box.x;

@@ -10,11 +10,12 @@ function hasAddress() {
   return location.protocol !== "about:";
 }
 
-function stateOf({ model, open, selected, axis }) {
+function stateOf({ model, open, selected, axis, apart }) {
   const words = new URLSearchParams({ of: model.count, open: [...open].sort((a, b) => a - b).map((cell) => cell.toString(36)).join(".") });
   if (selected > 0) words.set("at", selected);
   if (axis >= 0) words.set("axis", axis);
   if (model.number) words.set("step", model.number);
+  if (apart) words.set("apart", "1");
   return words.toString();
 }
 
@@ -37,6 +38,7 @@ export function recallState(scene) {
   scene.open.add(0);
   scene.axis = number("axis", model.axes.length);
   setStep(model, Math.max(0, number("step", model.differences.length)));
+  scene.apart = Boolean(model.difference && words.get("apart"));
   keep(scene);
   return number("at", model.count);
 }

@@ -1,6 +1,6 @@
 // The scrubber through passes: which step is shown, what it did, and which rules did it.
 
-import { ADDED, CHANGED, SIGNS, originOf, setStep } from "./data.js";
+import { ADDED, CHANGED, SIGNS, boxOf, originOf, setStep } from "./data.js";
 import { button, element, fill } from "./dom.js";
 import { grouped, shorten } from "./measure.js";
 import { keep } from "./scene.js";
@@ -21,6 +21,19 @@ export function makeSteps(scene, actions) {
     button("‹", "Previous pass ([)", move(-1), { class: "icon" }), slider,
     button("›", "Next pass (])", move(1), { class: "icon" }), name, rules);
   return { scene, actions, bar, slider, name, rules };
+}
+
+// The counts of changes, and the ways to them; nothing where nothing is compared.
+export function makeChanges(scene, actions, drawer) {
+  if (!scene.model.difference) return null;
+  const counts = element("span", { class: "counts" });
+  const sides = button("◫", "Before and after side by side (s)", actions.apart, { class: "icon", "aria-pressed": String(scene.apart) });
+  const bar = element("div", { class: "changes", role: "group", "aria-label": "Changes" }, counts,
+    button("‹", "Previous change (p)", () => actions.next(-1), { class: "icon" }),
+    button("›", "Next change (n)", () => actions.next(1), { class: "icon" }),
+    button("±", "Only what changed and what is around it (c)", actions.changes, { class: "icon" }), sides,
+    button("Text", "Show the difference as text", () => { drawer.hidden = !drawer.hidden; }));
+  return { bar, counts, sides };
 }
 
 export function refreshSteps(steps) {
@@ -52,6 +65,14 @@ function rulesOf(model) {
     if (rule && !/\s/.test(rule)) made.set(rule, (made.get(rule) ?? 0) + 1);
   }
   return [...made].sort((a, b) => b[1] - a[1]).slice(0, MOST_RULES);
+}
+
+// What changed, the outermost of it, in the order of the outline.
+export function changedCells(model) {
+  model.changed ??= Array.from({ length: model.count }, (_, cell) => cell)
+    .filter((cell) => model.c.change[cell] && !model.c.change[model.c.parent[cell]])
+    .sort((a, b) => boxOf(model, a) - boxOf(model, b));
+  return model.changed;
 }
 
 export function differenceOf(model) {
