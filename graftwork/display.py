@@ -13,18 +13,25 @@ from graftwork.ir.graph import Graph
 MOST_FOR_TREESCOPE = 10_000
 
 
-def to_html(self: Graph, path: str | Path | None = None, *, diff: Graph | None = None) -> str:
+def to_html(
+    self: Graph,
+    path: str | Path | None = None,
+    *,
+    diff: Graph | None = None,
+    share_safe: bool = False,
+) -> str:
     """The graph as one self-contained HTML page, written to `path` where that is given.
 
     Args:
         diff: an earlier graph; what was added, removed and changed since is marked.
+        share_safe: leave out values, and files and lines of the source, as `gw.viz.graph` does.
 
     Raises:
         StorageError: if the path cannot be written; what stood there stays whole.
     """
     from graftwork.viz import graph
 
-    view = graph(self, diff=diff)
+    view = graph(self, diff=diff, share_safe=share_safe)
     if path is not None:
         view.save(path)
     return view.html

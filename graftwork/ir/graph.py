@@ -245,7 +245,13 @@ class Graph:
 
     if TYPE_CHECKING:  # attached by the public face, which knows the room of pictures
 
-        def to_html(self, path: str | Path | None = None, *, diff: Graph | None = None) -> str:
+        def to_html(
+            self,
+            path: str | Path | None = None,
+            *,
+            diff: Graph | None = None,
+            share_safe: bool = False,
+        ) -> str:
             """The graph as one self-contained HTML page; see `graftwork.display`."""
             ...
 

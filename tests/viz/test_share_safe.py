@@ -14,7 +14,7 @@ import pytest
 from attrs import field, frozen
 from pictures import PICTURES, array, attention
 from playwright.sync_api import Page
-from viz_graphs import decoder
+from viz_graphs import decoder, doubled
 
 import graftwork as gw
 from graftwork import passes as p
@@ -240,3 +240,11 @@ def test_the_foot_opens_by_key_and_hostile_labels_are_inert_there(open_page: Ope
 def test_a_share_safe_view_is_no_text_of_the_graph() -> None:
     view = viz.graph(secret(), share_safe=True)
     assert view._repr_mimebundle_()["text/plain"] == view.title
+
+
+def test_a_graph_writes_the_same_page_for_strangers() -> None:
+    before = decoder(1)
+    graph = doubled(before)
+    html = graph.to_html(diff=before, share_safe=True)
+    assert html == viz.graph(graph, before, share_safe=True).html
+    assert html != graph.to_html(diff=before)
