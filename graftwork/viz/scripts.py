@@ -33,21 +33,22 @@ KINDS: Mapping[str, Assets] = {
         ("graph",),
     ),
     "attention": Assets(
-        ("scales", "grid", "matrix", "drawing", "sheet", "arcs", "keys", "strip", "bars", "heads",
-         "attention"),
+        ("scales", "grid", "matrix", "table", "drawing", "sheet", "arcs", "keys", "strip", "bars",
+         "heads", "attention"),
         ("matrix", "keys", "strip", "attention"),
     ),
     "array": Assets(
-        ("scales", "grid", "matrix", "drawing", "sheet", "stored", "digits",
+        ("scales", "grid", "matrix", "table", "drawing", "sheet", "stored", "digits",
          "summary", "contours", "array"),
         ("matrix", "array"),
     ),
     "card": Assets(("scales", "strip", "bars", "card"), ("strip", "bars", "card")),
     "flow": Assets(
-        ("scales", "keys", "strip", "bars", "routes", "flow"), ("keys", "strip", "bars", "flow")
+        ("scales", "table", "keys", "strip", "bars", "routes", "flow"),
+        ("matrix", "keys", "strip", "bars", "flow"),
     ),
     "lens": Assets(
-        ("scales", "grid", "matrix", "drawing", "sheet", "keys", "strip", "bars", "lens"),
+        ("scales", "grid", "matrix", "table", "drawing", "sheet", "keys", "strip", "bars", "lens"),
         ("matrix", "keys", "strip", "bars"),
     ),
     "tokens": Assets(

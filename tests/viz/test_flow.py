@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from lm_graphs import IDS, VOCABULARY, marked, shares, small
 from playwright.sync_api import Page
+from test_axe import violations
 from test_hostile import PAYLOADS
 
 import graftwork as gw
@@ -171,3 +172,45 @@ def test_without_scripts_the_routes_stand_still(open_page: Open) -> None:
 def test_a_threshold_below_the_floor_is_refused() -> None:
     with pytest.raises(InputError, match=r"threshold=0\.001"):
         gw.viz.flow(small(), IDS, VOCABULARY, threshold=0.001)
+
+
+def test_routes_are_a_table_too(open_page: Open) -> None:
+    page = open_page(flow(threshold=0.04))
+    page.get_by_role("button", name="Show the routes as a table").click()
+    assert violations(page) == []
+    names = page.evaluate("graftwork.flow.flow.streams.map((s) => s[1])")
+    for root in (5, 3):
+        page.locator(".roots .token").nth(root).click()
+        rows = page.get_by_role("table").get_by_role("row").all_inner_texts()
+        head, *body = [row.split("\t") for row in rows]
+        assert [row[0] for row in body] == names[::-1]
+        places = [int(name.split(" ")[0]) for name in head[1:]]
+        told = {
+            (stream, at): cell.split(", ")
+            for stream, *cells in body
+            for at, cell in zip(places, cells, strict=True)
+            if cell not in ("", "reached")
+        }
+        made: dict[tuple[str, int], list[float]] = {}
+        for kind, target, at, weight in parts(page):
+            assert any(kind in text for text in told[target, at])
+            made.setdefault((target, at), []).append(weight)
+        shares = {key: [float(text.split("%")[0]) / 100 for text in told[key]] for key in told}
+        assert shares == {
+            key: pytest.approx(sorted(weights, reverse=True), abs=6e-3)
+            for key, weights in made.items()
+        }
+    page.get_by_role("button", name="Show the routes as a table").click()
+    assert page.locator(".flow-stage").is_visible()
+
+
+def parts(page: Page) -> list[tuple[str, str, int, float]]:
+    """What the nodes of the page are made of, as the table calls it."""
+    return page.evaluate(
+        """() => { const { flow, routes } = graftwork.flow; const rows = [];
+          routes.levels.forEach((nodes, level) => { for (const [at, parts] of nodes)
+            for (const { kind, from, weight } of parts) rows.push([
+              { stay: "stays", mlp: "MLP", move: `from ${from} ` }[kind],
+              flow.streams[level][1], at, weight]); });
+          return rows; }"""
+    )

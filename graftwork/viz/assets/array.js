@@ -4,12 +4,13 @@
 import { contourKey, contourLine, contourOf, curvesOf } from "./contours.js";
 import { paintDigits, paintTruth, digitScale, truthScale } from "./digits.js";
 import { button, copyText, element, fill } from "./dom.js";
-import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix, tableOf, zoomMatrix } from "./matrix.js";
+import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix, zoomMatrix } from "./matrix.js";
 import { isDark, makeBar, onKeys, onSave, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale, written } from "./scales.js";
 import { drawSheet } from "./sheet.js";
 import { codeOf, indexOf, makeArray, numbersOf, placeOf, placeOfWhole } from "./stored.js";
 import { makeSummary } from "./summary.js";
+import { tableOf } from "./table.js";
 
 const MOST_FACETS = 12, MOST_WRITTEN = 400, ARRAYS = "·arrays", NOTHING = "·nothing";
 

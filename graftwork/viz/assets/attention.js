@@ -6,11 +6,12 @@ import { percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
 import { ALIKE, AS_MADE, CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf, topKeys } from "./heads.js";
 import { makeKeys } from "./keys.js";
-import { makeMatrix, markCell, markLines, paintWhole, refreshMatrix, tableOf } from "./matrix.js";
+import { makeMatrix, markCell, markLines, paintWhole, refreshMatrix } from "./matrix.js";
 import { isDark, makeBar, onKeys, onSave, onSelection, onTheme, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale } from "./scales.js";
 import { drawSheet } from "./sheet.js";
 import { colourStrip, focusToken, makeStrip, quoted, tokenWords } from "./strip.js";
+import { tableOf } from "./table.js";
 
 const QUERY = 0, KEY = 1, MOST_CHOSEN = 12, LISTED = 6, LARGE = 512;
 

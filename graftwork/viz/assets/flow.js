@@ -9,6 +9,7 @@ import { isDark, makeBar, onKeys, onSelection, onTheme, say, show, tellSelection
 import { MLP, MOVE, STAY, makeFlow, routesTo } from "./routes.js";
 import { makeStrip, quoted, colourStrip, tokenWords } from "./strip.js";
 import { written } from "./scales.js";
+import { tableOf } from "./table.js";
 
 const WIDE = 66, HIGH = 16, SIDE = 54, ABOVE = 30, BELOW = 40, NEAR = 13;
 const HIGHEST = 0.4;
@@ -44,11 +45,13 @@ function build(view) {
   });
   view.strip = makeStrip("Root token", flow.words, { point: () => {}, leave: () => {}, pick: (at) => retarget(view, at) });
   view.card = element("aside", { class: "said", "aria-label": "The node that is picked" });
+  view.frame = element("div", { class: "numbers-frame", tabindex: "0", role: "region", "aria-label": "Routes as a table", hidden: true });
+  view.table = button("Table", "Show the routes as a table", () => showTable(view, view.frame.hidden), { "aria-pressed": "false" });
   view.keys = makeKeys(KEYS, "The first stream is at the bottom.");
   const legend = element("div", { class: "kinds" }, [[STAY, "stays"], [MOVE, "attention"], [MLP, "MLP"]].map(([kind, word]) => element("span", { class: kind }, word)));
-  show(view.root, makeBar(page, flow.title, legend, element("label", { class: "threshold" }, "threshold", view.slider, view.output), element("div", { class: "tools" }, view.keys.opener)),
+  show(view.root, makeBar(page, flow.title, legend, element("label", { class: "threshold" }, "threshold", view.slider, view.output), element("div", { class: "tools" }, view.table, view.keys.opener)),
     element("div", { class: "roots" }, element("span", { class: "soft" }, "root"), view.strip.root),
-    element("div", { class: "texts" }, view.stage, view.card), view.keys.dialog);
+    element("div", { class: "texts" }, view.stage, view.frame, view.card), view.keys.dialog);
 }
 
 // --- where things are
@@ -160,6 +163,7 @@ function reroute(view) {
   view.output.textContent = `${written(view.threshold)} · ${view.routes.edges} edges`;
   view.slider.setAttribute("aria-valuetext", view.output.textContent);
   colourStrip(view.strip, (at) => ({ rgb: null, note: "", state: at === view.target ? "held" : "" }));
+  if (!view.frame.hidden) fillTable(view);
   refreshCard(view);
   draw(view);
 }
@@ -175,6 +179,31 @@ function raise(view, by) {
   view.slider.value = view.threshold;
   reroute(view);
   say(view.page, `Threshold ${view.output.textContent}`);
+}
+
+function showTable(view, shown) {
+  view.frame.hidden = !shown;
+  view.stage.hidden = shown;
+  view.table.setAttribute("aria-pressed", String(shown));
+  if (shown) fillTable(view);
+}
+
+// The streams from the last one down, and the tokens that the routes come by: what each node is made of.
+function fillTable(view) {
+  const { flow, frame, routes: { levels }, target } = view, reached = [...new Set(levels.flatMap((nodes) => [...nodes.keys()]))].sort((a, b) => a - b);
+  fill(frame, tableOf({
+    label: `Routes to ${target} ${quoted(flow.words[target])} above ${written(view.threshold)}: what each stream is made of`,
+    rows: { name: "stream", labels: flow.streams.map(([name]) => name).reverse() },
+    columns: { name: "token", labels: reached.map((at) => `${at} ${flow.words[at].trim() || "␣"}`) },
+    said: (row, column) => madeOf(flow, levels[flow.steps - row].get(reached[column])),
+  }));
+}
+
+// What a node is made of, the most first; nothing where there is none.
+function madeOf(flow, parts) {
+  if (!parts) return "";
+  const name = ({ kind, from }) => ({ [STAY]: "stays", [MLP]: "MLP", [MOVE]: `from ${from} ${quoted(flow.words[from])}` })[kind];
+  return [...parts].sort((a, b) => b.weight - a.weight).map((part) => `${percentOf(part.weight)} ${name(part)}`).join(", ") || "reached";
 }
 
 function hover(view, event) {

@@ -4,11 +4,12 @@
 import { makeBars, percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
 import { makeKeys } from "./keys.js";
-import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix, tableOf } from "./matrix.js";
+import { makeMatrix, markCell, markHovered, paintWhole, refreshMatrix } from "./matrix.js";
 import { makeBar, onKeys, onSave, onSelection, say, show, tellSelection, views } from "./page.js";
 import { makeColourBar, makeScale, written } from "./scales.js";
 import { drawSheet } from "./sheet.js";
 import { quoted, tokenWords } from "./strip.js";
+import { tableOf } from "./table.js";
 
 const BEST = 0, ENTROPY = 1, SHARE = 2, DIFFERENCE = -1;
 const WAYS = ["probability of the likeliest", "entropy (bits)", "probability of the target", "log₁₀ rank of the target"];

@@ -1,14 +1,13 @@
 // A grid of coloured numbers that scrolls and zooms: heads, layers, positions, cells of arrays.
 //
-// Only what is in sight is drawn. Keys move a cursor, whose cell is said aloud; `tableOf` gives the
-// same grid as a table.
+// Only what is in sight is drawn. Keys move a cursor, whose cell is said aloud; table.js
+// shows the same grid as a table.
 
 import { contextOf, element } from "./dom.js";
 import { blockOf, clamp, imageOf, paintGrid, placeGrid } from "./grid.js";
 import { isDark, onTheme, say } from "./page.js";
-import { written } from "./scales.js";
 
-const NEAREST = 64, MOST_CELLS_OF_TABLE = 4000;
+const NEAREST = 64;
 
 // grid: { label, rows: {name, labels}, columns: {name, labels}, value(row, column), scale,
 //   text?(row, column): words in a cell, inside?(context, box, number, dark): paints one,
@@ -77,18 +76,6 @@ export function zoomMatrix(matrix, factor, x = null, y = null) {
   root.scrollLeft = cells[0] * matrix.place.wide - atX;
   root.scrollTop = cells[1] * matrix.place.high - atY;
   draw(matrix);
-}
-
-// The same grid as a table, for reading by rows and columns.
-export function tableOf({ rows, columns, value, text, label, blank }) {
-  if (rows.labels.length * columns.labels.length > MOST_CELLS_OF_TABLE) return element("p", {}, `${label}: there are too many numbers for a table.`);
-  const number = (found) => (blank && Number.isNaN(found) ? "" : written(found));
-  const cell = (row, column) => `${text ? `${text(row, column)} ` : ""}${number(value(row, column))}`;
-  return element("table", { class: "numbers" }, element("caption", {}, label),
-    element("thead", {}, element("tr", {}, element("th", { scope: "col" }, `${rows.name} \\ ${columns.name}`),
-      columns.labels.map((name) => element("th", { scope: "col" }, name)))),
-    element("tbody", {}, rows.labels.map((name, row) => element("tr", {}, element("th", { scope: "row" }, name),
-      columns.labels.map((_, column) => element("td", {}, cell(row, column)))))));
 }
 
 // Paints the whole grid, within so much room, on a canvas of any kind; returns what it took.
