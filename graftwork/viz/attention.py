@@ -100,7 +100,7 @@ def attention(
     data = "\n".join((packed(facts, columns), *chunks))
     if len(data) > max_mb * 1e6:
         raise InputError(
-            f"{title} would take {len(data) / 1e6:.1f} MB, more than {max_mb:g}; show fewer "
+            f"{title} would take {len(data) / 1e6:.3g} MB, more than {max_mb:g}; show fewer "
             f"layers, heads or positions, or say max_mb={math.ceil(len(data) / 1e6)}"
         )
     svg = thumbnails_svg(title, " ".join(words[0])[:100], layers, tops[0])

@@ -206,7 +206,7 @@ def test_twelve_layers_of_twelve_heads_fit_in_a_megabyte(
 
 def test_a_larger_file_is_refused_unless_it_is_asked_for() -> None:
     big = pattern(4, 12, 128, 128, axes="layer heads seq kv_seq")
-    with pytest.raises(InputError, match=r"0\.\d MB, more than 0\.1; show fewer.*max_mb=1$"):
+    with pytest.raises(InputError, match=r"0\.\d+ MB, more than 0\.1; show fewer.*max_mb=1$"):
         viz.attention(big, ["x"] * 128, max_mb=0.1)
 
 
