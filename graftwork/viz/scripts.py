@@ -24,7 +24,7 @@ class Assets:
     styles: tuple[str, ...]
 
 
-CORE = Assets(("unpack", "dom", "palette", "page", "saving"), ("page",))
+CORE = Assets(("unpack", "dom", "address", "palette", "page", "saving"), ("page",))
 KINDS: Mapping[str, Assets] = {
     "graph": Assets(
         ("overlay", "data", "measure", "plan", "place", "lines", "cone", "panes", "scene", "tint",
@@ -34,7 +34,7 @@ KINDS: Mapping[str, Assets] = {
     ),
     "attention": Assets(
         ("scales", "grid", "matrix", "table", "drawing", "sheet", "arcs", "keys", "strip", "bars",
-         "heads", "attention"),
+         "heads", "chosen", "attention"),
         ("matrix", "keys", "strip", "attention"),
     ),
     "array": Assets(

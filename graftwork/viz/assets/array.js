@@ -1,6 +1,7 @@
 // The picture of arrays by two of their axes: sliders or small grids for the others, and a card with
 // the number that is picked, the code that gives it, and what the array is like as a whole.
 
+import { keepAddress, recalled } from "./address.js";
 import { contourKey, contourLine, contourOf, curvesOf } from "./contours.js";
 import { paintDigits, paintTruth, digitScale, truthScale } from "./digits.js";
 import { button, copyText, element, fill } from "./dom.js";
@@ -22,6 +23,7 @@ views.set("array", (root, facts, columns, page) => {
   const arrays = facts.arrays.map((array, i) => makeArray(array, numbersOf(columns, i, facts.scale)));
   const view = { root, page, facts, arrays, current: 0, scale: makeScale(facts.scale), at: {}, rows: null, columns: null, facet: null, picked: null, contoured: facts.contoured, counts: columns.counts };
   view.facet = firstFacet(view);
+  const picked = recall(view);
   view.controls = element("div", { class: "controls" });
   view.body = element("div", { class: "content" });
   view.card = element("aside", { class: "card", "aria-label": "Numbers", tabindex: "0" });
@@ -34,11 +36,40 @@ views.set("array", (root, facts, columns, page) => {
   const colours = arrays.every((array) => array.digits) ? null : makeColourBar(page, view.scale, facts.alarm);
   show(root, makeBar(page, facts.title, ...(colours ? [colours] : []), tools), view.controls, view.body);
   rebuild(view);
+  if (picked) {
+    showPlace(view, view.arrays[view.current], picked);
+    pick(view, view.arrays[view.current], indexOf(view.arrays[view.current], picked));
+  }
+  if (recalled(root).word("table") === "true") showTable(view);
+  keepAddress(root, () => told(view));
   onTheme(page, () => refreshCard(view));
   onSelection(page, root, (selection) => hearSelection(view, selection));
   onSave(page, root, () => drawn(view));
   onKeys(root, (event) => (event.key === "c" && view.contourButton ? () => showContours(view) : null));
 });
+
+// --- in the address
+
+function told(view) {
+  const { arrays, current, rows, columns, facet, at, picked, contoured, tableButton } = view, array = picked?.array ?? arrays[current];
+  return {
+    array: arrays.indexOf(array), rows, columns, facet, at: array.axes.map(({ name }) => at[name] ?? 0).join("."),
+    picked: picked?.place.join("."), contours: String(contoured), table: tableButton.getAttribute("aria-pressed") === "true",
+  };
+}
+
+// Takes up what an address says, as far as these arrays have it; gives the place to pick, or null.
+function recall(view) {
+  const { word, number, numbers } = recalled(view.root), facet = word("facet");
+  view.current = Math.max(0, number("array", view.arrays.length));
+  const { axes } = view.arrays[view.current], named = (name) => axes.find((axis) => axis.name === name)?.name ?? null;
+  Object.assign(view, { rows: named(word("rows")), columns: named(word("columns")) });
+  if (facet === NOTHING || (facet === ARRAYS && view.arrays.length > 1) || axes.some((axis) => axis.name === facet && axis.extent <= MOST_FACETS)) view.facet = facet;
+  numbers("at", Infinity).slice(0, axes.length).forEach((at, i) => { if (at >= 0 && at < axes[i].whole) view.at[axes[i].name] = at; });
+  if (word("contours")) view.contoured = Boolean(view.facts.contours?.length) && word("contours") === "true";
+  const place = numbers("picked", Infinity);
+  return place.length === axes.length && place.every((at, i) => at >= 0 && at < axes[i].extent) ? place : null;
+}
 
 // --- which axis is what
 

@@ -1,8 +1,10 @@
 // The picture of attention: all heads small, the chosen ones large, and the tokens themselves,
 // coloured by what the one that is pointed at attends to, or by what attends to it.
 
+import { keepAddress } from "./address.js";
 import { drawArcs, makeArcs, paintAllArcs } from "./arcs.js";
 import { percentOf } from "./bars.js";
+import { choicesOf, recallChoices, recallHeads } from "./chosen.js";
 import { button, element, fill } from "./dom.js";
 import { ALIKE, AS_MADE, CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf, topKeys } from "./heads.js";
 import { makeKeys } from "./keys.js";
@@ -25,11 +27,14 @@ const KEYS = [
 
 // `chosen` are the heads that are to be seen, `enlarged` those that are: their shares are inflated.
 views.set("attention", async (root, facts, columns, page, chunks) => {
-  const model = makeHeads(facts, columns, chunks), chosen = [model.heads[0]];
+  const model = makeHeads(facts, columns, chunks), chosen = recallHeads(root, model, MOST_CHOSEN);
   const view = { root, page, model, chosen, enlarged: chosen, shown: [0], arcs: 0, order: AS_MADE, stretched: false, side: QUERY, at: model.queries - 1, other: -1, locked: false };
   model.codes = await inflated(model, chosen);
   build(view);
+  recallChoices(view);
   rebuild(view);
+  if (view.other >= 0) for (const { mark } of view.facets) mark(...cellOf(view, view.at, view.other));
+  keepAddress(root, () => choicesOf(view));
   onTheme(page, () => repaint(view));
   onKeys(root, (event) => keyOf(view, event));
   onSelection(page, root, (selection) => hearSelection(view, selection));
@@ -83,10 +88,11 @@ function formChooser(view) {
 function exampleChooser(view) {
   const { model } = view;
   if (model.examples < 2) return null;
-  return select("Example", Array.from({ length: model.examples }, (_, i) => [i, `example ${i}`]), (example) => {
+  view.exampleChoice = select("Example", Array.from({ length: model.examples }, (_, i) => [i, `example ${i}`]), (example) => {
     model.example = example;
     rebuild(view);
   });
+  return view.exampleChoice;
 }
 
 function wordsOf({ model }, side) {

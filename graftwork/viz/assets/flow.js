@@ -1,6 +1,7 @@
 // The picture of information flow: tokens across, streams upwards, and the edges that lead to the
 // token that was asked for. A node says what its stream would say, and what made it.
 
+import { keepAddress, recalled } from "./address.js";
 import { makeBars, percentOf } from "./bars.js";
 import { button, contextOf, element, fill } from "./dom.js";
 import { makeKeys } from "./keys.js";
@@ -18,14 +19,30 @@ const KEYS = [["↑ ↓", "along the strongest edge"], ["← →", "to nodes bes
 views.set("flow", (root, facts, columns, page) => {
   const flow = makeFlow(facts, columns);
   const view = { root, page, flow, threshold: facts.threshold, target: flow.count - 1, node: null, hovered: null };
+  recall(view);
   build(view);
   reroute(view);
+  showTable(view, recalled(root).word("table") === "true");
+  keepAddress(root, () => told(view));
   new ResizeObserver(() => draw(view)).observe(view.stage);
   onTheme(page, () => draw(view));
   onKeys(root, (event) => keyOf(view, event));
   onSelection(page, root, (selection) => hearSelection(view, selection));
   window.graftwork = { ...window.graftwork, flow: view };
 });
+
+function told(view) {
+  const { target, threshold, node, frame } = view;
+  return { root: target, above: threshold, ...node, table: !frame.hidden };
+}
+
+function recall(view) {
+  const { word, number } = recalled(view.root), { flow } = view, above = Number(word("above")), root = number("root", flow.count);
+  const level = number("level", flow.steps + 1), at = number("at", flow.count);
+  if (root >= 0) view.target = root;
+  if (above > 0 && above >= flow.floor && above <= HIGHEST) view.threshold = above;
+  if (level >= 0 && at >= 0) view.node = { level, at };
+}
 
 function build(view) {
   const { flow, page } = view;

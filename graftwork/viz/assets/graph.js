@@ -39,7 +39,7 @@ views.set("graph", (root, facts, columns, page) => {
     find: (words) => findWords(app, words),
     mark: (cells) => mark(app, cells),
   };
-  app.wanted = recallState(scene);
+  app.wanted = recallState(app);
   build(app);
   listen(app);
   refreshOutline(app.outline);
@@ -159,7 +159,7 @@ function fit(app) {
 // --- doing
 
 function refresh(app) {
-  rememberState(app.scene);
+  rememberState(app);
   markHits(app.scene);
   refreshTintScale(app.scale, app.scene);
   refreshOutline(app.outline);
@@ -178,7 +178,7 @@ function select(app, cell, show = false) {
     lookAt(app, boxOf(model, cell));
   }
   refreshOutline(app.outline);
-  rememberState(scene);
+  rememberState(app);
   if (cell >= 0) {
     scrollOutlineTo(app.outline, boxOf(model, cell));
     sayCell(app, cell);
@@ -291,7 +291,7 @@ function follow(app, axis) {
   app.scene.axis = app.scene.axis === axis ? -1 : axis;
   refreshLegend(app.legend, app.scene);
   refreshLife(app.life, app.scene, app.actions);
-  rememberState(app.scene);
+  rememberState(app);
   redraw(app);
 }
 
@@ -332,7 +332,7 @@ function setApart(app, apart) {
   app.changes.sides.setAttribute("aria-pressed", String(apart));
   resize(app);
   panBy(app.camera, (app.size.width - width) / 2, 0);
-  rememberState(app.scene);
+  rememberState(app);
   say(app.page, apart ? "Before and after, side by side" : "Before and after in one picture");
 }
 

@@ -1,6 +1,7 @@
 // The picture of a logit lens: layers by positions, in each cell the token that is likeliest. Of two
 // runs, one, both, or how they differ.
 
+import { keepAddress, recalled } from "./address.js";
 import { makeBars, percentOf } from "./bars.js";
 import { button, element, fill } from "./dom.js";
 import { makeKeys } from "./keys.js";
@@ -21,7 +22,10 @@ views.set("lens", (root, facts, columns, page) => {
   const view = { root, page, facts, columns, rows, count, shown: [0], which: BEST, target: 0, row: rows - 1, at: count - 1, locked: false };
   view.choices = runs.length < 2 ? [] : [[[0, 1], "side by side"], [[DIFFERENCE], nameOf(view, DIFFERENCE)], [[0], runs[0][0]], [[1], runs[1][0]]];
   build(view);
-  showRuns(view, 0);
+  recall(view);
+  keepAddress(root, () => ({
+    by: view.which, target: view.target, run: view.runChoice?.value, table: !view.frame.hidden, ...(view.locked ? { row: view.row, at: view.at } : {}),
+  }));
   onKeys(root, (event) => ({
     v: () => colourBy(view, (view.which + 1) % WAYS.length), t: () => aim(view, (view.target + 1) % facts.targets.length),
     r: view.runChoice && (() => showRuns(view, (Number(view.runChoice.value) + 1) % view.choices.length)),
@@ -30,6 +34,16 @@ views.set("lens", (root, facts, columns, page) => {
   onSelection(page, root, (selection) => hearSelection(view, selection));
   onSave(page, root, () => drawn(view));
 });
+
+function recall(view) {
+  const { word, number } = recalled(view.root), row = number("row", view.rows), at = number("at", view.count);
+  if (row >= 0 && at >= 0) Object.assign(view, { row, at, locked: true });
+  view.which = Math.max(BEST, number("by", WAYS.length));
+  view.target = Math.max(0, number("target", view.facts.targets.length));
+  view.aim.value = view.target;
+  showRuns(view, Math.max(0, number("run", view.choices.length)));
+  if (word("table") === "true") showTable(view);
+}
 
 function build(view) {
   const { facts, page, choices } = view;

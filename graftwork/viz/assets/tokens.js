@@ -1,5 +1,6 @@
 // The picture of a text: its tokens coloured by numbers, and what was predicted for each place.
 
+import { keepAddress, recalled } from "./address.js";
 import { makeBars, percentOf } from "./bars.js";
 import { element, fill } from "./dom.js";
 import { makeKeys } from "./keys.js";
@@ -20,7 +21,10 @@ views.set("tokens", (root, facts, columns, page) => {
     facts.values.map(([name], i) => element("option", { value: i }, name)));
   show(root, makeBar(page, facts.title, view.legend, element("div", { class: "tools" }, facts.values.length > 1 ? view.choice : null, view.keys.opener)),
     element("div", { class: "texts" }, element("div", { class: "text" }, view.strip.root), view.said), view.keys.dialog);
-  colourBy(view, 0);
+  const { number } = recalled(root), at = number("at", view.count);
+  if (at >= 0) Object.assign(view, { at, locked: true });
+  colourBy(view, Math.max(0, number("by", facts.values.length)));
+  keepAddress(root, () => ({ by: view.which, at: view.locked && view.at }));
   onTheme(page, () => refresh(view));
   onKeys(root, (event) => ({
     v: () => colourBy(view, (view.which + 1) % facts.values.length), "/": () => focusToken(view.strip, view.at),
