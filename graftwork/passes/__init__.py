@@ -66,6 +66,7 @@ from graftwork.passes.interventions import Splice as Splice
 from graftwork.passes.interventions import Steer as Steer
 from graftwork.passes.interventions import Worlds as Worlds
 from graftwork.passes.interventions import taking as taking
+from graftwork.passes.masked_rows import SpareMaskedRows as SpareMaskedRows
 from graftwork.passes.positions import Basis as Basis
 from graftwork.passes.positions import LastReal as LastReal
 from graftwork.passes.positions import Mask as Mask

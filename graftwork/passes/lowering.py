@@ -7,8 +7,15 @@ from graftwork.ir.pipeline import AnyPass, apply
 from graftwork.ir.sites import Sites
 from graftwork.passes.axes import ShareGroups
 from graftwork.passes.cleanup import Cleanup, NarrowEarly
+from graftwork.passes.masked_rows import SpareMaskedRows
 
-LOWERING: tuple[AnyPass, ...] = (Cleanup(), ShareGroups(), NarrowEarly(), Cleanup())
+LOWERING: tuple[AnyPass, ...] = (
+    Cleanup(),
+    SpareMaskedRows(),
+    ShareGroups(),
+    NarrowEarly(),
+    Cleanup(),
+)
 
 
 def lowered(graph: Graph) -> Graph:

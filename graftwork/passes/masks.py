@@ -7,7 +7,7 @@ low as the dtype has, of which a softmax leaves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import permutations
 from typing import cast
 
@@ -79,6 +79,36 @@ class Order:
                 return mask.type.dtype is DType.boolean and self.forbids(node.inputs[0])
         return False
 
+    def own(self, mask: Value) -> bool | None:
+        """Whether a mask is true, or not low, where the key is at its query's place; None if that
+        is not known, or not one thing.
+        """
+        node = self.producer.get(mask)
+        if node is None:
+            return None
+        match node.op.name:
+            case "le" | "lt" | "ge" | "gt":
+                sides = self._sides(node)
+                return None if sides is None else sides[2] >= 0
+            case "not":
+                found = self.own(node.inputs[0])
+                return None if found is None else not found
+            case "and" | "add" | "minimum":
+                return _all(map(self.own, node.inputs))
+            case "or" | "maximum":
+                return _any(map(self.own, node.inputs))
+            case "broadcast":
+                return self.own(node.inputs[0])
+            case "select":
+                condition, *ways = node.inputs
+                chosen = self.own(condition)
+                ways = ways if chosen is None else ways[not chosen :][:1]
+                found, *others = map(self.own, ways)
+                return found if {*others} <= {found} else None
+            case "cast" if mask.type.dtype.is_float is node.inputs[0].type.dtype.is_float:
+                return self.own(node.inputs[0])
+        return _is_something(self.producer, mask)
+
     def _selects(self, node: Node) -> bool:
         condition, chosen, other = node.inputs
         if self.forbids(condition):
@@ -89,16 +119,23 @@ class Order:
 
     def _compared(self, node: Node, later: bool) -> bool:
         """Whether a comparison never holds, or always does, where the key is after the query."""
+        sides = self._sides(node)
+        if sides is None:
+            return False
+        left, _, slack = sides
+        if later:
+            return left == self.query and slack >= -1
+        return left == self.key and slack <= 0
+
+    def _sides(self, node: Node) -> tuple[str, str, int] | None:
+        """A comparison of positions as `left <= right + slack`: the axes left and right, and it."""
         word = node.op.name
         left, right = (self._position(value) for value in node.inputs)
         if word in _MIRRORED:
             word, left, right = _MIRRORED[word], right, left
         if left is None or right is None or {left[0], right[0]} != {self.query, self.key}:
-            return False
-        slack = right[1] - left[1] - (word == "lt")  # left + a <= right + slack
-        if later:
-            return left[0] == self.query and slack >= -1
-        return left[0] == self.key and slack <= 0
+            return None
+        return left[0], right[0], right[1] - left[1] - (word == "lt")
 
     def _position(self, value: Value) -> tuple[str, int] | None:
         """An axis and a shift, of a value that counts the positions along it."""
@@ -148,6 +185,24 @@ def is_nothing(producer: Mapping[Value, Node], value: Value) -> bool:
     if isinstance(found, float):
         return found <= float(np.finfo(value.type.dtype.numpy).min) / 2
     return found is False
+
+
+def _is_something(producer: Mapping[Value, Node], value: Value) -> bool | None:
+    """Whether a value is true, or a number that a softmax leaves something of; None if unknown."""
+    found = number(producer, value)
+    known = isinstance(found, bool) or (isinstance(found, float) and np.isfinite(found))
+    return not is_nothing(producer, value) if known else None
+
+
+def _all(parts: Iterable[bool | None]) -> bool | None:
+    """Whether all hold, of which some may not be known."""
+    found = set(parts)
+    return False if False in found else None if None in found else True
+
+
+def _any(parts: Iterable[bool | None]) -> bool | None:
+    found = set(parts)
+    return True if True in found else None if None in found else False
 
 
 def orders(producer: Mapping[Value, Node], mask: Value) -> frozenset[tuple[str, str]]:

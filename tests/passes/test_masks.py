@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
-from graftwork.passes.masks import number, orders
+from graftwork.passes.lowering import lowered
+from graftwork.passes.masks import Order, number, orders
 from tests.models.zoo import axes, build, inputs
 
 LOW = float(np.finfo(np.float32).min)
@@ -30,6 +33,11 @@ def positions() -> tuple[Builder, Term, Term]:
 def proved(builder: Builder, mask: Term) -> bool:
     producer = {node.output: node for node in builder.nodes}
     return ("seq", "kv") in orders(producer, mask.value)
+
+
+def shown(builder: Builder, mask: Term) -> bool | None:
+    """Whether it is proved that queries see, or do not see, the key at their own place."""
+    return Order({node.output: node for node in builder.nodes}, "seq", "kv").own(mask.value)
 
 
 @st.composite
@@ -64,6 +72,8 @@ def test_what_is_proved_holds(drawn: tuple[Builder, Term]) -> None:
     later = np.triu(np.ones((7, 7), bool), 1)
     if proved(builder, mask):
         assert not found[later].any()
+    own = shown(builder, mask)
+    assert own is None or (found.diagonal() == own).all()
 
 
 @pytest.mark.parametrize(
@@ -86,6 +96,49 @@ def test_masks_that_models_have(make: Callable[[Term, Term], Term], holds: bool)
     with builder:
         mask = make(query, key)
     assert proved(builder, mask) is holds
+
+
+@pytest.mark.parametrize(
+    ("make", "own"),
+    [
+        (lambda q, k: (k <= q) & (k > q - 4), True),
+        (lambda q, k: k < q, False),
+        (lambda q, k: k < 3, None),
+        (lambda q, k: ops.select(k > q, q.builder.constant(LOW, "f32"), 0.0), True),
+        (lambda q, k: ops.select(k >= q, q.builder.constant(LOW, "f32"), 0.0), False),
+        (lambda q, k: ops.select(k > q, q.builder.constant(-math.inf, "f32"), 0.0), True),
+        (lambda q, k: ops.select(k < 3, q.builder.constant(0.0, "f32"), 1.0), True),
+        (lambda q, k: (k <= q).cast("f32"), None),  # what is added is 0 or 1: it hides nothing
+    ],
+)
+def test_a_query_sees_the_key_at_its_own_place(
+    make: Callable[[Term, Term], Term], own: bool | None
+) -> None:
+    builder, query, key = positions()
+    with builder:
+        mask = make(query, key)
+    assert shown(builder, mask) is own
+
+
+@pytest.mark.parametrize(
+    ("name", "masked", "rows"),
+    [("gpt2", False, {"none"}), ("gpt2", True, {"zero"}), ("bert", False, {"none"})],
+)
+def test_attention_looks_for_masked_rows_only_where_there_may_be_some(
+    name: str, masked: bool, rows: set[str]
+) -> None:
+    given = {n: x for n, x in inputs(name, (2, 6)).items() if masked or n != "attention_mask"}
+    named = {n: words for n, words in axes(name).items() if n in given}
+    graph = gw.from_torch(build(name, "sdpa"), kwargs=given, axes=named)
+    spared = lowered(graph)
+    found = [n.attrs["masked_rows"] for n in spared.nodes if n.op.name == "attention"]
+    assert set(found) == rows
+    assert_close(gw.compile(spared, "numpy")(**given), gw.compile(graph, "numpy")(**given))
+
+
+def assert_close(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, array in wanted.items():
+        np.testing.assert_allclose(np.asarray(found[name]), np.asarray(array), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "holds"), [("gpt2", True), ("llama", True), ("bert", False)])

@@ -109,7 +109,8 @@ PLAIN = (
     p.Name, p.ShareGroups, p.Unify, p.Unmerge, p.CancelViews, p.Cleanup, p.DropDead,
     p.DropIdentities, p.Fold, p.NarrowEarly, p.ShareCommon, p.Recover, p.FreezeNorms, p.Roll,
     p.Unroll, p.FoldNorms, p.CentreWriting, p.FoldParameters, p.MergeLoRA, p.PruneDead,
-    p.SplitQKV, p.Untie, p.TunedLens, p.Contributions, p.CentreUnembed, p.OpenReads,
+    p.SpareMaskedRows, p.SplitQKV, p.Untie, p.TunedLens, p.Contributions, p.CentreUnembed,
+    p.OpenReads,
 )  # fmt: skip
 
 CATALOGUE: Mapping[type[p.Pass], Callable[[Draw], Made]] = {

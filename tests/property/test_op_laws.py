@@ -38,7 +38,7 @@ def test_attributes_of_samples_take_every_word() -> None:
     for op, attribute, words in [
         (ops.gather, "mode", {"promise", "clip", "fill"}),
         (ops.scatter, "combine", {"set", "add", "mul", "min", "max"}),
-        (ops.attention, "masked_rows", {"zero", "mean", "nan"}),
+        (ops.attention, "masked_rows", {"zero", "mean", "nan", "none"}),
         (ops.rotary, "style", {"half", "interleaved"}),
     ]:
         assert words <= _drawn(op, attribute)

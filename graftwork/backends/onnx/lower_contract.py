@@ -136,7 +136,7 @@ def _attention(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     attrs, emit = node.attrs, target.emit
     dtype, rows = node.output.type.dtype, attrs["masked_rows"]
     bools = bool(masks) and node.inputs[3].type.dtype is DType.boolean
-    if masks and not bools and rows != "nan":
+    if masks and not bools and rows not in ("nan", "none"):
         return target.open_body(node, operands)
     scores = _scaled(target, node, product(target, q, k, (attrs["over"],)))
     if bools:

@@ -75,7 +75,7 @@ def _attention(target: TorchTarget, node: Node, operands: Operands) -> Laid | Se
         **({"enable_gqa": True} if plan.group else {}),
     )
     z = target.ungrouped(found, (plan.batch, heads, plan.row, plan.out))
-    if not masks or node.attrs["masked_rows"] == "zero":
+    if not masks or node.attrs["masked_rows"] in ("zero", "none"):
         return z
     return _masked_rows(target, node, z, v, masks[0])
 

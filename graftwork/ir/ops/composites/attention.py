@@ -26,7 +26,7 @@ def _masked(scores: Term, mask: Term) -> Term:
 
 
 def _pattern(scores: Term, key: str, masked_rows: str) -> Term:
-    if masked_rows == "nan":
+    if masked_rows in ("nan", "none"):
         return softmax(scores, axis=key)
     dead = REGISTRY["eq"](scores.max(key), -math.inf)
     uniform = softmax(select(dead, 0.0, scores), axis=key)
@@ -80,7 +80,7 @@ def _sample_attention(draw: Draw) -> Call:
     attrs = {
         "scale": draw.pick(1.0, 0.5),
         "softcap": draw.pick(None, 2.0),
-        "masked_rows": draw.pick("nan", "zero", "mean"),
+        "masked_rows": draw.pick("nan", "zero", "mean", *(() if mask else ("none",))),
         "in_f32": draw.pick(False, True),
     }
     return Call((q, k, v, *mask), {"over": over, "key": key, **attrs})
@@ -91,13 +91,13 @@ attention = define(
     "q k v mask?",
     "Values averaged by the softmax of scale q k (Vaswani et al. 2017). Grouped queries have axes "
     "that keys lack. A bool mask keeps where true, a float mask is added; rows with every key "
-    "masked are zero, the mean of the values, or NaN.",
+    "masked are zero, the mean of the values, or NaN; `none` says that there are no such rows.",
     attrs=(
         Spec("over", AXIS),
         Spec("key", AXIS),
         Spec("scale", FLOAT, 1.0),
         Spec("softcap", optional(FLOAT), None),
-        Spec("masked_rows", choice("zero", "mean", "nan"), "nan"),
+        Spec("masked_rows", choice("zero", "mean", "nan", "none"), "nan"),
         Spec("in_f32", BOOL, False),
     ),
     infer=_infer_attention,
