@@ -2,7 +2,7 @@
 
 const MARKUP = ["innerHTML", "outerHTML", "srcdoc", "insertAdjacentHTML", "setHTMLUnsafe", "createContextualFragment", "parseFromString"];
 const BROWSER = [
-  "AbortController", "addEventListener", "atob", "Blob", "btoa", "cancelAnimationFrame", "clearTimeout", "customElements", "DecompressionStream", "document", "fetch",
+  "AbortController", "addEventListener", "atob", "Blob", "btoa", "cancelAnimationFrame", "clearTimeout", "customElements", "DecompressionStream", "document", "Event", "fetch",
   "getComputedStyle", "Image", "location", "matchMedia", "navigator", "Node", "parent", "history", "performance", "queueMicrotask",
   "requestAnimationFrame", "ResizeObserver", "Response", "setTimeout", "TextDecoder", "URL", "URLSearchParams", "window", "XMLSerializer",
 ];

@@ -65,9 +65,11 @@ _LITERAL = (
     r"|`(?:[^`$]|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*`|\{[^}]*\})*\})*`"
 )
 _SIGN = r"[=<>!?:&|,;(){}\[\]*%]"
-_NEEDLESS = rf"/\*.*?\*/\s*|(?<=[;{{,(\[])\n|\n(?=[}})\]])|(?<={_SIGN}) +| +(?={_SIGN})"
+_NEEDLESS = rf"/\*.*?\*/\s*|(?<=[;{{}},(\[])\n|\n(?=[}})\]])|(?<={_SIGN}) +| +(?={_SIGN})"
+# A sign between two names or brackets, which cannot become another with its neighbours.
+_NEEDLESS += r"|(?<=[\w)\]]) (?=[-+] [\w(])|(?<=[\w)\]] [-+]) (?=[\w(])"
 _SCRIPT = re.compile(f"({_LITERAL})|{_NEEDLESS}")
-_LOOSE = re.compile(r" ?([{;:]) ")
+_LOOSE = re.compile(r";?\s*(\})\s|\s?([{;:,])\s")
 
 
 def script_text(kinds: Iterable[str]) -> str:
@@ -87,7 +89,7 @@ def _joined(name: str) -> str:
 def style_text(kinds: Iterable[str]) -> str:
     """Their style."""
     names = (*CORE.styles, *(name for kind in kinds for name in KINDS[kind].styles))
-    return "".join(_LOOSE.sub(r"\1", _asset(f"{name}.css")) for name in dict.fromkeys(names))
+    return "".join(_LOOSE.sub(r"\1\2", _asset(f"{name}.css")) for name in dict.fromkeys(names))
 
 
 @cache

@@ -33,6 +33,9 @@ def test_pictures_break_no_rule(open_page: Open, name: str) -> None:
         page.emulate_media(**scheme)
         assert violations(page) == [], scheme
     assert page.evaluate("document.getAnimations().length") == 0, "reduced motion is asked for"
+    if page.locator("body.alone").count():
+        beyond = "document.documentElement.scrollHeight - innerHeight"
+        assert page.evaluate(beyond) == 0, "a picture alone fills its window and does not scroll"
 
 
 @pytest.mark.parametrize("name", ["array", "heatmap"])

@@ -3,19 +3,15 @@
 
 const LONGEST = 4000, SOON = 100;
 
-function hasAddress() {
-  return location.protocol !== "about:";
-}
-
 function prefixOf(root) {
   return document.body.classList.contains("alone") ? "" : `${[...document.querySelectorAll(".view")].indexOf(root)}.`;
 }
 
 // Words by name, of which those that say nothing are left out.
 export function remember(root, words) {
-  if (!hasAddress()) return;
+  if (location.protocol === "about:") return;
   const own = prefixOf(root), others = [...new URLSearchParams(location.hash.slice(1))].filter(([name]) => own && !name.startsWith(own));
-  const told = Object.entries(words).filter(([, word]) => ![null, undefined, false, ""].includes(word)).map(([name, word]) => [own + name, String(word)]);
+  const told = Object.entries(words).filter(([, word]) => word || word === 0).map(([name, word]) => [own + name, word]);
   const text = new URLSearchParams([...others, ...told]).toString();
   if (text.length < LONGEST) history.replaceState(null, "", `#${text}`);
 }
@@ -32,12 +28,7 @@ export function keepAddress(root, tell) {
 
 // What the address says: words by name, whole numbers below a limit (else -1), and lists of them.
 export function recalled(root) {
-  const own = prefixOf(root);
-  const words = new URLSearchParams(hasAddress() ? location.hash.slice(1) : "");
-  const below = (word, limit) => (/^\d+$/.test(word) && Number(word) < limit ? Number(word) : -1);
-  return {
-    word: (name) => words.get(own + name) ?? "",
-    number: (name, limit) => below(words.get(own + name) ?? "", limit),
-    numbers: (name, limit) => (words.get(own + name) ?? "").split(".").map((word) => below(word, limit)),
-  };
+  const own = prefixOf(root), words = new URLSearchParams(location.hash.slice(1)), word = (name) => words.get(own + name) ?? "";
+  const below = (digits, limit) => (/^\d+$/.test(digits) && Number(digits) < limit ? Number(digits) : -1);
+  return { word, number: (name, limit) => below(word(name), limit), numbers: (name, limit) => word(name).split(".").map((digits) => below(digits, limit)) };
 }

@@ -31,9 +31,9 @@ views.set("attention", async (root, facts, columns, page, chunks) => {
   const view = { root, page, model, chosen, enlarged: chosen, shown: [0], arcs: 0, order: AS_MADE, stretched: false, side: QUERY, at: model.queries - 1, other: -1, locked: false };
   model.codes = await inflated(model, chosen);
   build(view);
-  recallChoices(view);
   rebuild(view);
-  if (view.other >= 0) for (const { mark } of view.facets) mark(...cellOf(view, view.at, view.other));
+  recallChoices(view);
+  refresh(view);
   keepAddress(root, () => choicesOf(view));
   onTheme(page, () => repaint(view));
   onKeys(root, (event) => keyOf(view, event));
@@ -88,11 +88,10 @@ function formChooser(view) {
 function exampleChooser(view) {
   const { model } = view;
   if (model.examples < 2) return null;
-  view.exampleChoice = select("Example", Array.from({ length: model.examples }, (_, i) => [i, `example ${i}`]), (example) => {
+  return select("Example", Array.from({ length: model.examples }, (_, i) => [i, `example ${i}`]), (example) => {
     model.example = example;
     rebuild(view);
   });
-  return view.exampleChoice;
 }
 
 function wordsOf({ model }, side) {

@@ -8,25 +8,21 @@ export function recallHeads(root, { heads }, most) {
   return found.length ? [...new Set(found)].slice(-most).map((head) => heads[head]) : [heads[0]];
 }
 
-// Takes up the rest of what an address says; only what can be chosen here counts.
+// Makes the choices that an address names, by their labels, of those that are offered.
 export function recallChoices(view) {
   const { word, number } = recalled(view.root), { model } = view;
-  const offered = (choice, name) => (choice && [...choice.options].some(({ value }) => value === word(name)) ? Number(choice.value = word(name)) : null);
-  view.arcs = offered(view.formChoice, "form") ?? view.arcs;
-  view.order = offered(view.orderChoice, "order") ?? view.order;
-  model.example = offered(view.exampleChoice, "example") ?? model.example;
-  const source = offered(view.sourceChoice, "show");
-  if (source !== null) view.shown = view.sources[source][2];
-  view.stretched = word("stretch") === "true";
-  view.stretch.setAttribute("aria-pressed", String(view.stretched));
-  const side = Math.max(0, number("side", 2)), extents = [model.queries, model.keys], at = number("at", extents[side]);
-  if (at >= 0) Object.assign(view, { side, at, other: number("other", extents[1 - side]), locked: true });
+  for (const choice of view.root.querySelectorAll("select")) {
+    const told = word(choice.ariaLabel);
+    if (told === choice.value || ![...choice.options].some(({ value }) => value === told)) continue;
+    choice.value = told;
+    choice.dispatchEvent(new Event("change"));
+  }
+  if (word("stretch")) view.stretch.click();
+  const side = Math.max(0, number("side", 2)), at = number("at", [model.queries, model.keys][side]);
+  if (at >= 0) Object.assign(view, { side, at, locked: true });
 }
 
-export function choicesOf(view) {
-  const { chosen, arcs, order, stretched, side, at, other, locked, exampleChoice, sourceChoice } = view;
-  return {
-    heads: chosen.map(({ index }) => index).join("."), form: arcs, order, stretch: stretched,
-    example: exampleChoice?.value, show: sourceChoice?.value, ...(locked ? { side, at, other: other >= 0 && other } : {}),
-  };
+export function choicesOf({ root, chosen, stretched, side, at, locked }) {
+  const choices = [...root.querySelectorAll("select")].map(({ ariaLabel, value }) => [ariaLabel, value]);
+  return { heads: chosen.map(({ index }) => index).join("."), ...Object.fromEntries(choices), stretch: stretched, ...(locked ? { side, at } : {}) };
 }
