@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import permutations
-from typing import cast
+from typing import Any, cast
 
+import ml_dtypes
 import numpy as np
 from attrs import frozen
 
@@ -183,7 +184,8 @@ def is_nothing(producer: Mapping[Value, Node], value: Value) -> bool:
     """Whether a value is false, or so low that a softmax leaves nothing of it, everywhere."""
     found = number(producer, value)
     if isinstance(found, float):
-        return found <= float(np.finfo(value.type.dtype.numpy).min) / 2
+        limits: Any = ml_dtypes.finfo(value.type.dtype.numpy)  # type: ignore[no-untyped-call]
+        return found <= float(limits.min) / 2
     return found is False
 
 

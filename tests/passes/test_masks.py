@@ -107,6 +107,7 @@ def test_masks_that_models_have(make: Callable[[Term, Term], Term], holds: bool)
         (lambda q, k: ops.select(k > q, q.builder.constant(LOW, "f32"), 0.0), True),
         (lambda q, k: ops.select(k >= q, q.builder.constant(LOW, "f32"), 0.0), False),
         (lambda q, k: ops.select(k > q, q.builder.constant(-math.inf, "f32"), 0.0), True),
+        (lambda q, k: ops.select(k > q, q.builder.constant(-1e38, "bf16"), 0.0), True),
         (lambda q, k: ops.select(k < 3, q.builder.constant(0.0, "f32"), 1.0), True),
         (lambda q, k: (k <= q).cast("f32"), None),  # what is added is 0 or 1: it hides nothing
     ],
