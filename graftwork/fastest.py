@@ -27,7 +27,7 @@ from graftwork.passes.sweeps.cost import cost
 _PRODUCTS = frozenset({"contract", "linear", "conv"})
 _FLOPS = 1e9  # so much arithmetic takes some tens of milliseconds
 _TURNS = 3
-_MARGIN = 0.8  # torch starts at once and ONNX Runtime after seconds, which it must make up for
+_MARGIN = 0.9  # torch starts at once and ONNX Runtime after seconds, which it must make up for
 
 
 @frozen
