@@ -91,6 +91,7 @@ def test_the_address_leads_back_to_what_was_open(open_page: Open) -> None:
     before = shown(page)
     page.reload()
     page.wait_for_selector("body[data-ready]", state="attached")
+    page.locator(".inspected h2").wait_for()  # it is selected as soon as the page has a size
     assert selected(page) == "attention"
     assert shown(page) == before
     assert page.locator(".legend [aria-pressed=true]").inner_text() == "heads:2"
