@@ -106,7 +106,7 @@ class Order:
                 ways = ways if chosen is None else ways[not chosen :][:1]
                 found, *others = map(self.own, ways)
                 return found if {*others} <= {found} else None
-            case "cast" if mask.type.dtype.is_float is node.inputs[0].type.dtype.is_float:
+            case "cast" if _holds(mask.type.dtype, node.inputs[0].type.dtype):
                 return self.own(node.inputs[0])
         return _is_something(self.producer, mask)
 
@@ -194,6 +194,11 @@ def _is_something(producer: Mapping[Value, Node], value: Value) -> bool | None:
     found = number(producer, value)
     known = isinstance(found, bool) or (isinstance(found, float) and np.isfinite(found))
     return not is_nothing(producer, value) if known else None
+
+
+def _holds(dtype: DType, other: DType) -> bool:
+    """Whether a dtype has every number of another of its kind, so that none becomes low in it."""
+    return dtype is other or (dtype.is_float and other.is_float and dtype.bits > other.bits)
 
 
 def _all(parts: Iterable[bool | None]) -> bool | None:

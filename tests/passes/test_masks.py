@@ -109,6 +109,7 @@ def test_masks_that_models_have(make: Callable[[Term, Term], Term], holds: bool)
         (lambda q, k: ops.select(k > q, q.builder.constant(-math.inf, "f32"), 0.0), True),
         (lambda q, k: ops.select(k > q, q.builder.constant(-1e38, "bf16"), 0.0), True),
         (lambda q, k: ops.select(k < 3, q.builder.constant(0.0, "f32"), 1.0), True),
+        (lambda q, k: ops.select(k > q, LOW, q.builder.constant(-6e4, "f32")).cast("f16"), None),
         (lambda q, k: (k <= q).cast("f32"), None),  # what is added is 0 or 1: it hides nothing
     ],
 )
