@@ -1,6 +1,6 @@
-"""Writing folders so that nothing half-written ever stands in a place.
+"""Writing folders and files so that nothing half-written ever stands in a place.
 
-A folder is written beside its place and renamed when it is whole; what stood there stays until
+What is written lies beside its place and is renamed when it is whole; what stood there stays until
 then, and for ever if anything fails.
 """
 
@@ -66,6 +66,17 @@ def _put_in_place(beside: Path, folder: Path) -> None:
         old.rename(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file; it takes the place of `path` where the body ends well."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

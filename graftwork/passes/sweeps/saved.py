@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from graftwork.ir.digest import digest
 from graftwork.ir.errors import StorageError
+from graftwork.ir.folders import whole_file
 from graftwork.ir.graph import Graph
 from graftwork.ir.store import as_numpy
 
@@ -54,7 +54,8 @@ def opened(folder: str | os.PathLike[str], key: str) -> Path:
                 f"{path} holds another sweep, or this one on other inputs; choose another folder"
             )
         if not mark.exists():
-            _write(mark, lambda beside: beside.write_text(key))
+            with whole_file(mark) as beside:
+                beside.write_text(key)
     except OSError as error:
         raise StorageError(f"cannot resume in {path}: {error.strerror or error}") from error
     return path
@@ -74,16 +75,7 @@ def keep(folder: Path, number: int, results: Mapping[str, Array]) -> None:
     """
     arrays = {name: np.ascontiguousarray(x) for name, x in results.items()}
     try:
-        _write(folder / f"{number}.safetensors", lambda beside: save_file(arrays, beside))
+        with whole_file(folder / f"{number}.safetensors") as beside:
+            save_file(arrays, beside)
     except OSError as error:
         raise StorageError(f"cannot save results in {folder}: {error.strerror or error}") from error
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """A file that is whole or not there: it is written beside, and renamed."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        write(beside)
-        beside.rename(path)
-    finally:
-        beside.unlink(missing_ok=True)
