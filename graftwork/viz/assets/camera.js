@@ -26,11 +26,12 @@ export function easeTo(camera, goal) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return moveTo(camera, goal);
   const from = { x: camera.x, y: camera.y, scale: camera.scale }, begin = performance.now();
   const step = (now) => {
-    const t = Math.min(1, (now - begin) / 180), e = 1 - (1 - t) ** 3;
+    const t = (now - begin) / 180, e = 1 - (1 - t) ** 3;
+    if (t >= 1) return moveTo(camera, goal);
     const mix = (key) => from[key] + ((goal[key] ?? from[key]) - from[key]) * e;
     Object.assign(camera, { x: mix("x"), y: mix("y"), scale: mix("scale") });
     camera.changed();
-    if (t < 1) camera.timer = requestAnimationFrame(step);
+    camera.timer = requestAnimationFrame(step);
   };
   cancelAnimationFrame(camera.timer);
   camera.timer = requestAnimationFrame(step);
