@@ -85,7 +85,7 @@ class Region:
     @cached_property
     def index(self) -> Index:
         """Producers and users of its values, computed once."""
-        return Index.of(self.nodes, self.outputs)
+        return Index(self.nodes, self.outputs)
 
 
 @frozen
@@ -281,28 +281,37 @@ def walk(nodes: tuple[Node, ...]) -> Iterator[Node]:
 
 @frozen(eq=False)
 class Index:
-    """Who defines a value and who reads it, at the top level of one graph or region."""
+    """Who defines a value and who reads it, at the top level of one graph or region.
 
-    producer: Mapping[Value, Node]
-    users: Mapping[Value, tuple[Node, ...]]
-    position: Mapping[Node, int]
-    outputs: frozenset[Value]
+    Each part is computed once, when it is first asked for: much asks for producers alone.
+    """
 
-    @staticmethod
-    def of(nodes: tuple[Node, ...], outputs: tuple[Value, ...]) -> Index:
-        producer: dict[Value, Node] = {}
+    nodes: tuple[Node, ...]
+    results: tuple[Value, ...]
+
+    @cached_property
+    def producer(self) -> Mapping[Value, Node]:
+        """Value -> the node that defines it."""
+        return {value: node for node in self.nodes for value in node.outputs}
+
+    @cached_property
+    def users(self) -> Mapping[Value, tuple[Node, ...]]:
+        """Value -> the nodes that read it, each once, in order."""
         users: defaultdict[Value, list[Node]] = defaultdict(list)
-        for node in nodes:
-            for value in node.outputs:
-                producer[value] = node
+        for node in self.nodes:
             for value in dict.fromkeys(node.inputs):
                 users[value].append(node)
-        return Index(
-            producer,
-            {value: tuple(found) for value, found in users.items()},
-            {node: position for position, node in enumerate(nodes)},
-            frozenset(outputs),
-        )
+        return {value: tuple(found) for value, found in users.items()}
+
+    @cached_property
+    def position(self) -> Mapping[Node, int]:
+        """Node -> its place in the order."""
+        return {node: position for position, node in enumerate(self.nodes)}
+
+    @cached_property
+    def outputs(self) -> frozenset[Value]:
+        """The values that leave the level."""
+        return frozenset(self.results)
 
     def users_of(self, value: Value) -> tuple[Node, ...]:
         return self.users.get(value, ())

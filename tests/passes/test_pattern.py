@@ -28,7 +28,7 @@ def graph_of(build, dtype="f32", **axes):
 def matched(write, build, **options):
     """What a pattern stands for at the last node of a graph."""
     graph = graph_of(build, **options)
-    index = Index.of(graph.nodes, (port.value for port in graph.outputs))
+    index = Index(graph.nodes, tuple(port.value for port in graph.outputs))
     return Pattern.of(write).match(index, graph.axes, graph.nodes[-1])
 
 
