@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from graftwork.viz.part import Part
 from graftwork.viz.scripts import script_text, style_text
+from graftwork.viz.still import address_of
 
 
 def page(title: str, parts: Sequence[Part]) -> str:
@@ -48,10 +49,10 @@ def page(title: str, parts: Sequence[Part]) -> str:
 
 
 def _section(part: Part) -> str:
-    name, picture = html.escape(part.title), base64.b64encode(part.svg.encode()).decode()
+    name = html.escape(part.title)
     return f"""<section class="view {part.kind}" aria-label="{name}" data-kind="{part.kind}" \
 data-height="{part.height}">
-<img class="still" alt="{name}" src="data:image/svg+xml;base64,{picture}">
+<img class="still" alt="{name}" src="{address_of(part.svg)}">
 <script type="application/octet-stream">{part.data}</script>
 </section>
 {part.manifest.html()}"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import os
 from functools import cached_property
@@ -14,7 +13,7 @@ from graftwork.viz.files import write
 from graftwork.viz.manifest import Manifest
 from graftwork.viz.page import page
 from graftwork.viz.part import Part
-from graftwork.viz.still import stacked
+from graftwork.viz.still import address_of, stacked
 
 
 @frozen(eq=False, repr=False)
@@ -73,11 +72,10 @@ class View:
 
     def _repr_html_(self) -> str:
         """A sandboxed frame over the still picture, which untrusted notebooks show alone."""
-        picture = base64.b64encode(self.svg.encode()).decode()
         fill = "position:absolute;inset:0;width:100%;height:100%;border:0"
         return (
             f'<div style="position:relative;width:100%;height:{self.height}px">'
-            f'<img alt="{html.escape(self.title)}" src="data:image/svg+xml;base64,{picture}"'
+            f'<img alt="{html.escape(self.title)}" src="{address_of(self.svg)}"'
             ' style="width:100%;height:100%;object-fit:contain;object-position:top left">'
             f'<iframe sandbox="allow-scripts allow-downloads" title="{html.escape(self.title)}"'
             f' srcdoc="{html.escape(self.html)}" style="{fill}"></iframe></div>'

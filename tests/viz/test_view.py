@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -64,9 +65,9 @@ def test_a_notebook_gets_a_page_a_picture_and_the_text() -> None:
     bundle = view._repr_mimebundle_()
     assert bundle["text/plain"] == str(graph)
     assert bundle["text/html"].index("<img ") < bundle["text/html"].index("<iframe sandbox=")
-    picture = re.search(r'src="data:image/svg\+xml;base64,([^"]*)"', bundle["text/html"])
+    picture = re.search(r'src="data:image/svg\+xml,([^"]*)"', bundle["text/html"])
     assert picture is not None
-    assert base64.b64decode(picture[1]).decode() == view.to_svg()
+    assert unquote(picture[1]) == view.to_svg()
 
 
 def test_the_policy_allows_nothing_from_elsewhere() -> None:
@@ -88,7 +89,7 @@ def test_still_pictures_on_one_page_keep_their_own_styles() -> None:
     one, other = viz.graph(decoder(1)), viz.tokens(["a", "b"], [-1.0, 1.0])
     root = ET.fromstring(viz.page([one, other]).svg)
     images = [element for element in root if element.tag.endswith("image")]
-    inside = [base64.b64decode(image.attrib["href"].partition(",")[2]).decode() for image in images]
+    inside = [unquote(image.attrib["href"].partition(",")[2]) for image in images]
     assert inside == [one.svg, other.svg]
     assert not [element for element in root.iter() if element.tag.endswith("style")]
     assert float(images[1].attrib["y"]) >= float(images[0].attrib["height"])

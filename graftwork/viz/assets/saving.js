@@ -31,8 +31,7 @@ function fileName(title) {
 
 // The SVG in the address of an image.
 function stillSvg(address) {
-  const bytes = Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
-  return new TextDecoder().decode(bytes);
+  return decodeURIComponent(address.slice(address.indexOf(",") + 1));
 }
 
 async function pngOf(svg) {
