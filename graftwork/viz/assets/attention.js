@@ -5,7 +5,7 @@ import { keepAddress } from "./address.js";
 import { drawArcs, makeArcs, paintAllArcs } from "./arcs.js";
 import { percentOf } from "./bars.js";
 import { choicesOf, recallChoices, recallHeads } from "./chosen.js";
-import { button, element, fill } from "./dom.js";
+import { button, element, fill, pixelOf } from "./dom.js";
 import { ALIKE, AS_MADE, CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf, topKeys } from "./heads.js";
 import { makeKeys } from "./keys.js";
 import { makeMatrix, markCell, markLines, paintWhole, refreshMatrix } from "./matrix.js";
@@ -47,7 +47,7 @@ function build(view) {
   const { model, page } = view;
   view.thumbnails = makeThumbnails(model, {
     choose: (head, more) => choose(view, head, more), source: () => view.shown.at(-1) === CHANGE ? CHANGE : view.shown[0],
-    paint: (head) => painter(view, [head]),
+    pixels: (head, shares) => pixelsOf(view, head, shares),
   });
   view.keys = makeKeys(KEYS, "Hold Shift or Ctrl and click to show several heads.");
   view.legend = element("div", { class: "legend-bar" });
@@ -111,6 +111,7 @@ function sourceName({ model }, source) {
 
 function rebuild(view) {
   arrange(view.thumbnails, view.order);
+  markThumbnails(view.thumbnails, view.chosen);
   view.strips = view.shown.flatMap((source) => (isCross(view) ? [QUERY, KEY] : [null]).map((side) => stripOf(view, source, side)));
   fill(view.reading, view.shown.map((source) => {
     const strips = view.strips.filter((strip) => strip.source === source);
@@ -195,14 +196,13 @@ function scaleOf({ model, stretched }, heads, source) {
   return makeScale({ ...facts, low: source === CHANGE ? -high : 0, high });
 }
 
-function painter(view, heads) {
-  const source = view.thumbnails.hears.source(), scale = scaleOf(view, heads, source), dark = isDark(view.page);
-  return (shares, pixels) => scale.paint(shares, dark, pixels);
+function pixelsOf(view, head, shares) {
+  const scale = scaleOf(view, [head], view.thumbnails.hears.source()), dark = isDark(view.page);
+  return shares.map((share) => pixelOf(scale.rgb(share, dark)));
 }
 
 function repaint(view) {
   paintThumbnails(view.thumbnails);
-  markThumbnails(view.thumbnails, view.chosen);
   for (const { head, source, repaint } of view.facets) repaint(scaleOf(view, [head], source));
   fill(view.legend, makeColourBar(view.page, scaleOf(view, view.enlarged, view.shown[0])));
   refresh(view);

@@ -25,6 +25,20 @@ export function contextOf(canvas) {
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 }
 
+// Fills a canvas: `paint` sets its pixels, row after row; 0 is nothing.
+export function putPixels(canvas, paint) {
+  const context = contextOf(canvas), image = context.createImageData(canvas.width, canvas.height);
+  paint(new Uint32Array(image.data.buffer));
+  context.putImageData(image, 0, 0);
+}
+
+// A colour as a pixel; every machine that shows pages has the least byte of a word first.
+/** @param {Iterable<number>} rgb */
+export function pixelOf(rgb) {
+  const [red, green, blue] = rgb;
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

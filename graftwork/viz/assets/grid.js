@@ -2,7 +2,7 @@
 //
 // It paints on any canvas, at any size; matrix.js moves it about, and a saved picture is the same.
 
-import { contextOf } from "./dom.js";
+import { pixelOf, putPixels } from "./dom.js";
 import { inkOn } from "./scales.js";
 
 export const FONT = '11px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif';
@@ -42,20 +42,16 @@ export function imageOf(grid, dark, place) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.ceil(columns / across);
   canvas.height = Math.ceil(rows / down);
-  const context = contextOf(canvas), image = context.createImageData(canvas.width, canvas.height);
-  for (let row = 0, at = 0; row < rows; row += down) {
-    for (let column = 0; column < columns; column += across, at += 4) {
-      const number = across * down === 1 ? grid.value(row, column)
-        : pooled(grid, row, Math.min(row + down, rows), column, Math.min(column + across, columns));
-      const rgb = Number.isNaN(number) ? (grid.alarm ? ALARM : null) : grid.scale.rgb(number, dark);
-      if (!rgb) continue;
-      image.data[at] = rgb[0];
-      image.data[at + 1] = rgb[1];
-      image.data[at + 2] = rgb[2];
-      image.data[at + 3] = 255;
+  const empty = grid.alarm ? pixelOf(ALARM) : 0;
+  putPixels(canvas, (pixels) => {
+    for (let row = 0, at = 0; row < rows; row += down) {
+      for (let column = 0; column < columns; column += across, at++) {
+        const number = across * down === 1 ? grid.value(row, column)
+          : pooled(grid, row, Math.min(row + down, rows), column, Math.min(column + across, columns));
+        pixels[at] = Number.isNaN(number) ? empty : pixelOf(grid.scale.rgb(number, dark));
+      }
     }
-  }
-  context.putImageData(image, 0, 0);
+  });
   return { canvas, across, down, curves: grid.curves?.() ?? [] };
 }
 

@@ -1,10 +1,11 @@
 // What heads attend to, as numbers, and the small pictures of all of them.
 
-import { contextOf, element, fill } from "./dom.js";
+import { element, fill, putPixels } from "./dom.js";
 import { written } from "./scales.js";
 import { inflate } from "./unpack.js";
 
-const LEVELS = 255, FEW = 56, SIDE = 44;
+// A thumbnail is so many steps deep, and so many pixels wide; PITCH is from one to the next.
+const LEVELS = 255, FEW = 56, SIDE = 44, PITCH = 51;
 export const CHANGE = -1;
 
 // Orders of heads beside those by scores, which have numbers from 0 on.
@@ -61,12 +62,14 @@ export function shareOf(model, head, source, query, key) {
   return source === CHANGE ? of(0) - of(1) : of(source);
 }
 
-// The shares in the thumbnail of a head, row after row.
-function sharesInSmall({ queries, keys, columns, scales, change, example }, head, source) {
+// The thumbnail of a head: the level of each pixel, row after row, and the share of each level.
+function inSmall({ queries, keys, columns, scales, change, example }, head, source) {
   const pixels = side(queries) * side(keys), first = head.place(example) * pixels;
-  const levels = columns[source === CHANGE ? "smallChange" : `small${source}`].subarray(first, first + pixels);
   const { low, high } = source === CHANGE ? change : scales[source];
-  return Float32Array.from(levels, (level) => low + (level * (high - low)) / FEW);
+  return {
+    levels: columns[source === CHANGE ? "smallChange" : `small${source}`].subarray(first, first + pixels),
+    shares: Array.from({ length: FEW + 1 }, (_, level) => low + (level * (high - low)) / FEW),
+  };
 }
 
 export function scoreOf(model, head, which) {
@@ -91,8 +94,10 @@ export function largestOf(model, heads, source) {
   let largest = 0;
   const see = (share) => { largest = Math.max(largest, Math.abs(share)); };
   for (const head of heads) {
-    if (!isLoaded(model, [head])) sharesInSmall(model, head, source).forEach(see);
-    else for (let query = 0; query < model.queries; query++) for (let key = 0; key < seenBy(model, query); key++) see(shareOf(model, head, source, query, key));
+    if (!isLoaded(model, [head])) {
+      const { levels, shares } = inSmall(model, head, source);
+      levels.forEach((level) => see(shares[level]));
+    } else for (let query = 0; query < model.queries; query++) for (let key = 0; key < seenBy(model, query); key++) see(shareOf(model, head, source, query, key));
   }
   return largest;
 }
@@ -124,7 +129,7 @@ function saidOf(model, order, head) {
 
 // --- thumbnails
 
-// hears: { choose(head, more), paint(head) gives a function that paints its shares }
+// hears: { choose(head, more), source(), pixels(head, shares) gives their colours }
 export function makeThumbnails(model, hears) {
   const root = element("div", { class: "thumbnails", role: "grid", "aria-label": "Heads", "aria-multiselectable": "true" });
   const thumbnails = { model, hears, root, rows: [], at: [0, 0] };
@@ -147,15 +152,27 @@ export function arrange(thumbnails, order) {
     heads.map((head, column) => element("div", {
       class: "thumbnail", role: "gridcell", tabindex: "-1", "data-row": row, "data-column": column, "data-head": head.index,
       "aria-label": `layer ${head.layer} head ${head.head}${saidOf(model, order, head)}`,
-    }, element("canvas", { width: side(model.keys), height: side(model.queries), "aria-hidden": "true" }),
-    element("small", {}, order < 0 ? head.label : `${head.label} ${scoreOf(model, head, order).toFixed(2).replace(/^0/, "")}`))))));
+    }, element("small", {}, order < 0 ? head.label : `${head.label} ${scoreOf(model, head, order).toFixed(2).replace(/^0/, "")}`))), canvasFor(model, heads))));
 }
 
-export function paintThumbnails(thumbnails) {
-  const { model, hears, root } = thumbnails;
-  for (const cell of root.querySelectorAll(".thumbnail")) {
-    const head = model.heads[Number(cell.dataset.head)];
-    paintThumbnail(cell.querySelector("canvas"), sharesInSmall(model, head, hears.source()), hears.paint(head));
+// One canvas for the heads of a row lies over their cells: a browser composes few of them much sooner than many.
+function canvasFor(model, heads) {
+  const width = heads.length * PITCH - (PITCH - SIDE), canvas = element("canvas", { width, height: side(model.queries), "aria-hidden": "true" });
+  canvas.style.width = `${width}px`;
+  return canvas;
+}
+
+export function paintThumbnails({ model, hears, root, rows }) {
+  root.querySelectorAll("canvas").forEach((canvas, row) => putPixels(canvas, (pixels) => {
+    rows[row].forEach((head, place) => paintThumbnail(model, head, hears, pixels.subarray(place * PITCH), canvas.width));
+  }));
+}
+
+// Paints a head from the first of some pixels on, which stand in rows of so many.
+function paintThumbnail(model, head, hears, pixels, width) {
+  const { levels, shares } = inSmall(model, head, hears.source()), colours = hears.pixels(head, shares), across = side(model.keys);
+  for (let y = 0; y < side(model.queries); y++) {
+    for (let x = 0; x < SIDE; x++) pixels[y * width + x] = colours[levels[y * across + Math.floor((x * across) / SIDE)]];
   }
 }
 
@@ -182,12 +199,6 @@ function headAt({ rows, at }) {
 function cellOf({ root, at }) {
   const [row, column] = at;
   return root.querySelector(`[data-row="${row}"][data-column="${column}"]`);
-}
-
-function paintThumbnail(canvas, shares, paint) {
-  const context = contextOf(canvas), image = context.createImageData(canvas.width, canvas.height);
-  paint(shares, image.data);
-  context.putImageData(image, 0, 0);
 }
 
 function onThumbnailKey(thumbnails, event) {

@@ -1,6 +1,6 @@
 // Colours for numbers, from the table in scales.py, and how numbers are written.
 
-import { contextOf, element } from "./dom.js";
+import { element, pixelOf, putPixels } from "./dom.js";
 import { isDark, onTheme } from "./page.js";
 
 const STEPS = 256;
@@ -10,16 +10,8 @@ export function makeScale(facts) {
   const tables = [facts.light, facts.dark].map(colourTable);
   const span = facts.high - facts.low || 1;
   const at = (number) => Math.round(Math.max(0, Math.min(1, (number - facts.low) / span)) * (STEPS - 1)) * 3;
-  const paint = (numbers, dark, pixels) => numbers.forEach((number, i) => {
-    for (let k = 0, from = at(number); k < 3; k++) pixels[4 * i + k] = tables[+dark][from + k];
-    pixels[4 * i + 3] = 255;
-  });
-  return {
-    ...facts,
-    paint,
-    rgb: (number, dark) => tables[+dark].subarray(at(number), at(number) + 3),
-    css: (number, dark) => `rgb(${tables[+dark].subarray(at(number), at(number) + 3).join(",")})`,
-  };
+  const rgb = (number, dark) => tables[+dark].subarray(at(number), at(number) + 3);
+  return { ...facts, rgb, css: (number, dark) => `rgb(${rgb(number, dark).join(",")})` };
 }
 
 const known = new WeakMap();
@@ -63,9 +55,8 @@ export function written(number) {
 export function makeColourBar(page, scale, open = false) {
   const canvas = element("canvas", { width: STEPS, height: 1, "aria-hidden": "true" });
   const paintBar = () => {
-    const context = contextOf(canvas), image = context.createImageData(STEPS, 1);
-    scale.paint(Float64Array.from({ length: STEPS }, (_, i) => scale.low + ((scale.high - scale.low) * i) / (STEPS - 1)), isDark(page), image.data);
-    context.putImageData(image, 0, 0);
+    const colourAt = (i) => scale.rgb(scale.low + ((scale.high - scale.low) * i) / (STEPS - 1), isDark(page));
+    putPixels(canvas, (pixels) => pixels.forEach((_, i) => { pixels[i] = pixelOf(colourAt(i)); }));
   };
   paintBar();
   onTheme(page, paintBar);
