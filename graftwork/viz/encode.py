@@ -25,7 +25,6 @@ from graftwork.viz.pack import Column, Numbers, Rows, Strings, packed
 from graftwork.viz.scene import Scene
 from graftwork.viz.selectors import (
     LONGEST,
-    NOWHERE,
     findings,
     module_paths,
     site_expression,
@@ -142,7 +141,7 @@ class _Encoder:
         cells = self.scene.cells
         text, found = self.strings, findings(self.scene.graph)
         sought = [cell.inside_of or (cell.node if cell.place >= 0 else None) for cell in cells]
-        ways = [found.get(key, NOWHERE) for key in sought]
+        ways = [found.of(key) for key in sought]
         sites = text.of([site for cell in cells for site in cell.sites])
         return {
             **_columns(cells),
@@ -152,8 +151,8 @@ class _Encoder:
             "form": [self.forms[cell.form] if cell.form else -1 for cell in cells],
             "origin": self.origins.of([cell.origin for cell in cells]),
             "level": text.of([cell.level for cell in cells]),
-            "way": [finding.way for finding in ways],
-            "nth": [finding.nth for finding in ways],
+            "way": [way for way, _ in ways],
+            "nth": [nth for _, nth in ways],
             "sites": Rows.of([cell.sites for cell in cells], sites),
             "reads": _wires_of([cell.reads for cell in cells]),
             "readBits": [bits for cell in cells for bits in cell.readings],

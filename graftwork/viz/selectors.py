@@ -8,15 +8,14 @@ that of `graftwork.ir.select`, done for all nodes in one walk.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from functools import lru_cache
-from itertools import accumulate
 
 from attrs import frozen
 
 from graftwork.ir.calls import modules as modules_of
-from graftwork.ir.graph import Graph, Index, Node, Value
+from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.select import seen_parameters
 from graftwork.ir.types import Typing
@@ -32,43 +31,55 @@ class Way(IntEnum):
     INSIDE = 2  # graph.select(op=...).where(lambda f: f.module == ...)
 
 
-@frozen
-class Finding:
-    """How to find a node: the way, and which of several it is; -1 if it is the only one."""
-
-    way: Way
-    nth: int = -1
-
-
-NOWHERE = Finding(Way.ADDRESS)
-
-
 Part = tuple[Node, int]
 """A composite, and the number of a node in its body."""
 Key = tuple[str, str]
 """A module and an op."""
+Finding = tuple[Way, int]
+"""How to find a node: the way, and which of several it is; -1 if it is the only one."""
 
 
-def findings(graph: Graph) -> dict[Node | Part | None, Finding]:
-    """How each node of the top level is found, and each node of the bodies of composites."""
+@frozen(eq=False)
+class Findings:
+    """How the nodes of the top level are found, and those in the bodies of composites.
+
+    Attributes:
+        drafts: the way to each, what it is sought by, and which of those that are found it is.
+        counts: for each way, how many are found.
+    """
+
+    drafts: Mapping[Node | Part | None, tuple[Way, Key, int]]
+    counts: Mapping[Way, Mapping[Key, int]]
+
+    def of(self, sought: Node | Part | None) -> Finding:
+        """How one of them is found."""
+        if sought not in self.drafts:
+            return Way.ADDRESS, -1
+        way, key, nth = self.drafts[sought]
+        return way, nth if self.counts[way][key] > 1 else -1
+
+
+def findings(graph: Graph) -> Findings:
+    """How each node is found."""
     leaving: dict[Key, int] = defaultdict(int)
     inside: dict[Key, int] = defaultdict(int)
     drafts: dict[Node | Part | None, tuple[Way, Key, int]] = {}
-    typing = Typing(graph.axes)
-    seen, index = seen_parameters(graph, graph.parameters), graph.index
+    typing, around = Typing(graph.axes), _Around()
+    seen, outside = seen_parameters(graph, graph.parameters), _outside(graph, around)
     for node in graph.nodes:
         module, op = node.origin.module, node.op.name
         if "/" in module:
             continue
-        around, own = _around(module), (module, op)
+        own, draft = (module, op), None
         for value in node.outputs:
-            outside = len(around) if value in seen else _outside(module, value, index)
-            if outside < len(around):
-                if node not in drafts and _plain(module):
-                    drafts[node] = Way.LEAVING, own, leaving[own]
-                for outer in around[outside:]:
+            if value in outside and value not in seen:
+                if draft is None and _plain(module):
+                    draft = Way.LEAVING, own, leaving[own]
+                for outer in around[module][outside[value] :]:
                     leaving[outer, op] += 1
-        if node not in drafts and len(module) <= LONGEST:
+        if draft is not None:
+            drafts[node] = draft
+        elif len(module) <= LONGEST:
             drafts[node] = Way.INSIDE, own, inside[own]
         inside[own] += len(node.outputs)
         for part, name in _parts_of(node, typing) if node.op.body is not None else ():
@@ -76,46 +87,49 @@ def findings(graph: Graph) -> dict[Node | Part | None, Finding]:
             if len(module) <= LONGEST:
                 drafts[part] = Way.INSIDE, key, inside[key]
             inside[key] += 1
-    counts = {Way.LEAVING: leaving, Way.INSIDE: inside}
-    return {
-        found: _finding(way, nth if counts[way][key] > 1 else -1)
-        for found, (way, key, nth) in drafts.items()
-    }
+    return Findings(drafts, {Way.LEAVING: leaving, Way.INSIDE: inside})
 
 
-_finding = lru_cache(maxsize=10_000)(Finding)  # most nodes are the only ones
+class _Around(dict[str, tuple[str, ...]]):
+    """A module -> itself with those around it, the outermost first."""
+
+    def __missing__(self, module: str) -> tuple[str, ...]:
+        missing, outer = [], module
+        while outer and outer not in self:
+            missing.append(outer)
+            outer = outer.rpartition(".")[0]
+        found = self.get(outer, ())
+        for inner in reversed(missing):
+            self[inner] = found = (*found, inner)
+        return found
 
 
-@lru_cache(maxsize=10_000)
-def _around(module: str) -> tuple[str, ...]:
-    """A module with those around it, the outermost first."""
-    ends = accumulate(module.split("."), lambda end, word: end + 1 + len(word), initial=-1)
-    return tuple([module[:end] for end in ends if end >= 0]) if module else ()
+def _outside(graph: Graph, around: _Around) -> dict[Value, int]:
+    """Of values that leave modules, how many around their makers hold all of their readers, too.
+
+    A value leaves those further inside.
+    """
+    makers = {value: around[node.origin.module] for node in graph.nodes for value in node.outputs}
+    found: dict[Value, int] = {}
+    for node in graph.nodes:
+        readers = around[node.origin.module]
+        for value in node.inputs:
+            modules = makers.get(value, readers)
+            if modules is readers:
+                continue
+            shared = min(len(modules), len(readers))
+            while shared and modules[shared - 1] != readers[shared - 1]:
+                shared -= 1
+            if shared < len(modules):
+                found[value] = min(shared, found.get(value, shared))
+    found.update((port.value, 0) for port in graph.outputs if makers.get(port.value))
+    return found
 
 
 @lru_cache(maxsize=10_000)
 def _plain(module: str) -> bool:
     """Whether `module=` means just this module: no glob, and nothing that is too long to read."""
     return bool(module) and len(module) <= LONGEST and "*" not in module and "{" not in module
-
-
-def _outside(module: str, value: Value, index: Index) -> int:
-    """How many of the modules around the maker of a value hold all of its readers, too.
-
-    A value leaves those further inside.
-    """
-    if value in index.outputs:
-        return 0
-    around = _around(module)
-    shared = len(around)
-    for reader in index.users_of(value):
-        other = reader.origin.module
-        if other != module:
-            also = _around(other)
-            shared = min(shared, len(also))
-            while shared and around[shared - 1] != also[shared - 1]:
-                shared -= 1
-    return shared
 
 
 def _parts_of(node: Node, typing: Typing) -> Iterator[tuple[Part, str]]:
