@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache, reduce
-from itertools import islice
+from itertools import chain, islice
 from operator import or_
 
 from attrs import define, field, frozen
@@ -110,7 +110,7 @@ def readings_of(cells: Iterable[Cell]) -> dict[Cell, list[Reading]]:
     for cell in cells:
         for wire, bits in zip(cell.reads, cell.readings, strict=True):
             source, target = wire.maker, cell
-            if source.kind.is_stub:
+            if source.nth < 0:  # stubs are rows in their readers
                 continue
             while source.parent is not target.parent:
                 if source.depth > target.depth:
@@ -128,20 +128,18 @@ def readings_of(cells: Iterable[Cell]) -> dict[Cell, list[Reading]]:
 
 def arrange(group: Cell, readings: Iterable[Reading]) -> Arrangement:
     """Rank and order of the children of a group."""
-    sources: dict[Wire, int] = {}
+    sources: list[int] = []
     targets: dict[Wire, dict[int, int]] = {}
     for wire, source, target, bits in readings:
-        if wire in sources:
-            known = targets[wire]
-            known[target] = known.get(target, 0) | bits
+        known = targets.get(wire)
+        if known is None:
+            sources.append(source)
+            targets[wire] = {target: bits}
         else:
-            sources[wire], targets[wire] = source, {target: bits}
-    joins = tuple([(source, tuple(targets[wire])) for wire, source in sources.items()])
-    return Arrangement(
-        _plan(len(group.children), joins),
-        tuple(sources),
-        tuple([bits for known in targets.values() for bits in known.values()]),
-    )
+            known[target] = known.get(target, 0) | bits
+    joins = tuple(zip(sources, map(tuple, targets.values()), strict=True))
+    versions = chain.from_iterable([known.values() for known in targets.values()])
+    return Arrangement(_plan(len(group.children), joins), tuple(targets), tuple(versions))
 
 
 @lru_cache(maxsize=2_000)

@@ -185,6 +185,14 @@ class Cell:
             todo.extend([child for child in reversed(cell.children) if child.children])
 
 
+def inside(cells: Sequence[Cell], cell: Cell) -> Sequence[Cell]:
+    """A cell and all inside of it, out of all by their numbers."""
+    last = cell
+    while last.children:
+        last = last.children[-1]
+    return cells[cell.number : last.number + 1]
+
+
 def number_cells(root: Cell) -> list[Cell]:
     """All cells of a tree, numbered in order, and in their groups."""
     cells = list(root.walk())

@@ -21,7 +21,7 @@ from graftwork.viz.difference import Difference
 from graftwork.viz.life import acts
 from graftwork.viz.names import attribute_words, bare, sized, visible
 from graftwork.viz.overlay import Overlay
-from graftwork.viz.pack import Column, Numbers, Rows, Strings, packed
+from graftwork.viz.pack import Column, Numbers, Rows, Shared, Strings, packed
 from graftwork.viz.scene import Scene
 from graftwork.viz.selectors import (
     LONGEST,
@@ -52,8 +52,8 @@ class _Encoder:
         self.strings = Strings()
         self.ops = Numbers[Op]()
         self.forms = Numbers[Form]()
-        self.origins = Numbers[Origin]()
-        self.types = Numbers[Type]()
+        self.origins = Shared[Origin]()
+        self.types = Shared[Type]()
         self.plans = Numbers[Plan]()
         self.sizes = sizes = scene.axes
         self.axes = {axis: i for i, axis in enumerate(sizes)}
@@ -141,7 +141,7 @@ class _Encoder:
         cells = self.scene.cells
         text, found = self.strings, findings(self.scene.graph)
         sought = [cell.inside_of or (cell.node if cell.place >= 0 else None) for cell in cells]
-        ways = [found.of(key) for key in sought]
+        ways = list(map(found.of, sought))
         sites = text.of([site for cell in cells for site in cell.sites])
         return {
             **_columns(cells),
@@ -179,16 +179,17 @@ class _Encoder:
     def _origins(self) -> dict[str, Column]:
         """Where cells come from; `quoted` is -1 where the module just stands in quotes."""
         text, passes, quoted, safe = self.strings, Rows(), [], self.scene.share_safe
-        for origin in self.origins:
+        modules = [visible(origin.module) for origin in self.origins]
+        for origin, shown in zip(self.origins, modules, strict=True):
             module, code = origin.module, repr(origin.module)
             made = map(bare, origin.passes) if safe else origin.passes
             passes.add(text(visible(word)) for word in made)
             if len(module) > LONGEST or "*" in module or "{" in module:
                 quoted.append(text(""))
             else:
-                quoted.append(-1 if code == f"'{visible(module)}'" else text(code))
+                quoted.append(-1 if code == f"'{shown}'" else text(code))
         return {
-            "module": text.of([visible(origin.module) for origin in self.origins]),
+            "module": text.of(modules),
             "source": text.of(["" if safe else visible(origin.source) for origin in self.origins]),
             "framework": text.of([visible(origin.op) for origin in self.origins]),
             "passes": passes,

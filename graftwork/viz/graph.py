@@ -120,7 +120,7 @@ def _view(
     if len(shown.versions) > 2:
         first_and_last = 1 | 1 << len(shown.versions) - 1
         kept = frozenset(cell for cell in shown.cells if cell.there & first_and_last)
-    opened = first_open(shown.cells[0], kept=kept)
+    opened = first_open(shown.cells, kept=kept)
     changes = differences(shown, names) if names else []
     title = f"Graph of {len(shown.graph.nodes):,} nodes"
     if changes:

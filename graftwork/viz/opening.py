@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from graftwork.viz.cells import Cell
+from graftwork.viz.cells import Cell, inside
 from graftwork.viz.merge import Change
 
 
 def first_open(
-    root: Cell, budget: int = 40, for_changes: int = 90, kept: Collection[Cell] | None = None
+    cells: Sequence[Cell],
+    budget: int = 40,
+    for_changes: int = 90,
+    kept: Collection[Cell] | None = None,
 ) -> list[Cell]:
     """Whole generations of groups while few boxes are to be seen, repeated blocks not unfolded.
 
     In a difference also those around changes, while they fit.
 
     Args:
+        cells: all by their numbers, the root first.
         kept: what is to be seen at all, if not everything.
     """
 
     def children(cell: Cell) -> list[Cell]:
         return [c for c in cell.children if kept is None or c in kept]
 
+    root = cells[0]
     opened, seen, generation = [root], len(children(root)), [root]
     while generation:
         groups = [
@@ -37,8 +42,8 @@ def first_open(
         seen += more
         generation = groups
     known = set(opened)
-    for cell in root.walk():
-        if cell.change is Change.SAME or (cell.parent and cell.parent.change is not Change.SAME):
+    for cell in [cell for cell in inside(cells, root) if cell.change is not Change.SAME]:
+        if cell.parent and cell.parent.change is not Change.SAME:
             continue
         around = [group for group in _around(cell) if group not in known]
         more = sum(len(group.children) for group in around)

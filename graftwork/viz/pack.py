@@ -38,6 +38,17 @@ class Numbers(dict[T, int]):
         return list(map(self.__getitem__, things))
 
 
+class Shared(Numbers[T]):
+    """Numbers of things that many share and that are slow to compare: one object is sought once."""
+
+    def of(self, things: Iterable[T]) -> list[int]:
+        """The numbers of several things."""
+        held = list(things)
+        keys = list(map(id, held))
+        number = {key: self[thing] for key, thing in dict(zip(keys, held, strict=True)).items()}
+        return list(map(number.__getitem__, keys))
+
+
 class Strings:
     """Strings by number; equal ones once, and number 0 is empty."""
 

@@ -277,7 +277,7 @@ class _Builder:
         for values in zip_longest(*versions):
             shown, old = latest(values), None
             now = shown.type
-            wire = Wire(cell, now, visible(shown.name, 200))
+            wire = Wire(cell, now, visible(shown.name, 200) if shown.name else "")
             made.append(wire)
             for number, value in enumerate(values):
                 if value is not None:
@@ -292,11 +292,13 @@ class _Builder:
     def _read(self, cell: Cell, versions: Sequence[Sequence[Value]]) -> None:
         """Note what a cell reads in which version; its operands are those of its last."""
         reads: dict[Wire, int] = {}
-        operands: list[Wire] = []
+        operands: Sequence[Wire] = ()
         for number in reversed(range(self.count)):
             carry, bit = self.carried[number].get, 1 << number
             wires = [wire for value in versions[number] if (wire := carry(value))]
-            operands = operands or wires
+            if not operands:
+                operands, reads = wires, dict.fromkeys(wires, bit)
+                continue
             for wire in wires:
                 reads[wire] = reads.get(wire, 0) | bit
         cell.reads, bits = tuple(reads), tuple(reads.values())
@@ -369,7 +371,7 @@ class _Builder:
 
 def _bits(versions: Sequence[object]) -> int:
     """The versions that have something, as a number: the first one is its least bit."""
-    if all(versions):
+    if None not in versions:
         return (1 << len(versions)) - 1
     return sum([1 << number for number, found in enumerate(versions) if found is not None])
 

@@ -8,7 +8,7 @@ that of `graftwork.ir.select`, done for all nodes in one walk.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 
@@ -39,24 +39,29 @@ Finding = tuple[Way, int]
 """How to find a node: the way, and which of several it is; -1 if it is the only one."""
 
 
+NOWHERE = Way.ADDRESS, -1
+_ONLY = tuple([(way, -1) for way in Way])  # most nodes are the only ones
+
+
 @frozen(eq=False)
 class Findings:
     """How the nodes of the top level are found, and those in the bodies of composites.
 
     Attributes:
         drafts: the way to each, what it is sought by, and which of those that are found it is.
-        counts: for each way, how many are found.
+        counts: for each way, by its number, how many are found.
     """
 
     drafts: Mapping[Node | Part | None, tuple[Way, Key, int]]
-    counts: Mapping[Way, Mapping[Key, int]]
+    counts: Sequence[Mapping[Key, int]]
 
     def of(self, sought: Node | Part | None) -> Finding:
         """How one of them is found."""
-        if sought not in self.drafts:
-            return Way.ADDRESS, -1
-        way, key, nth = self.drafts[sought]
-        return way, nth if self.counts[way][key] > 1 else -1
+        draft = self.drafts.get(sought)
+        if draft is None:
+            return NOWHERE
+        way, key, nth = draft
+        return (way, nth) if self.counts[way][key] > 1 else _ONLY[way]
 
 
 def findings(graph: Graph) -> Findings:
@@ -87,7 +92,7 @@ def findings(graph: Graph) -> Findings:
             if len(module) <= LONGEST:
                 drafts[part] = Way.INSIDE, key, inside[key]
             inside[key] += 1
-    return Findings(drafts, {Way.LEAVING: leaving, Way.INSIDE: inside})
+    return Findings(drafts, ({}, leaving, inside))
 
 
 class _Around(dict[str, tuple[str, ...]]):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from xml.sax.saxutils import escape
 
 from graftwork.viz.arrange import Arrangement
-from graftwork.viz.cells import Cell, Kind
+from graftwork.viz.cells import Cell, Kind, inside
 from graftwork.viz.merge import Change
 from graftwork.viz.names import sized
 from graftwork.viz.overlay import Overlay
@@ -61,7 +61,8 @@ def to_svg(
 def _note(cell: Cell, scene: Scene) -> str:
     """The second line of a box: its type, or how much it holds."""
     if cell.kind is Kind.GROUP:
-        count = sum(inner.kind is Kind.OP and not inner.within for inner in cell.walk())
+        within = inside(scene.cells, cell)
+        count = sum([inner.kind is Kind.OP and not inner.within for inner in within])
         return " · ".join(filter(None, [cell.note, f"{count:,} op{'s' * (count != 1)}"]))
     wires = cell.makes[:1] or cell.reads[:1]
     axes = scene.axes

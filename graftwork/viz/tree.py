@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import reduce
 from itertools import pairwise
-from operator import or_
 
 from graftwork.ir.origin import Origin
 from graftwork.viz.cells import Cell, Kind
@@ -49,10 +47,11 @@ def _group(groups: dict[tuple[str, ...], _Group], path: tuple[str, ...]) -> _Gro
         known -= 1
     found = groups[path[:known]]
     for end in range(known + 1, len(path) + 1):
-        inner = Cell(Kind.GROUP, _title(path[:end]), Origin(module=_joined(path[:end])))
+        words = path[:end]
+        inner = Cell(Kind.GROUP, _title(words), Origin(_joined(words)))
         inner.parent, siblings = found
         siblings.append(inner)
-        groups[path[:end]] = found = (inner, [])
+        groups[words] = found = (inner, [])
     return found
 
 
@@ -187,7 +186,8 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
 def change_groups(cells: Sequence[Cell], last: int) -> None:
     """A group is there where anything that it holds is; and what became of all cells."""
     for cell in reversed(cells):
-        if cell.kind is Kind.GROUP:
-            cell.there = reduce(or_, {child.there for child in cell.children}, cell.there)
+        around = cell.parent
+        if around is not None and around.kind is Kind.GROUP:
+            around.there |= cell.there
         if last:
             cell.change = cell.change_in(0, last, 0)
