@@ -50,11 +50,14 @@ def test_of_attention_heads_form_order_and_cell_are_found_again(open_page: Open)
         page.keyboard.press(key)
     facets = page.locator(".facet h3").all_inner_texts()
     held = page.locator("[data-state=locked]").first.get_attribute("data-at")
+    drawn = page.locator(".matrix canvas").first.evaluate("(canvas) => canvas.toDataURL()")
     order, source = chosen(page, "Sort heads by"), chosen(page, "Show")
     assert order != "as in the model"
     again(page)
     assert page.locator(".facet h3").all_inner_texts() == facets
     assert page.locator("[data-state=locked]").first.get_attribute("data-at") == held
+    found = page.locator(".matrix canvas").first.evaluate("(canvas) => canvas.toDataURL()")
+    assert found == drawn
     assert (chosen(page, "Sort heads by"), chosen(page, "Show")) == (order, source)
     stretch = page.get_by_role("button", name="Stretch the colours")
     assert stretch.get_attribute("aria-pressed") == "true"

@@ -4,7 +4,7 @@
 import { keepAddress } from "./address.js";
 import { drawArcs, makeArcs, paintAllArcs } from "./arcs.js";
 import { percentOf } from "./bars.js";
-import { choicesOf, recallChoices, recallHeads } from "./chosen.js";
+import { choicesOf, markHeld, pairOf, recallChoices, recallHeads } from "./chosen.js";
 import { button, element, fill, pixelOf } from "./dom.js";
 import { ALIKE, AS_MADE, CHANGE, arrange, inflated, isLoaded, isSeen, largestOf, makeHeads, makeThumbnails, markThumbnails, paintThumbnails, shareOf, topKeys } from "./heads.js";
 import { makeKeys } from "./keys.js";
@@ -34,6 +34,7 @@ views.set("attention", async (root, facts, columns, page, chunks) => {
   rebuild(view);
   recallChoices(view);
   refresh(view);
+  markHeld(view);
   keepAddress(root, () => choicesOf(view));
   onTheme(page, () => repaint(view));
   onKeys(root, (event) => keyOf(view, event));
@@ -136,6 +137,7 @@ function rebuildEnlarged(view) {
     element("h3", { title: head.path }, `layer ${head.layer} head ${head.head}`,
       view.model.names.length > 1 ? element("span", { class: "soft" }, ` ${sourceName(view, source)}`) : null), root)));
   repaint(view);
+  markHeld(view);
 }
 
 function numbered(view, side) {
@@ -154,7 +156,7 @@ function matrixOf(view, head, source) {
   };
   const matrix = makeMatrix(page, grid);
   return {
-    grid, root: matrix.root, repaint: (scale) => refreshMatrix(matrix, { scale }), hold: () => markLines(matrix, ...cellOf(view, view.at, -1)),
+    grid, root: matrix.root, repaint: (scale) => refreshMatrix(matrix, { scale }), hold: () => markLines(matrix, ...pairOf(view, view.at, -1)),
     mark: (...cell) => markCell(matrix, ...cell), draw: (context, ...room) => paintWhole(context, matrix, ...room).height,
   };
 }
@@ -174,11 +176,6 @@ function arcsOf(view, head, source) {
   };
   const arcs = makeArcs(page, figure), draw = () => drawArcs(arcs);
   return { root: arcs.root, repaint: (scale) => { figure.scale = scale; draw(); }, hold: draw, mark: draw, draw: (context, width, _, style) => paintAllArcs(context, arcs, width, style) };
-}
-
-// A query and a key: the one that is held, and the other.
-function cellOf({ side }, held, other) {
-  return side === QUERY ? [held, other] : [other, held];
 }
 
 function describe(view, head, source, query, key) {
@@ -217,7 +214,7 @@ function meanShare(view, source, query, key) {
 }
 
 function shareWith(view, source, at) {
-  const [query, key] = cellOf(view, view.at, at);
+  const [query, key] = pairOf(view, view.at, at);
   return isSeen(view.model, query, key) ? meanShare(view, source, query, key) : null;
 }
 
@@ -279,7 +276,7 @@ function lock(view, side, at, other) {
   Object.assign(view, { side, at, other });
   refresh(view);
   sayHeld(view);
-  if (other >= 0) for (const { mark } of view.facets) mark(...cellOf(view, at, other));
+  markHeld(view);
   tell(view);
 }
 
@@ -299,7 +296,7 @@ function letGo(view) {
 function swap(view) {
   const counts = [view.model.queries, view.model.keys];
   view.side = 1 - view.side;
-  view.at = Math.min(view.at, counts[view.side] - 1);
+  Object.assign(view, { at: Math.min(view.at, counts[view.side] - 1), other: -1 });
   refresh(view);
   sayHeld(view);
 }
@@ -393,6 +390,6 @@ function hearSelection(view, selection) {
   }
   const side = axes.findIndex((axis) => Number.isInteger(selection[axis]));
   if (side < 0 || selection[axes[side]] >= [model.queries, model.keys][side]) return;
-  Object.assign(view, { side, at: selection[axes[side]], locked: true });
+  Object.assign(view, { side, at: selection[axes[side]], other: -1, locked: true });
   refresh(view);
 }

@@ -18,11 +18,21 @@ export function recallChoices(view) {
     choice.dispatchEvent(new Event("change"));
   }
   if (word("stretch")) view.stretch.click();
-  const side = Math.max(0, number("side", 2)), at = number("at", [model.queries, model.keys][side]);
-  if (at >= 0) Object.assign(view, { side, at, locked: true });
+  const counts = [model.queries, model.keys], side = Math.max(0, number("side", 2)), at = number("at", counts[side]);
+  if (at >= 0) Object.assign(view, { side, at, other: number("other", counts[1 - side]), locked: true });
 }
 
-export function choicesOf({ root, chosen, stretched, side, at, locked }) {
+// A query and a key: the one that is held, and the other.
+export function pairOf({ side }, held, other) {
+  return side ? [other, held] : [held, other];
+}
+
+// Frames the cell that is held, if it is a cell.
+export function markHeld(view) {
+  if (view.locked && view.other >= 0) for (const { mark } of view.facets) mark(...pairOf(view, view.at, view.other));
+}
+
+export function choicesOf({ root, chosen, stretched, side, at, other, locked }) {
   const choices = [...root.querySelectorAll("select")].map(({ ariaLabel, value }) => [ariaLabel, value]);
-  return { heads: chosen.map(({ index }) => index).join("."), ...Object.fromEntries(choices), stretch: stretched, ...(locked ? { side, at } : {}) };
+  return { heads: chosen.map(({ index }) => index).join("."), ...Object.fromEntries(choices), stretch: stretched, ...(locked ? { side, at, ...(other < 0 ? {} : { other }) } : {}) };
 }
