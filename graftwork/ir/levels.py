@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from graftwork.ir.attributes import Attrs
 from graftwork.ir.graph import Graph, Region, Value, walk
 from graftwork.ir.op import Op
-from graftwork.ir.types import AxisTable, Type
+from graftwork.ir.types import AxisTable
 
 Path = tuple[int, ...]
 
@@ -40,16 +40,16 @@ def defined(level: Region) -> Iterator[Value]:
 
 def used_axes(graph: Graph) -> AxisTable:
     """The part of the axis table that values and attributes name."""
-    types: set[Type] = set()
+    carried: set[frozenset[str]] = set()
     calls: set[tuple[Op, Attrs]] = set()
     for _, level in levels(graph):
-        types.update([value.type for value in level.inputs])
+        carried.update([value.type.axis_set for value in level.inputs])
         for node in level.nodes:
-            types.update([value.type for value in node.outputs])
+            carried.update([value.type.axis_set for value in node.outputs])
             if node.attrs.items:
                 calls.add((node.op, node.attrs))
     used = {axis for op, attrs in calls for axis in op.named_axes(attrs)}
-    used = used.union(*[type.axis_set for type in types])
+    used = used.union(*carried)
     return {axis: size for axis, size in graph.axes.items() if axis in used}
 
 

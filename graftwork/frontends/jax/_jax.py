@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any, TypeAlias, cast
 
 import jax
@@ -84,18 +85,18 @@ def live(jaxpr: Jaxpr) -> Jaxpr:
 
 def _all_read(jaxpr: Jaxpr, given: Iterable[Var]) -> bool:
     """Whether something reads these and all that equations make, in inner jaxprs too."""
-    read = set(map(id, jaxpr.outvars))  # literals cannot be hashed
-    made = set(map(id, given))
-    inside: dict[int, Jaxpr] = {}
-    plain: set[core.Primitive] = set()
-    for equation in jaxpr.eqns:
-        read.update(map(id, equation.invars))
-        made.update(map(id, equation.outvars))
-        if equation.primitive not in plain:
-            inner = {id(held): held for held in core.jaxprs_in_params(equation.params)}
-            inside |= inner
-            if not inner:
-                plain.add(equation.primitive)
+    equations = jaxpr.eqns
+    # Literals cannot be hashed.
+    read = set(map(id, chain(jaxpr.outvars, *[e.invars for e in equations])))
+    made = set(map(id, chain(given, *[e.outvars for e in equations])))
+    kinds = {e.primitive: e for e in equations}
+    holding = {kind for kind, e in kinds.items() if any(core.jaxprs_in_params(e.params))}
+    inside = {
+        id(held): held
+        for e in equations
+        if e.primitive in holding
+        for held in core.jaxprs_in_params(e.params)
+    }
     return made <= read and all(_all_read(held, held.invars) for held in inside.values())
 
 

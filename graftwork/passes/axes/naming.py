@@ -47,12 +47,15 @@ class Name(Pass):
 def _words(graph: Graph) -> dict[str, str]:
     """The word of each unnamed axis, those of the surest evidence first."""
     reader = Reader(graph)
+    unknown = [axis for axis in graph.axes if is_unnamed(axis)]
     words: dict[str, str] = {}
     for evidence in EVIDENCE:
+        if len(words) == len(unknown):
+            break
         for axis, word in list(evidence(reader, words)):
             if is_unnamed(axis):
                 words.setdefault(axis, word)
-    return words | {a: "axis" for a in graph.axes if is_unnamed(a) and a not in words}
+    return words | {axis: "axis" for axis in unknown if axis not in words}
 
 
 def _unique(graph: Graph, classes: AxisClasses, words: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
 from typing import Any, TypeAlias
 
 from graftwork.ir.errors import RewriteError
@@ -54,7 +56,7 @@ class Sight:
         self._makers: dict[Value, Node] = {}
         self._aliases: dict[Value, Value] = {}
         self._origin: Origin = UNKNOWN
-        self._reads: Counter[Value] = Counter()
+        self._region = Region((), (), ())
 
     def maker(self, value: Value, op: str | None = None) -> Node | None:
         """The node that defines a value at this level, if it is of this op."""
@@ -64,6 +66,12 @@ class Sight:
     def alone(self, value: Value) -> bool:
         """Whether one node alone reads a value of the level that is simplified, and no site is."""
         return self._reads[value] == 1 and value not in self._kept
+
+    @cached_property
+    def _reads(self) -> Counter[Value]:
+        """How often the level as it was reads each value; few rules ask."""
+        inputs = (value for node in self._region.nodes for value in node.inputs)
+        return Counter(chain(inputs, self._region.outputs))
 
     def size(self, axis: str) -> Size:
         return self.typing.size(axis)
@@ -80,8 +88,7 @@ class Sight:
     def walk(self, region: Region) -> tuple[Sequence[Node], Mapping[Value, Value]]:
         """The level simplified."""
         aliases, rules = self._aliases, self._rules
-        self._reads.update(value for node in region.nodes for value in node.inputs)
-        self._reads.update(region.outputs)
+        self._region = region
         for node in region.nodes:
             if aliases:
                 inputs = tuple([aliases.get(value, value) for value in node.inputs])
