@@ -115,7 +115,8 @@ def _view(
     kept: frozenset[Cell] | None = None,
 ) -> View:
     readings = readings_of(shown.cells)
-    groups = [cell for cell in shown.cells if cell.children]
+    root = shown.cells[0]  # a group even if it holds nothing
+    groups = [cell for cell in shown.cells if cell.children or cell is root]
     arranged = {group: arrange(group, readings.pop(group, ())) for group in groups}
     if len(shown.versions) > 2:
         first_and_last = 1 | 1 << len(shown.versions) - 1

@@ -18,6 +18,7 @@ from viz_graphs import decoder
 
 from graftwork import viz
 from graftwork.ir.errors import StorageError
+from graftwork.ir.graph import Graph
 from graftwork.viz.pack import Rows, packed
 from graftwork.viz.scripts import script_text, style_text
 
@@ -31,6 +32,12 @@ def test_saving_replaces_a_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     view.save(path)
     assert path.read_text("utf-8") == view.html
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_graph_of_nothing_is_a_picture() -> None:
+    view = viz.graph(Graph((), (), (), (), {}))
+    assert "<title>Graph of 0 nodes</title>" in view.to_svg()
+    assert "Graph of 0 nodes" in view.html
 
 
 @pytest.mark.parametrize("name", ["missing/model.html", "folder", "a\x00b", "x" * 400])
