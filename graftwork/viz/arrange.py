@@ -110,7 +110,7 @@ def readings_of(cells: Iterable[Cell]) -> dict[Cell, list[Reading]]:
     for cell in cells:
         for wire, bits in zip(cell.reads, cell.readings, strict=True):
             source, target = wire.maker, cell
-            if source.nth < 0:  # stubs are rows in their readers
+            if source.kind.is_stub:
                 continue
             while source.parent is not target.parent:
                 if source.depth > target.depth:

@@ -40,15 +40,18 @@ def simplify(graph: Graph, by: str, rules: Rules) -> Graph:
     kept = sited(graph)
     typing = Typing(graph.axes)
     rules = {name: (*rules.get(name, ()), *rules.get(ANY, ())) for name in REGISTRY}
-    new = sweep(graph, lambda region: Sight(typing, rules, by, kept).walk(region))
+    new = sweep(graph, lambda region: Sight(typing, region, rules, by, kept).walk())
     return new if len(typing.table) == len(graph.axes) else new.evolve(axes=typing.table)
 
 
 class Sight:
     """What a rule sees: the level as it has been rewritten so far."""
 
-    def __init__(self, typing: Typing, rules: Rules, by: str, kept: frozenset[Value]) -> None:
+    def __init__(
+        self, typing: Typing, region: Region, rules: Rules, by: str, kept: frozenset[Value]
+    ) -> None:
         self.typing = typing
+        self._region = region
         self._rules = rules
         self._by = by
         self._kept = kept
@@ -56,7 +59,6 @@ class Sight:
         self._makers: dict[Value, Node] = {}
         self._aliases: dict[Value, Value] = {}
         self._origin: Origin = UNKNOWN
-        self._region = Region((), (), ())
 
     def maker(self, value: Value, op: str | None = None) -> Node | None:
         """The node that defines a value at this level, if it is of this op."""
@@ -85,11 +87,10 @@ class Sight:
         node = Node(found, operands, (Value(types[0]),), legal, (), origin)
         return self._simplified(node) or self._append(node).output
 
-    def walk(self, region: Region) -> tuple[Sequence[Node], Mapping[Value, Value]]:
+    def walk(self) -> tuple[Sequence[Node], Mapping[Value, Value]]:
         """The level simplified."""
         aliases, rules = self._aliases, self._rules
-        self._region = region
-        for node in region.nodes:
+        for node in self._region.nodes:
             if aliases:
                 inputs = tuple([aliases.get(value, value) for value in node.inputs])
                 if inputs != node.inputs:

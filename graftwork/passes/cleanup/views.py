@@ -216,10 +216,7 @@ def _outside(sight: Sight, x: Value, bound: frozenset[str]) -> tuple[Value, froz
 
 def broadcast_behind(sight: Sight, node: Node) -> Value | None:
     """op(broadcast(x, a), y) = broadcast(op(x, y), a) where the op does not bind a."""
-    for x in node.inputs:
-        if sight.maker(x, "broadcast") is not None:
-            break
-    else:  # as nearly always
+    if not any(sight.maker(x, "broadcast") for x in node.inputs):
         return None
     if node.regions or len(node.outputs) != 1 or node.op.name == "broadcast":
         return None
