@@ -7,9 +7,10 @@ returns a new graph that shares what it did not touch, so the old graph stays va
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -302,6 +303,11 @@ class Index:
             for value in dict.fromkeys(node.inputs):
                 users[value].append(node)
         return {value: tuple(found) for value, found in users.items()}
+
+    @cached_property
+    def reads(self) -> Counter[Value]:
+        """Value -> how often nodes read it, and once more if it leaves the level."""
+        return Counter(chain(self.results, *[node.inputs for node in self.nodes]))
 
     @cached_property
     def position(self) -> Mapping[Node, int]:

@@ -34,9 +34,9 @@ _ANY: Mapping[DType, Callable[[DType], bool]] = {
     DType.i64: lambda dtype: dtype.is_int,
 }
 
-_REACH = 4  # how far before a node its surroundings are compared
+REACH = 4  # how far before a node its surroundings are compared
 
-_WIDTH = _REACH + 1  # the bits of one op, one for each distance
+_WIDTH = REACH + 1  # the bits of one op, one for each distance
 
 _BITS: dict[Op, int] = {}  # op -> its bit at distance 0
 
@@ -94,6 +94,7 @@ class Pattern:
         root: the value that the pattern makes.
         axes: the axis variables with their sizes.
         near: the ops near its root; see `ops_near`.
+        depth: how many steps before its root the pattern goes.
     """
 
     values: Mapping[str, Value]
@@ -104,6 +105,7 @@ class Pattern:
     axes: AxisTable
     makers: Mapping[Value, Node] = field(init=False)
     near: int = field(init=False)
+    depth: int = field(init=False)
 
     @makers.default
     def _make_makers(self) -> Mapping[Value, Node]:
@@ -111,7 +113,15 @@ class Pattern:
 
     @near.default
     def _make_near(self) -> int:
-        return ops_near(self.nodes, self.makers)[self.makers[self.root]]
+        return ops_near(self.nodes, self.makers, {})[self.makers[self.root]]
+
+    @depth.default
+    def _make_depth(self) -> int:
+        depths: dict[Value, int] = {}
+        for node in self.nodes:
+            before = [depths[value] + 1 for value in node.inputs if value in depths]
+            depths |= dict.fromkeys(node.outputs, max(before, default=0))
+        return depths[self.root]
 
     @staticmethod
     def of(write: Callable[[Variables], Term]) -> Pattern:
@@ -157,15 +167,20 @@ class Pattern:
         return self.near & near == self.near
 
 
-def ops_near(nodes: Sequence[Node], makers: Mapping[Value, Node]) -> Mapping[Node, int]:
-    """Node -> the ops that are 0, 1, ... `_REACH` steps before it: a bit for each at each distance.
+def ops_near(
+    nodes: Sequence[Node], makers: Mapping[Value, Node], near: dict[Node, int]
+) -> dict[Node, int]:
+    """Node -> the ops that are 0, 1, ... `REACH` steps before it: a bit for each at each distance.
 
     A pattern lies at a node only if the ops near its root are as near to that node: so most rules
     need not be tried at most nodes.
+
+    Args:
+        near: knows the makers that are not among the nodes; learns all that are.
     """
-    ops = [_BITS.setdefault(op, 1 << len(_BITS) * _WIDTH) for op in {n.op: None for n in nodes}]
-    farther = sum(ops) * ((1 << _REACH) - 1)  # all that can be one step farther away
-    near: dict[Node, int] = {}
+    for op in {node.op: None for node in nodes}:
+        _BITS.setdefault(op, 1 << len(_BITS) * _WIDTH)
+    farther = sum(_BITS.values()) * ((1 << REACH) - 1)  # all that can be one step farther away
     for node in nodes:
         before = 0
         for value in node.inputs:

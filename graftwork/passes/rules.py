@@ -6,23 +6,26 @@ what the variables stand for. The left side prints, and is its own smallest test
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import ClassVar
+from functools import cached_property, partial
+from operator import attrgetter
+from typing import ClassVar, TypeAlias
 
 from attrs import evolve, field, frozen
 
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.errors import RewriteError
-from graftwork.ir.graph import Graph, Node, Region, Value
-from graftwork.ir.pattern import Match, Pattern, Variables, ops_near
+from graftwork.ir.graph import Graph, Node, Region, Value, walk
+from graftwork.ir.pattern import REACH, Match, Pattern, Variables, ops_near
 from graftwork.ir.pipeline import reached, watched
 from graftwork.ir.sizes import Size
 from graftwork.ir.types import Typing
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup.dead import DropDead, without_dead_nodes, without_unread
 from graftwork.passes.cleanup.sweep import sited, sweep
+
+_Roots: TypeAlias = Callable[[Region], Sequence[Node]]
 
 
 @frozen(eq=False)
@@ -110,26 +113,68 @@ def rewrite(
     by_root: defaultdict[str, list[Rule]] = defaultdict(list)
     for rule in rules:
         by_root[rule.pattern.makers[rule.pattern.root].op.name].append(rule)
+    depth = max([REACH, *[rule.pattern.depth for rule in rules]])
     fired: list[Firing] = []
+    near: dict[Node, int] = {}
+    roots: _Roots = attrgetter("nodes")
     for _ in range(rounds):
-        new, found = _round(graph, by_root)
+        new, found = _round(graph, by_root, roots, near)
         if not found:
             break
-        graph = without_dead_nodes(new)
+        new = without_dead_nodes(new)
+        roots = partial(_behind, changed=_changed(graph, new), depth=depth)
+        graph = new
         fired += found
     return graph, tuple(fired)
 
 
-def _round(graph: Graph, rules: Mapping[str, Sequence[Rule]]) -> tuple[Graph, Sequence[Firing]]:
-    """Rules applied once at every level, and where."""
+def _changed(before: Graph, after: Graph) -> Collection[Node]:
+    """What lets a rule apply that did not: new nodes, and makers of what is read less."""
+    old, new = set(walk(before.nodes)), set(walk(after.nodes))
+    less = {value for node in old - new for value in node.inputs}
+    less |= sited(before) - sited(after)
+    return {n for n in new if n not in old or not less.isdisjoint(n.outputs)}
+
+
+def _behind(level: Region, changed: Collection[Node], depth: int) -> Sequence[Node]:
+    """The nodes at which a pattern of a depth may contain one that changed."""
+    away: dict[Value, int] = {}
+    found: list[Node] = []
+    for node in level.nodes:
+        if node in changed:
+            steps = 0
+        elif away.keys().isdisjoint(node.inputs):
+            continue
+        else:
+            steps = min([away[value] for value in node.inputs if value in away]) + 1
+        if steps <= depth:
+            found.append(node)
+            away |= dict.fromkeys(node.outputs, steps)
+    return found
+
+
+def _round(
+    graph: Graph,
+    rules: Mapping[str, Sequence[Rule]],
+    roots: _Roots,
+    near: dict[Node, int],
+) -> tuple[Graph, Sequence[Firing]]:
+    """Rules applied once at every level, and where.
+
+    Args:
+        roots: gives the nodes of a level at which a rule may apply.
+        near: the ops near other nodes; learns those near the roots.
+    """
     typing = Typing(graph.axes)
     kept = sited(graph)
     fired: list[Firing] = []
     rounds: list[_Round] = []
 
     def clean(region: Region) -> tuple[Sequence[Node], Mapping[Value, Value]]:
-        rounds.append(_Round(typing, region, rules, kept, fired))
-        return rounds[-1].run()
+        tried = roots(region)
+        ops_near(tried, region.index.producer, near)
+        rounds.append(_Round(typing, region, rules, kept, fired, near))
+        return rounds[-1].run(tried)
 
     new = sweep(graph, clean).evolve(axes=typing.table)
     if watched():
@@ -162,6 +207,7 @@ class _Round:
         rules: Mapping[str, Sequence[Rule]],
         kept: frozenset[Value],
         fired: list[Firing],
+        near: Mapping[Node, int],
     ) -> None:
         self.typing = typing
         self.region = region
@@ -169,15 +215,16 @@ class _Round:
         self.kept = kept
         self.fired = fired
         self.index = region.index
-        self.near = ops_near(region.nodes, self.index.producer)
+        self.near = near
         self.plausible: dict[int, Sequence[Rule]] = {}
         self.used: set[Node] = set()
         self.made: dict[Node, Sequence[Node]] = {}
         self.by: dict[Node, str] = {}
         self.aliases: dict[Value, Value] = {}
 
-    def run(self) -> tuple[Sequence[Node], Mapping[Value, Value]]:
-        for node in reversed(self.region.nodes):
+    def run(self, roots: Sequence[Node]) -> tuple[Sequence[Node], Mapping[Value, Value]]:
+        """Apply rules at these nodes."""
+        for node in reversed(roots):
             if node.op.name in self.rules and node not in self.used:
                 for rule in self.plausible_at(node):
                     if self.apply(rule, node):
@@ -237,14 +284,10 @@ class _Round:
             for ours in pattern.makers
             if ours in match.bound and pattern.makers[ours].inputs
         }
+        reads = Counter([value for node in nodes for value in node.inputs])
         for node in nodes - {root}:
             for value in node.outputs:
-                readers = self.index.users_of(value)
-                if (
-                    value in self.index.outputs
-                    or value in self.kept
-                    or not nodes.issuperset(readers)
-                ):
+                if value in self.kept or self.index.reads[value] != reads[value]:
                     return None
         return None if nodes & self.used else tuple(nodes - {root})
 

@@ -2,18 +2,26 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 from graftwork.ir import ops
 from graftwork.ir.array import NamedArray
 from graftwork.ir.build import Builder
+from graftwork.ir.digest import equal
 from graftwork.ir.dtypes import DType
 from graftwork.ir.evaluate import run
 from graftwork.ir.graph import Graph, Port
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
 from graftwork.ir.verify import verify
-from graftwork.passes.composites import RULES, Recover
+from graftwork.passes import rules
+from graftwork.passes.axes import Unify
+from graftwork.passes.cleanup import Cleanup
+from graftwork.passes.composites import RULES, STAGES, Recover
 from graftwork.passes.rules import rewrite
+from tests.frontends.jax_support import from_jax, normal
+from tests.frontends.test_jax_repeats import layer, stack
+from tests.passes.programs import programs
 
 # What a result of 16 bits may differ by: both sides round to 8 bits of precision.
 TOLERANCE = {DType.bf16: 2**-6}
@@ -75,3 +83,35 @@ def test_all_rules_together_find_the_same(rule):
     assert rule.name in ops
     assert len([op for op in ops if op != "constant"]) <= 2
     assert str(Recover()(after)) == str(after)
+
+
+def rewritten(graph, everywhere):
+    """What the stages make of a graph, and the rules that fired."""
+    with pytest.MonkeyPatch.context() as patch:
+        if everywhere:
+            patch.setattr(rules, "_behind", lambda level, changed, depth: level.nodes)
+        names = []
+        for stage in STAGES:
+            graph, fired = rewrite(graph, stage, rounds=8)
+            names += [firing.rule for firing in fired]
+    return graph, names
+
+
+def same_as_everywhere(graph):
+    new, names = rewritten(graph, everywhere=False)
+    plain, all_names = rewritten(graph, everywhere=True)
+    assert names == all_names
+    assert equal(new, plain, origins=True)
+    return names
+
+
+def test_later_rounds_find_what_they_would_if_they_looked_everywhere():
+    x = normal(2, 5, 8, dtype=np.float32)
+    raw = from_jax(stack, x, params=[layer(i) for i in range(3)])
+    names = same_as_everywhere(raw.apply(Unify(), Cleanup()))
+    assert len(set(names)) > 4  # of which some rest on what others found
+
+
+@given(programs())
+def test_later_rounds_miss_nothing_in_any_program(graph):
+    same_as_everywhere(graph.apply(Unify(), Cleanup()))

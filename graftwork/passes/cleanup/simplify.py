@@ -6,10 +6,7 @@ output always equals, or None. What it makes on the way is simplified in turn.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from itertools import chain
 from typing import Any, TypeAlias
 
 from graftwork.ir.errors import RewriteError
@@ -67,13 +64,7 @@ class Sight:
 
     def alone(self, value: Value) -> bool:
         """Whether one node alone reads a value of the level that is simplified, and no site is."""
-        return self._reads[value] == 1 and value not in self._kept
-
-    @cached_property
-    def _reads(self) -> Counter[Value]:
-        """How often the level as it was reads each value; few rules ask."""
-        inputs = (value for node in self._region.nodes for value in node.inputs)
-        return Counter(chain(inputs, self._region.outputs))
+        return self._region.index.reads[value] == 1 and value not in self._kept
 
     def size(self, axis: str) -> Size:
         return self.typing.size(axis)
