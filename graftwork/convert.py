@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from graftwork.ir.elided import restored
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.pipeline import collection_paused
@@ -67,12 +68,14 @@ def from_jax(
         UnsupportedOpError: for a primitive that no rule knows.
         InputError, AxisError: for axes or samples that do not fit.
     """
-    from graftwork.frontends.jax import convert
+    from graftwork.frontends.jax import read
     from graftwork.passes.importing import imported, simplified
 
     options = {"params": params, "axes": axes, "training": training, "simplify": simplified}
     with collection_paused():
-        return imported(convert(fn, *args, **options))
+        program = read(fn, *args, **options)
+        short, elided = program.short()
+        return restored(imported(short), elided) or imported(program.graph())
 
 
 def from_pretrained(path: str | Path, **options: Any) -> Graph:

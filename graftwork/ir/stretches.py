@@ -54,7 +54,7 @@ def runs(numbers: Sequence[int], alive: Sequence[int], least: int = 1) -> list[R
 
     Args:
         alive: how many things live on across each place, as `living` says: a run is cut where
-            that is least, which is between layers rather than inside of one.
+            that is least between two stretches, which is between layers rather than inside of one.
         least: how long a stretch is at least.
     """
     found: list[Run] = []
@@ -66,7 +66,7 @@ def runs(numbers: Sequence[int], alive: Sequence[int], least: int = 1) -> list[R
             continue
         start, stop, period = low + longest[0], low + longest[1], longest[2]
         cuts = range(start, min(start + period, stop - 2 * period + 1))
-        first = min(cuts, key=alive.__getitem__)
+        first = min(cuts, key=lambda cut: alive[cut + period])
         run = Run(first, period, (stop - first) // period)
         found.append(run)
         todo += [(low, run.start), (run.stop, high)]

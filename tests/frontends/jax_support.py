@@ -11,7 +11,7 @@ import numpy as np
 
 import graftwork as gw
 from graftwork.backends.reference import compile
-from graftwork.frontends.jax import convert as from_jax
+from graftwork.frontends.jax import read
 from graftwork.ir.binding import flatten
 from graftwork.ir.graph import Graph
 from graftwork.ir.verify import verify
@@ -21,6 +21,11 @@ def normal(*shape: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray[An
     """Random numbers that do not depend on the order of tests."""
     rng = np.random.default_rng([seed, *shape])
     return rng.standard_normal(shape).astype(dtype)
+
+
+def from_jax(model: Any, *args: Any, **options: Any) -> Graph:
+    """The graph in raw form."""
+    return read(model, *args, **options).graph()
 
 
 def named(result: Any) -> dict[str, np.ndarray[Any, Any]]:

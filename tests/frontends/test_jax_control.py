@@ -13,7 +13,7 @@ from jax import lax
 
 from graftwork.ir.graph import Graph
 from tests.frontends.jax_programs.control import attention, nested, own_double, own_square, rnn
-from tests.frontends.jax_support import check, normal
+from tests.frontends.jax_support import check, from_jax, normal
 
 X = normal(3, 4)
 W = normal(4, 4, seed=1) * 0.4
@@ -213,7 +213,6 @@ def test_random_numbers_are_those_of_jax(name: str) -> None:
 
 def test_a_key_as_an_argument_is_two_words() -> None:
     from graftwork.backends.reference import compile
-    from graftwork.frontends.jax import convert as from_jax
 
     graph = from_jax(lambda key: jax.random.uniform(key, (3,)), jax.random.key(0))
     key = jax.random.key(5)

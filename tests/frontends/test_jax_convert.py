@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from graftwork.backends.reference import compile
-from graftwork.frontends.jax import convert as from_jax
 from graftwork.ir.errors import AxisError, ConversionError, InputError, UnsupportedOpError
 from graftwork.ir.verify import verify
-from tests.frontends.jax_support import check, normal
+from tests.frontends.jax_support import check, from_jax, normal
 
 X = normal(2, 3, dtype=np.float32)
 TABLE = jnp.asarray(normal(10, 3, seed=4, dtype=np.float32))

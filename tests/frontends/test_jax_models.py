@@ -14,9 +14,8 @@ from flax import nnx
 from penzai import pz
 
 from graftwork.backends.reference import compile
-from graftwork.frontends.jax import convert as from_jax
 from graftwork.ir.graph import Graph
-from tests.frontends.jax_support import check, normal
+from tests.frontends.jax_support import check, from_jax, normal
 
 F32 = 1e-4
 SEQ = "batch seq _"

@@ -14,7 +14,7 @@ import pytest
 
 import graftwork as gw
 from graftwork.frontends.jax import translate
-from graftwork.frontends.jax.repeats import Stretch, parts
+from graftwork.frontends.jax.repeats import Repetition, parts
 from graftwork.frontends.jax.translate import Translator
 from tests.frontends.jax_support import agree, normal
 
@@ -149,8 +149,10 @@ def test_stretches_are_cut_between_layers() -> None:
     """All that goes from one to the next is the residual stream."""
     params = [layer(i) for i in range(4)]
     jaxpr = jax.make_jaxpr(stack)(params, normal(2, SEQ, SIZE, dtype=np.float32)).jaxpr
-    found = [part for part in parts(jaxpr) if isinstance(part, Stretch)]
+    whole = list(parts(jaxpr))
+    (found,) = [part.stretches for part in whole if isinstance(part, Repetition)]
     assert len(found) >= 3
     assert len({part.form for part in found}) == 1
     assert {len(part.outputs) for part in found} == {1}
-    assert sum(len(getattr(p, "equations", (p,))) for p in parts(jaxpr)) == len(jaxpr.eqns)
+    plain = [part for part in whole if not isinstance(part, Repetition)]
+    assert len(plain) + sum(len(part.equations) for part in found) == len(jaxpr.eqns)

@@ -1,5 +1,5 @@
 """From JAX to graphs: jaxprs, one rule a primitive."""
 
-from graftwork.frontends.jax.program import convert
+from graftwork.frontends.jax.program import Program, read
 
-__all__ = ["convert"]
+__all__ = ["Program", "read"]

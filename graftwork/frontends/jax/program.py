@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import jax
-from attrs import evolve
+from attrs import evolve, frozen
 
 from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import Var
@@ -21,12 +21,14 @@ from graftwork.frontends.jax.models import (
     path_name,
     read_model,
 )
+from graftwork.frontends.jax.repeats import LeftOut
 from graftwork.frontends.jax.templates import Simplify, Templates
 from graftwork.frontends.jax.tracing import Traced, is_dynamic, trace
 from graftwork.frontends.jax.translate import Translator
 from graftwork.ir.axis_spec import AxisWord, fixed_sizes, match_axes
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.dtypes import DType, dtype_of
+from graftwork.ir.elided import Elided, Layer
 from graftwork.ir.errors import ConversionError
 from graftwork.ir.graph import Graph, Parameter, Port, Value
 from graftwork.ir.levels import used_axes
@@ -39,15 +41,79 @@ from graftwork.ir.types import Type, Typing
 _SMALL = 64  # elements of a constant that is part of the program
 
 
-def convert(
+@frozen(eq=False)
+class Program:
+    """A model that was traced, and what its graph is to be.
+
+    Attributes:
+        words: the names of the dimensions of arguments.
+        simplify: what is done to the graph of a stretch that repeats before it is copied.
+    """
+
+    model: Model
+    traced: Traced
+    arguments: Sequence[Leaf]
+    words: Mapping[str, Sequence[AxisWord]]
+    simplify: Simplify
+
+    def graph(self) -> Graph:
+        """Its graph in raw form."""
+        return self._graph(None)[0]
+
+    def short(self) -> tuple[Graph, Sequence[Elided]]:
+        """The same without layers that are like the one before; and what puts them back."""
+        return self._graph([])
+
+    def _graph(self, left_out: list[LeftOut] | None) -> tuple[Graph, Sequence[Elided]]:
+        model, traced = self.model, self.traced
+        builder = Builder(Typing({}))
+        key = fresh(builder.typing, 2)
+        jaxpr = traced.jaxpr.jaxpr
+        count = len(model.parameters)
+        held, given = jaxpr.invars[:count], jaxpr.invars[count:]
+        entries = _Entries(builder, key)
+        inputs = [
+            entries.input(leaf, variable, self.words.get(leaf.name))
+            for leaf, variable in zip(self.arguments, given, strict=True)
+        ]
+        for leaf, variable in zip(model.parameters, held, strict=True):
+            entries.parameter(leaf, variable, model.trained(leaf.name))
+        names = closed_over(model.source) if traced.jaxpr.consts else {}
+        for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
+            name = names.get(identity(value))
+            if name is not None or value.size > _SMALL:
+                leaf = Leaf(entries.free(name or "constant"), value)
+                entries.parameter(leaf, variable, name is not None)
+        owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
+        translator = Translator(
+            builder,
+            traced.size,
+            key,
+            Templates(self.simplify),
+            owners=owners,
+            free=entries.unread(),
+            left_out=left_out,
+        )
+        translator.bind(tuple(entries.arrays), tuple(entries.arrays.values()))
+        for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
+            if variable not in entries.arrays:
+                translator.bind([variable], [translator.array(value)])
+        with builder:
+            results = translator.run(jaxpr)
+            outputs = _outputs(traced.results, results, key)
+        graph = _closed(builder, inputs, entries, outputs, traced)
+        return graph, [entries.elided(each) for each in left_out or ()]
+
+
+def read(
     model: Any,
     *args: Any,
     params: Any = None,
     axes: Mapping[str | int, str] | None = None,
     training: bool = False,
     simplify: Simplify = lambda graph: graph,
-) -> Graph:
-    """Convert a function or module of JAX to a graph in raw form.
+) -> Program:
+    """Trace a function or module of JAX.
 
     Args:
         model: a function of arguments, or of a tree of parameters and then arguments; a Flax
@@ -79,7 +145,7 @@ def convert(
         return known.call(held, *restored)
 
     traced = trace(function, known.parameters, leaves, words)
-    return _graph(known, traced, leaves, words, simplify)
+    return Program(known, traced, leaves, words, simplify)
 
 
 def _settled(words: Mapping[str, Sequence[AxisWord]]) -> dict[str, list[AxisWord]]:
@@ -89,45 +155,6 @@ def _settled(words: Mapping[str, Sequence[AxisWord]]) -> dict[str, list[AxisWord
         path: [AxisWord(w.name, fixed.get(w.name or "", w.size)) for w in each]
         for path, each in words.items()
     }
-
-
-def _graph(
-    model: Model,
-    traced: Traced,
-    arguments: Sequence[Leaf],
-    words: Mapping[str, Sequence[AxisWord]],
-    simplify: Simplify,
-) -> Graph:
-    builder = Builder(Typing({}))
-    key = fresh(builder.typing, 2)
-    jaxpr = traced.jaxpr.jaxpr
-    count = len(model.parameters)
-    held, given = jaxpr.invars[:count], jaxpr.invars[count:]
-    entries = _Entries(builder, key)
-    inputs = [
-        entries.input(leaf, variable, words.get(leaf.name))
-        for leaf, variable in zip(arguments, given, strict=True)
-    ]
-    for leaf, variable in zip(model.parameters, held, strict=True):
-        entries.parameter(leaf, variable, model.trained(leaf.name))
-    names = closed_over(model.source) if traced.jaxpr.consts else {}
-    for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
-        name = names.get(identity(value))
-        if name is not None or value.size > _SMALL:
-            leaf = Leaf(entries.free(name or "constant"), value)
-            entries.parameter(leaf, variable, name is not None)
-    owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
-    translator = Translator(
-        builder, traced.size, key, Templates(simplify), owners=owners, free=entries.unread()
-    )
-    translator.bind(tuple(entries.arrays), tuple(entries.arrays.values()))
-    for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
-        if variable not in entries.arrays:
-            translator.bind([variable], [translator.array(value)])
-    with builder:
-        results = translator.run(jaxpr)
-        outputs = _outputs(traced.results, results, key)
-    return _closed(builder, inputs, entries, outputs, traced)
 
 
 class _Entries:
@@ -194,6 +221,17 @@ class _Entries:
         new = evolve(old, value=array.term.value, layout=layout)
         self.parameters[identity(leaf.value)] = new
         return array
+
+    def elided(self, found: LeftOut) -> Elided:
+        """Layers that are left out, in terms of parameters."""
+        first, second, *middle, last = ([self.names[v] for v in row] for row in found.parameters)
+        known = {parameter.name: parameter for parameter in self.parameters.values()}
+        layers = [
+            Layer([known[name] for name in names], moved)
+            for names, moved in zip(middle, found.origins, strict=True)
+        ]
+        arrays = {name: self.store[name] for names in middle for name in names}
+        return Elided(first, second, last, layers, arrays, tuple(known))
 
     def _entry(
         self, leaf: Leaf, variable: Var, dims: tuple[str | None, ...]

@@ -6,13 +6,14 @@ the equations do.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 from attrs import frozen
 
 from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import Jaxpr, JaxprEqn, Literal, Var
+from graftwork.ir.origin import Origin
 from graftwork.ir.stretches import living, runs
 
 _LEAST = 16  # equations that are worth being looked at as a whole
@@ -35,7 +36,36 @@ class Stretch:
     form: Hashable
 
 
-def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Stretch]:
+@frozen(eq=False)
+class Repetition:
+    """Stretches of equal length, one after another.
+
+    Attributes:
+        stretches: in order.
+        own: at which places among its inputs each reads a variable that nothing later reads; None
+            if they are no chain, in which each is the same function of these, of what the one
+            before gives to it alone, and of what all read.
+    """
+
+    stretches: Sequence[Stretch]
+    own: Sequence[int] | None
+
+
+@frozen(eq=False)
+class LeftOut:
+    """Stretches between the second and the last of a chain that are not translated.
+
+    Attributes:
+        parameters: the variables of the parameters of every stretch of the chain, in one order.
+        origins: for each that is left out, tells from the origin of something in the second where
+            the same comes from there.
+    """
+
+    parameters: Sequence[Sequence[Var]]
+    origins: Sequence[Callable[[Origin], Origin]]
+
+
+def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Repetition]:
     """The equations of a jaxpr in order, those that repeat as stretches.
 
     Random keys are left alone: they have an axis that no position tells.
@@ -50,12 +80,15 @@ def parts(jaxpr: Jaxpr) -> Iterator[JaxprEqn | Stretch]:
     alive = living(((place, reads.get(v, place)) for v, place in made), len(equations))
     done = 0
     for run in runs(numbers, alive, _LEAST):
+        stops = [start + run.period for start in run.firsts]
+        stretches = [
+            _stretch(equations[start:stop], numbers[start:stop], reads, stop)
+            for start, stop in zip(run.firsts, stops, strict=True)
+        ]
+        if any(_jax.is_key(_jax.aval(v).dtype) for each in stretches for v in each.inputs):
+            continue
         yield from equations[done : run.start]
-        for start in run.firsts:
-            stop = start + run.period
-            found = _stretch(equations[start:stop], numbers[start:stop], reads, stop)
-            keyed = any(_jax.is_key(_jax.aval(variable).dtype) for variable in found.inputs)
-            yield from found.equations if keyed else (found,)
+        yield Repetition(stretches, _own(stretches, reads, stops))
         done = run.stop
     yield from equations[done:]
 
@@ -121,3 +154,30 @@ def _stretch(
     form += [made[variable] for variable in outputs]
     form += [(aval.dtype, aval.shape) for aval in map(_jax.aval, inputs)]
     return Stretch(equations, tuple(inputs), outputs, tuple(form))
+
+
+def _own(
+    stretches: Sequence[Stretch], reads: Mapping[Var, int], stops: Sequence[int]
+) -> Sequence[int] | None:
+    """The places at which stretches of a chain read what is theirs; None if they are no chain."""
+    first, second = stretches[:2]
+    gives_on = all(
+        reads[variable] < stop
+        for each, stop in zip(stretches, stops[1:], strict=False)
+        for variable in each.outputs
+    )
+    if not gives_on or any(each.form != first.form for each in stretches):
+        return None
+    given = {variable: place for place, variable in enumerate(first.outputs)}
+    own = []
+    for place, variable in enumerate(second.inputs):
+        row = [each.inputs[place] for each in stretches]
+        if variable in given:
+            before = [each.outputs[given[variable]] for each in stretches[:-1]]
+            if row[1:] != before:
+                return None
+        elif any(each is not variable for each in row):
+            if any(reads[each] >= stop for each, stop in zip(row, stops, strict=True)):
+                return None
+            own.append(place)
+    return own or None

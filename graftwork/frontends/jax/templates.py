@@ -76,7 +76,7 @@ class Template:
             old = node.origin
             known = moved.get(old)
             if known is None:
-                known = moved[old] = self._moved(old, origin)
+                known = moved[old] = self.moved(old, origin)
             if known is old:
                 return node
             return Node(node.op, node.inputs, node.outputs, node.attrs, node.regions, known)
@@ -91,7 +91,23 @@ class Template:
             for port in self.graph.outputs
         ]
 
-    def _moved(self, old: Origin, of: Callable[[int], Origin]) -> Origin:
+    def sources(self, of: Callable[[int], Origin]) -> dict[Origin, Origin]:
+        """Where the nodes of a copy come from -> where those of the template do, without passes."""
+        bare = {Origin(n.origin.module, n.origin.source, n.origin.op) for n in self.graph.walk()}
+        return {self.moved(old, of): old for old in bare}
+
+    def now(
+        self, sources: Mapping[Origin, Origin], of: Callable[[int], Origin], old: Origin
+    ) -> Origin:
+        """Where something comes from in a copy that comes from `old` in another one.
+
+        Args:
+            sources: of that other one.
+            of: the origin of an equation of this one, by its number.
+        """
+        return self.moved(sources[old], of) if old in sources else old
+
+    def moved(self, old: Origin, of: Callable[[int], Origin]) -> Origin:
         """Where a node of a copy comes from, said of the template's node."""
         place = self.places.get(Origin(old.module, old.source, old.op))
         if place is None:

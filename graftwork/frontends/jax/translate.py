@@ -8,7 +8,8 @@ become nodes only where an array computation needs them.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -18,7 +19,7 @@ from attrs import frozen
 from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from graftwork.frontends.jax.exact import Exact, fold
-from graftwork.frontends.jax.repeats import Stretch, parts
+from graftwork.frontends.jax.repeats import LeftOut, Repetition, Stretch, parts
 from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.frontends.jax.templates import Known, Template, Templates, form
 from graftwork.ir import ops
@@ -63,6 +64,7 @@ class Translator:
         templates: what repeated stretches of the program became.
         free: variable of a parameter that nothing has read -> gives it the axes that it is wanted
             with, and the array.
+        left_out: learns which stretches are left out; None if all are to be translated.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Translator:
         owners: Mapping[Var, str] | None = None,
         seen: dict[Hashable, Sequence[Positional]] | None = None,
         free: Mapping[Var, Callable[[Dims], Positional]] | None = None,
+        left_out: list[LeftOut] | None = None,
     ) -> None:
         self.builder = builder
         self.size = size
@@ -86,6 +89,7 @@ class Translator:
         self.owners = dict(owners or {})
         self.seen = {} if seen is None else seen
         self.free = dict(free or {})
+        self.left_out = left_out
         self._here = path
         self._arrays: dict[Var, Positional] = {}
         self._exact: dict[Var, Exact] = {}
@@ -132,8 +136,8 @@ class Translator:
     def run(self, jaxpr: Jaxpr) -> list[Positional]:
         """Translate all equations; the arrays of the outputs."""
         for part in parts(jaxpr):
-            if isinstance(part, Stretch):
-                self._stretch(part)
+            if isinstance(part, Repetition):
+                self._repetition(part)
             else:
                 self._equation(part)
         return [self.read(atom) for atom in jaxpr.outvars]
@@ -198,7 +202,36 @@ class Translator:
         squeezed = array.reshape([extent for extent in array.shape if extent != 1])
         return Positional(self.constant(squeezed, dtype_of(array.dtype), axes), dims)
 
-    def _stretch(self, stretch: Stretch) -> None:
+    def _repetition(self, found: Repetition) -> None:
+        """Copy each stretch, or those alone that show what the others would become."""
+        first, second, *others = found.stretches
+        own = found.own
+        of = [] if own is None else [[s.inputs[place] for place in own] for s in found.stretches]
+        free = len(others) > 1 and own is not None and self.free.keys() >= set(chain(*of))
+        self._stretch(first)
+        template = self._stretch(second)
+        if self.left_out is not None and free and self._fits(template, others[0]):
+            *middle, last = others
+            there = template.sources(self._origins(second))
+            origins = [partial(template.now, there, self._origins(s)) for s in middle]
+            self.left_out.append(LeftOut(of, origins))
+            for variable, other in zip(second.outputs, middle[-1].outputs, strict=True):
+                self._arrays[other] = self._arrays[variable]
+            others = [last]
+        for stretch in others:
+            self._stretch(stretch)
+
+    def _fits(self, template: Template, stretch: Stretch) -> bool:
+        """Whether a stretch would be a copy of a template, and give arrays alone."""
+        given = [self._known(variable) for variable in stretch.inputs]
+        same = self.templates.known.get((stretch.form, *map(form, given)))
+        return same is template and not template.exact
+
+    def _origins(self, stretch: Stretch) -> Callable[[int], Origin]:
+        """The origin of each equation of a stretch, by its number."""
+        return lambda place: self._origin(stretch.equations[place])
+
+    def _stretch(self, stretch: Stretch) -> Template:
         """Copy what a stretch of this form became; the first is translated for that."""
         self._here = self.path
         given = [self._known(variable) for variable in stretch.inputs]
@@ -208,17 +241,14 @@ class Translator:
             template = self.templates.known[of] = self._template(stretch, given)
         arrays = self._fitting(stretch, given, template)
         fixed = self._fixed.setdefault(template, {})
-
-        def origin(place: int) -> Origin:
-            return self._origin(stretch.equations[place])
-
         with self.builder:
-            results = iter(template.copy(self.builder, arrays, origin, fixed))
+            results = iter(template.copy(self.builder, arrays, self._origins(stretch), fixed))
         for place, variable in enumerate(stretch.outputs):
             if place in template.exact:
                 self._exact[variable] = template.exact[place]
             else:
                 self._arrays[variable] = next(results)
+        return template
 
     def _fitting(
         self, stretch: Stretch, given: Sequence[Known], template: Template
