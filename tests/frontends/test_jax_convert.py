@@ -197,6 +197,18 @@ def test_origins_say_module_line_and_primitive() -> None:
     assert node.origin.source == f"{__file__}:{line}"
 
 
+HELD = [np.eye(9, dtype=np.float32), np.ones((9, 9), np.float32)]
+
+
+def test_arrays_that_are_parameters_and_held_too_are_one() -> None:
+    def model(params: Any, x: Any) -> Any:
+        return jax.jit(lambda x: x @ HELD[0] @ HELD[1] @ params["a"] @ params["b"])(x)
+
+    params = dict(zip("ab", HELD, strict=True))
+    graph = from_jax(model, np.ones((2, 9), np.float32), params=params)
+    assert [(p.name, p.aliases) for p in graph.parameters] == [("a", ()), ("b", ())]
+
+
 def test_what_layers_ask_for_again_is_translated_once() -> None:
     def layer(x: Any) -> Any:
         mask = jnp.tril(jnp.ones((x.shape[0], x.shape[0]), bool))

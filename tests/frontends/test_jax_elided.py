@@ -140,6 +140,26 @@ def test_the_graph_computes_what_the_model_does(case: str) -> None:
     agree(graph, {graph.inputs[0].name: X}, function(params, X), 1e-5)
 
 
+# Ways to say the same as `decoder`.
+JITTED: dict[str, Callable[..., Any]] = {
+    "once": jax.jit(decoder),
+    "twice": jax.jit(jax.jit(decoder)),
+    "with an argument that it does not read": jax.jit(lambda params, x, y: decoder(params, x)),
+}
+
+
+@pytest.mark.parametrize("way", JITTED)
+def test_a_jitted_model_is_the_model(way: str) -> None:
+    params = head(5)
+    more = (X,) if "argument" in way else ()
+    graph = gw.from_jax(JITTED[way], X, *more, params=params, axes=AXES)
+    plain = gw.from_jax(decoder, X, params=params, axes=AXES)
+    assert list(graph.sites) == list(plain.sites)
+    assert [node.op for node in graph.nodes] == [node.op for node in plain.nodes]
+    inputs = {port.name: X for port in graph.inputs}
+    agree(graph, inputs, decoder(params, X), 1e-5)
+
+
 def test_as_many_nodes_are_worked_on_at_any_depth() -> None:
     def worked_on(depth: int) -> int:
         found = read(stack, X, params=layers(depth), axes=AXES, simplify=simplified)

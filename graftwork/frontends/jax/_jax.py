@@ -38,6 +38,7 @@ __all__ = [
     "is_key",
     "key_words",
     "live",
+    "opened",
     "scalar_kind",
     "scopes",
     "spec",
@@ -73,6 +74,29 @@ def definition(primitive: core.Primitive) -> Callable[..., Any] | None:
     if getattr(rule, "__qualname__", "") != "lower_fun.<locals>.f_lowered":
         return None
     return cast("Callable[..., Any]", inspect.getclosurevars(rule).nonlocals["fun"])
+
+
+def opened(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """A program that is one call of another, as that one: `jax.jit(f)` says what `f` does."""
+    outer = closed.jaxpr
+    call = outer.eqns[0] if len(outer.eqns) == 1 else None
+    if call is None or call.primitive.name != "jit" or outer.outvars != call.outvars:
+        return closed
+    if scopes(call):  # which say of which module it is
+        return closed
+    if any(isinstance(x, Literal) for x in call.invars) or len({*call.invars}) < len(call.invars):
+        return closed
+    inner: ClosedJaxpr = call.params["jaxpr"]
+    inside = dict(zip(call.invars, inner.jaxpr.invars, strict=True))
+    jaxpr = inner.jaxpr.replace(
+        invars=[inside.get(variable, variable) for variable in outer.invars],
+        constvars=[
+            *(inside.get(variable, variable) for variable in outer.constvars),
+            *inner.jaxpr.constvars,
+        ],
+        debug_info=outer.debug_info,
+    )
+    return opened(ClosedJaxpr(jaxpr, [*closed.consts, *inner.consts]))
 
 
 def live(jaxpr: Jaxpr) -> Jaxpr:

@@ -82,7 +82,7 @@ class Program:
         for variable, value in zip(jaxpr.constvars, traced.jaxpr.consts, strict=True):
             name = names.get(identity(value))
             if name is not None or value.size > _SMALL:
-                leaf = Leaf(entries.free(name or "constant"), value)
+                leaf = Leaf(entries.name(value, name), value)
                 entries.parameter(leaf, variable, name is not None)
         owners = {variable: name.rpartition(".")[0] for variable, name in entries.names.items()}
         translator = Translator(
@@ -169,9 +169,12 @@ class _Entries:
         self.store: dict[str, Any] = {}
         self.leaves: dict[Var, Leaf] = {}
 
-    def free(self, name: str) -> str:
-        """A name that no parameter has."""
-        return unused(name, set(self.names.values()))
+    def name(self, value: Any, name: str | None) -> str:
+        """What an array from outside is called: one without a name, as the parameter that it is."""
+        known = self.parameters.get(identity(value))
+        if name is None and known is not None:
+            return known.name
+        return unused(name or "constant", set(self.names.values()))
 
     def input(self, leaf: Leaf, variable: Var, words: Sequence[AxisWord] | None) -> Port:
         """An argument of the model."""
@@ -196,8 +199,9 @@ class _Entries:
             first = next(v for v, name in self.names.items() if name == known.name)
             self.arrays[variable] = self.arrays[first]
             self.leaves.pop(first, None)
-            more = evolve(known, aliases=(*known.aliases, leaf.name))
-            self.parameters[identity(leaf.value)] = more
+            if leaf.name != known.name:
+                more = evolve(known, aliases=(*known.aliases, leaf.name))
+                self.parameters[identity(leaf.value)] = more
             return
         dims = tuple(None if n == 1 else fresh(self.builder.typing, n) for n in leaf.shape)
         array, layout = self._entry(leaf, variable, dims)

@@ -96,6 +96,7 @@ def trace(
                     samples = [_jax.spec(leaf.shape, leaf.value.dtype) for leaf in arguments]
                     raise _explained(error, function, held, samples, extents) from error
                 assumed.append(more)
+    closed = _jax.opened(closed)
     lean = ClosedJaxpr(_jax.live(closed.jaxpr), closed.consts)
     return Traced(lean, results, size, tuple(a.guard for a in assumed))
 
