@@ -113,6 +113,7 @@ class _Chain:
         to: value of the first -> that of the second; parameters too.
         end: where both end; the last begins there.
         later: what is made from there on.
+        own: what the second has -> the same: its parameters, and what it makes.
     """
 
     second: Sequence[Node]
@@ -124,10 +125,11 @@ class _Chain:
 
     @own.default
     def _make_own(self) -> Row:
-        return {value: value for node in self.second for value in node.outputs}
+        made = [value for node in self.second for value in node.outputs]
+        return {value: value for value in (*(p.value for p in self.parameters.values()), *made)}
 
     def read(self, row: Row) -> dict[Value, Value]:
-        """What the second layer reads from elsewhere -> what that is to the layer after `row`."""
+        """What the second layer has not itself -> what that is to the layer after `row`."""
         return {
             value: row[self.to[value]] if value in self.to else value
             for node in self.second
