@@ -42,13 +42,13 @@ class Repetition:
 
     Attributes:
         stretches: in order.
-        own: at which places among its inputs each reads a variable that nothing later reads; None
+        own: at which places among its inputs each reads a variable that nothing later reads; empty
             if they are no chain, in which each is the same function of these, of what the one
             before gives to it alone, and of what all read.
     """
 
     stretches: Sequence[Stretch]
-    own: Sequence[int] | None
+    own: Sequence[int]
 
 
 @frozen(eq=False)
@@ -158,8 +158,8 @@ def _stretch(
 
 def _own(
     stretches: Sequence[Stretch], reads: Mapping[Var, int], stops: Sequence[int]
-) -> Sequence[int] | None:
-    """The places at which stretches of a chain read what is theirs; None if they are no chain."""
+) -> Sequence[int]:
+    """The places at which stretches of a chain read what is theirs; none if they are no chain."""
     first, second = stretches[:2]
     gives_on = all(
         reads[variable] < stop
@@ -167,7 +167,7 @@ def _own(
         for variable in each.outputs
     )
     if not gives_on or any(each.form != first.form for each in stretches):
-        return None
+        return ()
     given = {variable: place for place, variable in enumerate(first.outputs)}
     own = []
     for place, variable in enumerate(second.inputs):
@@ -175,9 +175,9 @@ def _own(
         if variable in given:
             before = [each.outputs[given[variable]] for each in stretches[:-1]]
             if row[1:] != before:
-                return None
+                return ()
         elif any(each is not variable for each in row):
             if any(reads[each] >= stop for each, stop in zip(row, stops, strict=True)):
-                return None
+                return ()
             own.append(place)
-    return own or None
+    return own

@@ -96,7 +96,7 @@ class Template:
         bare = {Origin(n.origin.module, n.origin.source, n.origin.op) for n in self.graph.walk()}
         return {self.moved(old, of): old for old in bare}
 
-    def now(
+    def counterpart(
         self, sources: Mapping[Origin, Origin], of: Callable[[int], Origin], old: Origin
     ) -> Origin:
         """Where something comes from in a copy that comes from `old` in another one.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ from attrs import frozen
 from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import ClosedJaxpr
 from graftwork.frontends.jax.models import Leaf
+from graftwork.frontends.jax.origins import PACKAGE
 from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.ir.axis_spec import AxisWord
 from graftwork.ir.errors import ConversionError
@@ -24,7 +24,6 @@ from graftwork.ir.sizes import Size, symbols
 _PLAIN = re.compile(r"(?!(?:mod|floordiv|max|min|non_negative)\Z)[A-Za-z][A-Za-z0-9_]*")
 _COMPARISON = re.compile(r"comparison '(?P<left>.+?)' (?P<sign>[<>]=?) '(?P<right>.+?)' is incon")
 _CUT = re.compile(r"min\((?P<left>[^(),]+), (?P<right>[^(),]+)\)")
-_PACKAGE = str(Path(__file__).parents[2])
 
 
 @frozen
@@ -240,6 +239,6 @@ def _where(error: Exception) -> str:
     own = [
         entry
         for entry in entries
-        if "site-packages" not in entry.filename and not entry.filename.startswith(_PACKAGE)
+        if "site-packages" not in entry.filename and not entry.filename.startswith(PACKAGE)
     ]
     return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""

@@ -8,9 +8,8 @@ become nodes only where an array computation needs them.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from attrs import frozen
 from graftwork.frontends.jax import _jax
 from graftwork.frontends.jax._jax import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from graftwork.frontends.jax.exact import Exact, fold
+from graftwork.frontends.jax.origins import segments, source_line
 from graftwork.frontends.jax.repeats import LeftOut, Repetition, Stretch, parts
 from graftwork.frontends.jax.sizes import SizeReader
 from graftwork.frontends.jax.templates import Known, Template, Templates, form
@@ -37,8 +37,6 @@ from graftwork.ir.types import Type
 Results: TypeAlias = "Positional | Sequence[Positional]"
 Rule = Callable[..., Results]
 R = TypeVar("R")
-
-_PACKAGE = str(Path(__file__).parents[2])
 
 
 @frozen
@@ -184,7 +182,7 @@ class Translator:
             return inputs, translate(self._inside(builder), inputs), builder
 
     def _inside(self, builder: Builder, name: str = "") -> Translator:
-        path = (*self._here, *_segments([name]))
+        path = (*self._here, *segments([name]))
         seen = self.seen if builder is self.builder else None
         source = builder.origin.source
         return Translator(builder, self.size, self.key, self.templates, path, source, seen=seen)
@@ -205,16 +203,15 @@ class Translator:
     def _repetition(self, found: Repetition) -> None:
         """Copy each stretch, or those alone that show what the others would become."""
         first, second, *others = found.stretches
-        own = found.own
-        of = [] if own is None else [[s.inputs[place] for place in own] for s in found.stretches]
-        free = len(others) > 1 and own is not None and self.free.keys() >= set(chain(*of))
+        own = [[stretch.inputs[place] for place in found.own] for stretch in found.stretches]
+        free = len(others) > 1 and found.own and self.free.keys() >= set(chain(*own))
         self._stretch(first)
         template = self._stretch(second)
         if self.left_out is not None and free and self._fits(template, others[0]):
             *middle, last = others
             there = template.sources(self._origins(second))
-            origins = [partial(template.now, there, self._origins(s)) for s in middle]
-            self.left_out.append(LeftOut(of, origins))
+            origins = [partial(template.counterpart, there, self._origins(s)) for s in middle]
+            self.left_out.append(LeftOut(own, origins))
             for variable, other in zip(second.outputs, middle[-1].outputs, strict=True):
                 self._arrays[other] = self._arrays[variable]
             others = [last]
@@ -374,10 +371,10 @@ class Translator:
 
     def _origin(self, equation: JaxprEqn) -> Origin:
         """Where an equation comes from; what it calls is inside of its scopes."""
-        self._here = (*self.path, *_segments(_jax.scopes(equation)))
+        self._here = (*self.path, *segments(_jax.scopes(equation)))
         owners = filter(None, map(self._owner, equation.invars))
         owner = next(owners, "") if self._here == self.path else ""
-        source = _source(equation.source_info.traceback) or self.source
+        source = source_line(equation.source_info.traceback) or self.source
         return Origin(owner or ".".join(self._here), source, equation.primitive.name)
 
 
@@ -396,21 +393,3 @@ def _dtype(variable: Atom) -> DType:
 
 def _open(jaxpr: ClosedJaxpr | Jaxpr) -> Jaxpr:
     return jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-
-
-def _segments(names: Sequence[str]) -> list[str]:
-    """Module names in scopes; one with a dot says of which class a module is, not where."""
-    return [part for name in names for part in name.split("/") if part and "." not in part]
-
-
-@lru_cache(maxsize=4096)  # layers come from the same lines
-def _source(traceback: Any) -> str:
-    """The innermost line of the user's own code, or else of the library that they call."""
-    library = ""
-    for frame in _jax.frames(traceback):
-        if frame.file.startswith(_PACKAGE):
-            break
-        if "site-packages" not in frame.file:
-            return f"{frame.file}:{frame.line}"
-        library = library or f"{frame.file}:{frame.line}"
-    return library
