@@ -49,6 +49,12 @@ def region_key(region: Region) -> Key:
     return _region_key(region, origins=False)
 
 
+def said(node: Node) -> Key:
+    """The same for nodes that apply one op with equal attributes to values of equal types."""
+    types = tuple(value.type for value in (*node.inputs, *node.outputs))
+    return (node.op.name, node.attrs.key, types, tuple(map(region_key, node.regions)))
+
+
 def _region_key(region: Region, origins: bool) -> Key:
     numbers: dict[Value, int] = {}
     inputs = tuple(_define(value, numbers) for value in region.inputs)

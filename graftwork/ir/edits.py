@@ -211,6 +211,12 @@ def with_values(node: Node, mapping: Mapping[Value, Value]) -> Node:
     return Node(node.op, inputs, outputs, node.attrs, node.regions, node.origin)
 
 
+def reading(node: Node, instead: Mapping[Value, Value]) -> Node:
+    """The node with others in the place of some of what it reads; itself if it reads none."""
+    inputs = tuple([instead.get(value, value) for value in node.inputs])
+    return node if inputs == node.inputs else evolve(node, inputs=inputs)
+
+
 def moved_sites(
     graph: Graph,
     level: Level,

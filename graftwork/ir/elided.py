@@ -13,7 +13,8 @@ from itertools import groupby, product
 
 from attrs import evolve, field, frozen
 
-from graftwork.ir.digest import region_key
+from graftwork.ir.digest import said
+from graftwork.ir.edits import reading
 from graftwork.ir.graph import Graph, Node, Parameter, Value
 from graftwork.ir.nesting import copied
 from graftwork.ir.origin import Origin
@@ -90,7 +91,7 @@ def _with_layers(graph: Graph, elided: Elided) -> Graph | None:
         values = chain.read(rows[-1]) | {old: twin.value for old, twin in twins.items()}
         nodes += copied(chain.second, values, _Moved(layer.origin))
         rows.append({value: values[value] for value in chain.own})
-    nodes += [_reading(node, rows[-1]) for node in graph.nodes[chain.end :]]
+    nodes += [reading(node, rows[-1]) for node in graph.nodes[chain.end :]]
     names = {parameter.name: parameter for parameter in parameters}
     return graph.evolve(
         parameters=tuple([names[name] for name in elided.order if name in names]),
@@ -191,23 +192,13 @@ def _next(first: Sequence[Node], second: Sequence[Node], parameters: Row) -> Row
     if len(first) != len(second):
         return None
     for a, b in zip(first, second, strict=True):
-        if not _alike(a, b):
+        if said(a) != said(b):
             return None
         for x, y in zip(a.inputs, b.inputs, strict=True):
             if to.get(x, y if y in inside else x) is not y:
                 return None
         to |= zip(a.outputs, b.outputs, strict=True)
     return to
-
-
-def _alike(a: Node, b: Node) -> bool:
-    return (
-        a.op is b.op
-        and a.attrs == b.attrs
-        and len(a.inputs) == len(b.inputs)
-        and [value.type for value in a.outputs] == [value.type for value in b.outputs]
-        and list(map(region_key, a.regions)) == list(map(region_key, b.regions))
-    )
 
 
 # What the others become
@@ -217,11 +208,6 @@ def _twin(known: Parameter, other: Parameter) -> Parameter:
     """A parameter of a layer that the graph has not, like one of the second layer."""
     value = Value(known.value.type, other.name)
     return evolve(other, value=value, layout=known.layout)
-
-
-def _reading(node: Node, row: Row) -> Node:
-    inputs = tuple([row.get(value, value) for value in node.inputs])
-    return node if inputs == node.inputs else evolve(node, inputs=inputs)
 
 
 class _Moved:

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 
 from attrs import frozen
 
-from graftwork.ir.digest import region_key
+from graftwork.ir.digest import said
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.stretches import Run, living, runs
 
@@ -105,7 +105,7 @@ def _saved(run: Run) -> int:
 def _numbers(nodes: Sequence[Node]) -> list[int]:
     """A number for each node, equal for those that say the same."""
     numbers: dict[Hashable, int] = {}
-    return [numbers.setdefault(_key(node), len(numbers)) for node in nodes]
+    return [numbers.setdefault(said(node), len(numbers)) for node in nodes]
 
 
 def _alive(graph: Graph) -> list[int]:
@@ -122,11 +122,6 @@ def _cut(run: Run, step: int) -> Iterator[Run]:
     for first, stop in ((0, step), (step, run.count)):
         if stop - first > 1:
             yield Run(run.firsts[first], run.period, stop - first)
-
-
-def _key(node: Node) -> Hashable:
-    types = tuple(value.type for value in (*node.inputs, *node.outputs))
-    return node.op.name, node.attrs.key, types, tuple(map(region_key, node.regions))
 
 
 def _sources(steps: Sequence[Sequence[Node]]) -> Sequence[Sequence[Source]] | int:

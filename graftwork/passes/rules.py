@@ -15,6 +15,7 @@ from typing import ClassVar, TypeAlias
 from attrs import evolve, field, frozen
 
 from graftwork.ir.build import Builder, Term
+from graftwork.ir.edits import reading
 from graftwork.ir.errors import RewriteError
 from graftwork.ir.graph import Graph, Node, Region, Value, walk
 from graftwork.ir.pattern import REACH, Match, Pattern, Variables, ops_near
@@ -246,7 +247,7 @@ class _Round:
         aliases = {old: new for old, new in self.aliases.items() if old in gone}
         nodes = [n for node in region.nodes for n in made.get(node, (node,))]
         if aliases:
-            nodes = [_reading(node, aliases) for node in nodes]
+            nodes = [reading(node, aliases) for node in nodes]
         return nodes, aliases
 
     def plausible_at(self, node: Node) -> Sequence[Rule]:
@@ -298,12 +299,7 @@ class _Round:
                 return [
                     *nodes[:place],
                     evolve(node, outputs=(old,)),
-                    *(_reading(later, {result.value: old}) for later in nodes[place + 1 :]),
+                    *(reading(later, {result.value: old}) for later in nodes[place + 1 :]),
                 ]
         self.aliases[old] = result.value
         return nodes
-
-
-def _reading(node: Node, aliases: Mapping[Value, Value]) -> Node:
-    inputs = tuple([aliases.get(value, value) for value in node.inputs])
-    return node if inputs == node.inputs else evolve(node, inputs=inputs)
