@@ -160,6 +160,25 @@ def test_a_jitted_model_is_the_model(way: str) -> None:
     agree(graph, inputs, decoder(params, X), 1e-5)
 
 
+def linear(params: list[Arrays], x: Any) -> Any:
+    """Blocks whose MLP does not bend, which no site can be told of."""
+    for weights in params:
+        x = stack([weights], x)
+        x = x + norm(x, weights["scale"]) @ weights["up"] @ weights["down"]
+    return x
+
+
+def test_what_the_rest_does_not_show_is_imported_as_a_whole() -> None:
+    params = layers(6)
+    found = read(linear, X, params=params, axes=AXES, simplify=simplified)
+    short, elided = found.short()
+    assert elided
+    assert restored(imported(short), elided) is None
+    graph = gw.from_jax(linear, X, params=params, axes=AXES)
+    assert equal(graph, imported(found.graph()), origins=True)
+    agree(graph, {"x": X}, linear(params, X), 1e-5)
+
+
 def test_as_many_nodes_are_worked_on_at_any_depth() -> None:
     def worked_on(depth: int) -> int:
         found = read(stack, X, params=layers(depth), axes=AXES, simplify=simplified)
