@@ -46,8 +46,7 @@ class NamedArray:
         return f"NamedArray({self.dtype}, {named})\n{self.array!r}"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = as_numpy(self.array)
-        return array if dtype is None else array.astype(dtype)
+        return np.array(as_numpy(self.array), dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> Any:
         return self.array.__dlpack__(**options)

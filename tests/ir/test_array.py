@@ -49,6 +49,15 @@ def test_numbers_unit_dimensions_and_reductions(of: Any) -> None:
     assert a.mean("y").axes == ("x",)
 
 
+def test_numpy_is_given_the_array_itself_or_a_copy_as_it_asks() -> None:
+    named = gw.NamedArray(A.copy(), ("x", "y"))
+    assert np.asarray(named) is named.array
+    assert np.asarray(named, np.float16).dtype == np.float16
+    copy = np.array(named)
+    copy[:] = 0
+    np.testing.assert_array_equal(named.array, A)
+
+
 def test_what_does_not_fit_is_refused_by_name() -> None:
     a = gw.NamedArray(A, ("x", "y"))
     with pytest.raises(AxisError, match="axis 'y' has size 3 here and 2 there"):
