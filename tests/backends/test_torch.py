@@ -264,10 +264,10 @@ def test_an_index_that_is_out_of_range_is_the_users(mode: Any) -> None:
 # --- TorchInductor ------------------------------------------------------------------------------
 
 COMPILED = (
-    *("linear", "layer_norm", "attention-grouped", "gather-fill", "scan", "conv-groups"),
+    *("linear", "layer_norm", "attention-grouped", "gather-fill", "conv-groups"),
     *("sort-two-keys", "scatter-max-float64", "scatter-into-broadcast"),
 )
-DEPENDENT = ("while-axes", "cond-true")  # on data, so that graphs break
+IN_PIECES = ("while-axes", "cond-true", "scan")  # Python runs what is compiled of them
 
 
 class Together(torch.nn.Module):
@@ -281,7 +281,7 @@ class Together(torch.nn.Module):
         return {name: part(**inputs[name]) for name, part in self.parts.items()}
 
 
-@pytest.mark.parametrize("names", [COMPILED, DEPENDENT], ids=["straight", "dependent"])
+@pytest.mark.parametrize("names", [COMPILED, IN_PIECES], ids=["whole", "in pieces"])
 def test_torchinductor_gives_the_same(names: tuple[str, ...]) -> None:
     cases = {case.name: case for case in SAMPLES if case.name in names}
     assert set(cases) == set(names)
@@ -302,6 +302,18 @@ def test_a_compiled_program_runs_at_other_sizes() -> None:
         inputs = {"x": normal(batch, seq, 8)}
         case = Sample(f"{batch}x{seq}", BLOCK, inputs)
         assert_same(program(**inputs), reference(case), case)
+
+
+def test_a_recurrence_is_compiled_once_for_all_lengths() -> None:
+    (case,) = (case for case in DYNAMIC if case.name == "scan")
+    graph = case.graph()
+    program = compile(graph, "torch")
+    compiled = []
+    for length in (5, 2, 13, 40):
+        given = at_sizes(case, graph, {"n": 3, "m": length, "t": 1, "d": 1})
+        assert_same(program(**given.inputs), reference(given), given)
+        compiled.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert compiled[2:] == [compiled[1]] * 2
 
 
 def test_integers_and_stores_of_any_framework() -> None:

@@ -33,6 +33,9 @@ def repeat(
     return held
 
 
+# Compiled are its steps alone: written out, they would be compiled anew for every length, in a time
+# that grows with it, and TorchInductor has given wrong numbers for a dozen of them in one kernel.
+@torch.compiler.disable(recursive=False)
 def scan(
     body: Any,
     state: Sequence[Tensor],
