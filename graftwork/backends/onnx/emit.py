@@ -23,7 +23,7 @@ from graftwork.ir.origin import UNKNOWN, Origin
 Array = np.ndarray[Any, Any]
 
 # Ways to look at a value, which all that ask for the same one share.
-_VIEWS = frozenset({"Transpose", "Unsqueeze", "Squeeze", "Reshape", "Expand", "Cast"})
+_VIEWS = frozenset({"Transpose", "Unsqueeze", "Squeeze", "Reshape", "Expand", "Cast", "Split"})
 
 
 def dtype_of_value(value: onnx.Value) -> DType:

@@ -14,7 +14,7 @@ import onnx_ir as onnx
 
 from graftwork.backends.engine import Laid, Lowering
 from graftwork.backends.onnx.kernels import carrier
-from graftwork.backends.onnx.target import OnnxTarget, Operands, zipped
+from graftwork.backends.onnx.target import OnnxTarget, Operands
 from graftwork.ir import ops
 from graftwork.ir.dtypes import DType
 from graftwork.ir.graph import Node
@@ -143,24 +143,6 @@ def _batch_norm(target: OnnxTarget, node: Node, operands: Operands) -> Any:
     return Laid(array, x.axes)
 
 
-# --- rotary -------------------------------------------------------------------------------------
-
-
-def _rotary(target: OnnxTarget, node: Node, operands: Operands) -> Any:
-    """Halves change places as blocks of memory; neighbours do as the body says."""
-    (x, cos, sin), emit = operands, target.emit
-    axis = node.attrs["axis"]
-    size = target.typing.size(axis)
-    split = isinstance(size, int) and size > 0  # the runtime refuses to split nothing
-    if node.attrs["style"] != "half" or not split or axis not in x.axes:
-        return target.open_body(node, operands)
-    place = x.axes.index(axis)
-    first, second = emit.ops("Split", x.array, dtypes=(None, None), axis=place, num_outputs=2)
-    turned = emit.op("Concat", emit.op("Neg", second), first, axis=place)
-    straight = zipped(target, "Mul", x, cos)
-    return zipped(target, "Add", straight, zipped(target, "Mul", Laid(turned, x.axes), sin))
-
-
 TABLE: Mapping[Op, Lowering] = {
     ops.relu: _activation("Relu"),
     ops.gelu: _activation("Gelu", lambda approximate: {"approximate": approximate}),
@@ -173,5 +155,4 @@ TABLE: Mapping[Op, Lowering] = {
     ops.layer_norm: _layer_norm,
     ops.rms_norm: _rms_norm,
     ops.batch_norm: _batch_norm,
-    ops.rotary: _rotary,
 }

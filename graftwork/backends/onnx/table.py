@@ -13,6 +13,7 @@ from graftwork.backends.onnx import (
     lower_elementwise,
     lower_indexing,
     lower_reduce,
+    lower_rotary,
     lower_windows,
 )
 from graftwork.ir.op import Op
@@ -25,5 +26,6 @@ TABLE: Mapping[Op, Lowering] = {
     **lower_indexing.TABLE,
     **lower_control.TABLE,
     **lower_composites.TABLE,
+    **lower_rotary.TABLE,
     **lower_windows.TABLE,
 }
