@@ -35,7 +35,7 @@ def repeat(
 
 # Compiled are its steps alone: written out, they would be compiled anew for every length, in a time
 # that grows with it, and TorchInductor has given wrong numbers for a dozen of them in one kernel.
-@torch.compiler.disable(recursive=False)
+@torch.compiler.disable(recursive=False)  # type: ignore[no-untyped-call, untyped-decorator]
 def scan(
     body: Any,
     state: Sequence[Tensor],
