@@ -38,6 +38,7 @@ def _kernels(graph: gw.Graph) -> int:
     [
         *((layout, "batch, seq") for layout in (HEADS, "batch, seq, dim")),
         *((layout, "seq") for layout in (HEADS, "batch, seq, dim", "seq, heads, dim", "seq, dim")),
+        ("batch, heads, groups, seq, dim", "seq"),
     ],
 )
 @pytest.mark.parametrize("extents", [(2, 5), (1, 1), (0, 5), (2, 0)])
@@ -58,12 +59,10 @@ def test_the_kernel_turns_as_the_reference_does(
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("layout", "alike"),
-    [(HEADS, False), ("batch, heads, groups, seq, dim", True), ("dim, batch, seq", True)],
-)
+@pytest.mark.parametrize(("layout", "alike"), [(HEADS, False), ("dim, batch, seq", True)])
 def test_other_angles_and_layouts_do_without_it(layout: str, alike: bool) -> None:
     graph = _graph(layout, "seq", alike=alike)
+    assert _kernels(graph) == 0
     random = np.random.default_rng(1)
     sizes = {"batch": 2, "seq": 5, "heads": 3, "groups": 2, "dim": 8}
     given = {
@@ -73,4 +72,3 @@ def test_other_angles_and_layouts_do_without_it(layout: str, alike: bool) -> Non
     }
     ours, theirs = (gw.compile(graph, backend)(**given)["y"] for backend in ("onnx", "numpy"))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert _kernels(graph) == (layout == "batch, heads, groups, seq, dim")

@@ -29,8 +29,8 @@ _PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 _IN_MEMORY = "parameters"  # a file that is never opened: the session is given its arrays
 _FATAL = 4  # what the runtime logs; failures come as exceptions
 _SMALL = 1024  # bytes up to which an array lies in the model, where constants fold
-# Nodes up to which buffers are planned to be shared. That keeps what comes next in the cache (2 to
-# 8 % of a forward), but takes the square of the graph's size: 35 ms for 400 nodes, 14 s for 6,000.
+# Nodes up to which buffers are planned to be shared. That keeps what comes next in the cache, but
+# takes the square of the graph's size: seconds for some thousand nodes.
 _PLANNED = 1500
 
 
@@ -126,7 +126,7 @@ def _session(
 
 def _run(session: ort.InferenceSession, graph: Graph, binding: Binding) -> dict[str, Array]:
     """Run on the memory of the inputs; outputs are the runtime's, which it fills again when they
-    are let go: new memory would cost as much as a tenth of the product that fills it.
+    are let go: to be given new memory for each run takes time.
 
     Raises:
         InputError: if a kernel fails, such as at a position that is out of range.
