@@ -316,6 +316,14 @@ def test_a_recurrence_is_compiled_once_for_all_lengths() -> None:
     assert compiled[2:] == [compiled[1]] * 2
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_module_with_a_recurrence_is_exported(strict: bool) -> None:
+    (case,) = (case for case in SAMPLES if case.name == "scan")
+    given = {name: torch.from_numpy(array) for name, array in case.inputs.items()}
+    program = torch.export.export(to_torch(case.graph), (), given, strict=strict)
+    assert_same(program.module()(**given), reference(case), case)
+
+
 def test_integers_and_stores_of_any_framework() -> None:
     import jax.numpy as jnp
 

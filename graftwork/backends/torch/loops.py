@@ -33,9 +33,6 @@ def repeat(
     return held
 
 
-# Compiled are its steps alone: written out, they would be compiled anew for every length, in a time
-# that grows with it, and TorchInductor has given wrong numbers for a dozen of them in one kernel.
-@torch.compiler.disable(recursive=False)  # type: ignore[no-untyped-call, untyped-decorator]
 def scan(
     body: Any,
     state: Sequence[Tensor],
@@ -47,11 +44,16 @@ def scan(
 ) -> Tensors:
     """A sub-graph run along the first dimension of `rows`; stacks what it gives at each step.
 
-    `empty` is what the stacks are where there are no steps.
+    Its step alone is compiled: written out, steps would be compiled anew for every length, in a
+    time that grows with it, and TorchInductor has given wrong numbers for a dozen in one kernel.
+    An export, which has no pieces, writes them out. `empty` is what the stacks are where there are
+    no steps.
     """
     held = tuple(state)
     steps: list[Tensors] = []
     for at in reversed(range(length)) if reverse else range(length):
+        if torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting():
+            torch._dynamo.graph_break()
         results = body(*held, *(row[at] for row in rows), *consts)
         held = results[: len(held)]
         steps.append(results[len(held) :])
