@@ -293,3 +293,19 @@ def test_a_program_says_when_it_is_compiled_for_many_shapes() -> None:
             run(input=torch.zeros(batch, 3))
     with pytest.warns(RecompilationWarning, match="for 8 shapes .batch was 1, 2, 3, 4, 5, 6, 7, 8"):
         run(input=torch.zeros(8, 3))
+
+
+def test_a_program_is_compiled_once_for_a_shape_and_not_within_a_transformation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    module = torch.nn.Linear(3, 2)
+    graph = gw.from_torch(module, torch.zeros(2, 3), axes={0: "batch features=3"})
+    run = gw.compile(graph, backend="jax")
+    with jax.log_compiles():
+        for batch in (2, 5, 2):
+            run(input=jnp.zeros((batch, 3)))
+        total = lambda x: run(input=x)["output"].array.sum()  # noqa: E731
+        slope = jax.jit(jax.grad(total))(jnp.zeros((7, 3)))
+    np.testing.assert_allclose(slope[0], module.weight.detach().numpy().sum(0), rtol=1e-6)
+    names = [record.getMessage() for record in caplog.records]
+    assert sum("Finished XLA compilation of jit(program)" in name for name in names) == 2

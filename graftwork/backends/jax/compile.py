@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jax import lax
 
 from graftwork.backends.engine import lower_graph
 from graftwork.backends.jax.arrays import as_jax
+from graftwork.backends.jax.heap import trim
 from graftwork.backends.jax.keeping import kept_in
 from graftwork.backends.jax.placement import Placement, placement
 from graftwork.backends.jax.table import TABLE
@@ -82,16 +84,21 @@ def compile(
         with jax.enable_x64(True):
             inputs = {port.name: put(port, binding.arrays[port.name]) for port in graph.inputs}
             shape = tuple(binding.symbols.values())
-            if cache is None or shape in compiled:
-                return dict(program(params, inputs))
-            with kept_in(cache):
-                results = dict(program(params, inputs))
-            compiled.add(shape)
-            return results
+            if shape not in compiled and not _traced(inputs):
+                with kept_in(cache) if cache else nullcontext():
+                    program.lower(params, inputs).compile()
+                trim()
+                compiled.add(shape)
+            return dict(program(params, inputs))
 
     with jax.enable_x64(True):
         params = {p.name: put(p, graph.store[p.name]) for p in graph.parameters}
     return Program(graph, "jax", execute, program)
+
+
+def _traced(arrays: Arrays) -> bool:
+    """Whether this is called within a transformation, which compiles what it makes of it."""
+    return any(isinstance(array, jax.core.Tracer) for array in arrays.values())
 
 
 def _report(sizes: Sequence[Mapping[str, int]]) -> None:
