@@ -34,11 +34,17 @@ class Sources:
         self.application = current(graph)
         self.inputs = {port.name: port.value for port in graph.inputs}
         self.parameters = {p.name: p for p in graph.parameters}
+        self.known: dict[str, Run] = {}
 
     def run(self, source: str) -> Run:
         """What a source run is a run of."""
-        plain = Run(self.application.base, source == UNEDITED)
-        return self.application.runs.get(source, plain)
+        if source not in self.known:
+            plain = Run(self.application.base, source == UNEDITED)
+            run = self.application.runs.get(source, plain)
+            if run.same_inputs:
+                run = evolve(run, graph=_taking(run.graph, self.graph))
+            self.known[source] = run
+        return self.known[source]
 
     def found(self, source: str, site: str | Selector) -> Selection:
         """The places of a site in the graph of a source run."""
@@ -164,6 +170,22 @@ class Sources:
         if not number.isdigit() or int(number) >= len(made):
             raise RewriteError(f"{node.op.name} has nothing inside called {step!r}")
         return made, made[int(number)].outputs[int(output or 0)]
+
+
+def _taking(base: Graph, graph: Graph) -> Graph:
+    """A run's graph on the inputs of another graph, where a pass since has given some worlds."""
+    now = {port.name: port for port in graph.inputs}
+    ports = [now.get(port.name, port) for port in base.inputs]
+    pairs = list(zip(base.inputs, ports, strict=True))
+    if all(old.value.type == new.value.type for old, new in pairs):
+        return base
+    rewriter = Rewriter(base, "Sources")
+    rewriter.typing.table.update(graph.axes)
+    rewriter.inputs[:] = ports
+    for old, new in pairs:
+        if new.value is not old.value:
+            rewriter.substitute(old.value, new.value)
+    return rewriter.finish().evolve(parameters=base.parameters)
 
 
 def _runs(graph: Graph) -> set[str]:

@@ -42,7 +42,8 @@ def readout(graph: Graph) -> Readout:
     """How the last stream becomes logits.
 
     Raises:
-        SelectionError: if the model has no recognised blocks, or no logits.
+        SelectionError: if the model has no recognised blocks, or no logits, or if these do not
+            come from the last stream.
     """
     lasts = [path for path in graph.sites if path.endswith(".resid_post")]
     if not lasts or "logits" not in graph.sites:
@@ -52,6 +53,11 @@ def readout(graph: Graph) -> Readout:
     prefix = lasts[-1].rpartition("blocks.")[0]
     norm = graph.sites.table.get(f"{prefix}final_norm")
     nodes = sited_flow(graph).between(last.place.value, logits.place.value)
+    if all(logits.place.value not in node.outputs for node in nodes):
+        raise SelectionError(
+            f"the logits do not come from {lasts[-1]}, since a pass has put others in their place; "
+            "apply that pass after this one"
+        )
     return Readout(
         prefix,
         last.place.value,

@@ -217,7 +217,7 @@ class Line:
 def from_source(
     rewriter: Rewriter, graph: Graph, source: str, points: list[Point]
 ) -> dict[Value, Value]:
-    """Value of a point -> what it is in a source run."""
+    """Value of a point -> what it is in a source run, in the dtype that it has in this one."""
     sources = Sources(rewriter, graph)
     base = sources.run(source).graph
     known = {v for node in base.nodes for v in node.outputs}
@@ -228,4 +228,10 @@ def from_source(
         if place.value not in known:
             (place,) = (f.place for f in find(base, point.name))
         places.append(place)
-    return dict(zip([p.value for p in points], sources.places(source, places), strict=True))
+    builder = rewriter.builder()
+    others = {
+        point.value: Term(value, builder).cast(point.value.type.dtype).value
+        for point, value in zip(points, sources.places(source, places), strict=True)
+    }
+    rewriter.insert(builder.nodes)
+    return others

@@ -61,7 +61,7 @@ class Linearize(Pass):
 
         def placed(point: Point | None, xs: Sequence[Term], there: Sequence[Term]) -> list[Term]:
             if point is None or isinstance(point, str):
-                return list(there or xs)
+                return [p.cast(x.dtype) for p, x in zip(there or xs, xs, strict=True)]
             places = [place_of(graph, path, start) for start in starts]
             pairs = zip(places, xs, strict=True)
             return [inline(as_graph(point, found, x), found, x) for found, x in pairs]

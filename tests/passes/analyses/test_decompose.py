@@ -220,3 +220,11 @@ def test_recipes_hold_them(tmp_path: Any) -> None:
     found = run(jax_graph().apply(*gw.load_recipe(tmp_path / "recipe")))
     for name, array in run(torch_graph().apply(*recipe)).items():
         close(array, found[name])
+
+
+def test_logits_that_come_from_elsewhere_have_no_lens() -> None:
+    path = p.PathPatch("blocks.0.attn.z", "logits", "clean")
+    for lens in (p.LogitLens(), p.LogitLens(norm=False), p.TunedLens()):
+        with pytest.raises(SelectionError, match=r"do not come from blocks\.1\.resid_post"):
+            torch_graph().apply(path, lens)
+        torch_graph().apply(lens, path)

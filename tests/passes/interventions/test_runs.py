@@ -240,3 +240,42 @@ def test_bad_runs_are_refused() -> None:
             torch_graph().apply(*passes)
     with pytest.raises(RewriteError, match=r"graph\.apply"):
         p.In("first", p.Ablate(EARLY))(torch_graph())
+
+
+def _metric(out: Any) -> Any:
+    return out["logits"][{"seq": -1, "vocab": 3}] - out["logits"][{"seq": -1, "vocab": 1}]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        p.AttributionPatching(_metric, EARLY, "clean"),
+        p.IntegratedGradients(_metric, EARLY, "clean"),
+        p.JVP(LATE, "embed", source="clean"),
+        p.PathPatch("blocks.0.attn.z", LATE, "clean"),
+        p.Linearize("blocks.0.attn"),
+        p.Linearize("blocks.0.mlp", at="clean", evaluate="clean"),
+    ],
+)
+def test_a_run_of_a_model_that_was_cast_since_takes_its_dtype(step: p.Pass) -> None:
+    def found(*steps: p.Pass) -> dict[str, Array]:
+        program = gw.compile(torch_graph().apply(*steps), "numpy")
+        names = {port.name for port in program.graph.inputs}
+        source = {"clean": clean(OTHER)} if "clean.input_ids" in names else {}
+        return {name: np.asarray(array) for name, array in program(**clean(IDS), **source).items()}
+
+    cast, plain = found(p.Cast("f32"), step), found(step)
+    assert cast.keys() == plain.keys()
+    for name, array in cast.items():
+        np.testing.assert_allclose(array, plain[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("step", [p.Linearize("blocks.0.attn"), p.Freeze("blocks.0.attn.z")])
+def test_the_unedited_run_takes_the_worlds_of_its_inputs(step: p.Pass) -> None:
+    edits = p.Scale("blocks.0.resid_pre", 2.0), step
+    together = torch_graph().apply(p.Worlds("input_ids", size=2), *edits)
+    found = gw.compile(together, "numpy")(
+        input_ids=np.stack([IDS, OTHER]), attention_mask=np.ones_like(IDS)
+    )
+    for ids, each in zip((IDS, OTHER), np.asarray(found["logits"]), strict=True):
+        close(each, logits(torch_graph().apply(*edits), ids))
