@@ -8,7 +8,7 @@ from typing import Any
 
 from graftwork.backends import Program
 from graftwork.backends.cache import Cache
-from graftwork.ir.graph import Graph
+from graftwork.ir.graph import Graph, given_graph
 
 
 def compile(
@@ -34,38 +34,36 @@ def compile(
         options: of the backend, such as `shard={"heads": "model"}` for JAX.
 
     Raises:
+        InputError: if this is no graph, but a model that was not converted.
         UnsupportedOpError: for an unknown backend, or an op that it cannot lower; names the op,
             where it came from and what to do.
         StorageError: if nothing can be kept in `cache`.
         RewriteError: with `buckets`, if padding could reach a result; names the op that sees it.
     """
     from graftwork import backends
-    from graftwork.passes.lowering import lowered
 
     if buckets is not None:
         from graftwork.buckets import bucketed
         from graftwork.passes.padding import padded
 
-        narrow = lowered(padded(graph, buckets))
+        narrow = _lowered(padded(given_graph(graph), buckets))
         program = backends.compile(narrow, backend, device, cache=cache, **options)
         return bucketed(graph, program, buckets)
-    return backends.compile(lowered(graph), backend, device, cache=cache, **options)
+    return backends.compile(_lowered(graph), backend, device, cache=cache, **options)
 
 
 def to_torch(graph: Graph) -> Any:
     """A `torch.nn.Module` with real parameters: trainable, with a state_dict."""
     from graftwork.backends.torch import to_torch
-    from graftwork.passes.lowering import lowered
 
-    return to_torch(lowered(graph))
+    return to_torch(_lowered(graph))
 
 
 def to_jax(graph: Graph) -> tuple[Any, Mapping[str, Any]]:
     """A pure function `fn(params, **inputs)` and its parameters, a pytree of JAX arrays."""
     from graftwork.backends.jax import to_jax
-    from graftwork.passes.lowering import lowered
 
-    return to_jax(lowered(graph))
+    return to_jax(_lowered(graph))
 
 
 def export_onnx(graph: Graph, path: str | Path) -> None:
@@ -76,6 +74,11 @@ def export_onnx(graph: Graph, path: str | Path) -> None:
         StorageError: if the path cannot be written; what stood there stays whole.
     """
     from graftwork.backends.onnx import export
+
+    export(_lowered(graph), path)
+
+
+def _lowered(graph: Graph) -> Graph:
     from graftwork.passes.lowering import lowered
 
-    export(lowered(graph), path)
+    return lowered(given_graph(graph))

@@ -27,7 +27,7 @@ from graftwork.fastest import Engine, fastest, soonest
 from graftwork.ir.array import NamedArray
 from graftwork.ir.binding import bind, flatten
 from graftwork.ir.errors import InputError, SelectionError
-from graftwork.ir.graph import Graph
+from graftwork.ir.graph import Graph, given_graph
 from graftwork.ir.size_values import evaluate
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import WORLDS
@@ -73,7 +73,7 @@ class Sweep:
         memory: how many bytes activations may take; so many worlds run at a time.
     """
 
-    graph: Graph
+    graph: Graph = field(converter=given_graph)
     applied: Pass
     metric: Metric = field(kw_only=True)
     backend: str | None = field(default=None, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from graftwork.ir.errors import (
     AxisError,
     ConversionError,
     InputError,
+    PassError,
     SelectionError,
     StorageError,
     UnreachableEditError,
@@ -180,6 +182,47 @@ def test_unknown_backends_devices_and_sites(graph: gw.Graph) -> None:
             gw.compile(graph, backend=backend, device="cuda")
     with pytest.raises(SelectionError, match="'up'"):
         graph.apply(p.Scale("upp", 2.0))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        gw.compile,
+        gw.to_jax,
+        gw.to_torch,
+        gw.viz.graph,
+        lambda model: gw.compile(model, buckets={"batch": (4,)}),
+        lambda model: gw.export_onnx(model, "never"),
+        lambda model: gw.export_model_explorer(model, "never"),
+        lambda model: gw.save(model, "never"),
+        lambda model: gw.Sweep(model, p.Scale("up", 2.0), metric=lambda out: out["output"]),
+    ],
+)
+def test_a_model_that_was_not_converted(use: Callable[[Any], object]) -> None:
+    with pytest.raises(InputError, match=r"takes a graph, not Mlp; gw\.from_torch"):
+        use(Mlp())
+
+
+def test_what_is_no_place_no_pass_no_module_and_no_position(graph: gw.Graph) -> None:
+    for site in (None, 3, ["up", "down"]):
+        with pytest.raises(SelectionError, match="a name or a glob"):
+            graph.apply(p.Scale(site, 2.0))  # type: ignore[arg-type]
+    with pytest.raises(PassError, match="a function from a graph to a graph"):
+        graph.apply("Cleanup")  # type: ignore[arg-type]
+    with pytest.raises(SelectionError, match="no module 'upp'; did you mean 'up'"):
+        graph.text("upp")
+    with pytest.raises(InputError, match=r"by axis, as \{'seq': 3\}"):
+        graph.apply(p.Scale("up", 2.0, where=3))  # type: ignore[arg-type]
+    with pytest.raises(AxisError, match=r"by axis, .* not \(0, -1\)"):
+        gw.compile(graph, "numpy")(x=X)["output"][0, -1]  # type: ignore[index]
+    with pytest.raises(AxisError, match=r"by axis, .* not 0"):
+        graph.apply(p.Map("up", lambda up: up[0]))  # type: ignore[index]
+
+
+def test_a_term_has_no_truth_to_branch_on(graph: gw.Graph) -> None:
+    for condition in (lambda up: up > 0, lambda up: up == 0, lambda up: up != 0):
+        with pytest.raises(TypeError, match=r"ops\.select"):
+            graph.apply(p.Map("up", lambda up, holds=condition: up if holds(up) else -up))
 
 
 def test_an_edit_that_no_output_sees(graph: gw.Graph) -> None:

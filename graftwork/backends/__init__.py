@@ -45,7 +45,7 @@ def compile(
         StorageError: if nothing can be kept there.
     """
     if backend not in _MODULES:
-        raise UnsupportedOpError(f"no backend {backend!r}{nearest(backend, _MODULES)}")
+        raise UnsupportedOpError(f"no backend {backend!r}{nearest(str(backend), _MODULES)}")
     module = importlib.import_module(_MODULES[backend])
     kept = folder(cache)
     if kept is not None and backend in _KEEPING:

@@ -66,7 +66,13 @@ class NamedArray:
         return self.axes.index(axis)
 
     def __getitem__(self, where: Mapping[str, int | slice]) -> NamedArray:
-        """Select by axis name; an integer removes the axis."""
+        """Select by axis name; an integer removes the axis.
+
+        Raises:
+            AxisError: for an axis that is not there, or positions without one.
+        """
+        if not isinstance(where, Mapping):
+            raise AxisError(f"positions are told by axis, as {{'seq': -1}}, not {where!r}")
         key: list[int | slice] = [slice(None)] * len(self.axes)
         for axis, at in where.items():
             key[self.position(axis)] = at

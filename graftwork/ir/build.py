@@ -155,6 +155,9 @@ class Term:
     value: Value
     builder: Builder
 
+    __array_ufunc__ = None  # so that a NumPy number on the left leaves the operator to the term
+    __hash__ = object.__hash__  # a term is a key by identity, though == compares numbers
+
     @property
     def type(self) -> Type:
         return self.value.type
@@ -233,6 +236,12 @@ class Term:
     def __ge__(self, other: Operand) -> Term:
         return REGISTRY["ge"](self, other)
 
+    def __eq__(self, other: Operand) -> Term:  # type: ignore[override]
+        return REGISTRY["eq"](self, other)
+
+    def __ne__(self, other: Operand) -> Term:  # type: ignore[override]
+        return REGISTRY["ne"](self, other)
+
     def sum(self, *axes: str) -> Term:
         return REGISTRY["sum"](self, over=axes)
 
@@ -269,7 +278,13 @@ class Term:
         return REGISTRY["broadcast"](self, axes=missing) if missing else self
 
     def __getitem__(self, where: Mapping[str, int | slice]) -> Term:
-        """Select by axis name: an integer takes one position, a slice makes a new axis."""
+        """Select by axis name: an integer takes one position, a slice makes a new axis.
+
+        Raises:
+            AxisError: for positions without an axis.
+        """
+        if not isinstance(where, Mapping):
+            raise AxisError(f"positions are told by axis, as {{'seq': -1}}, not {where!r}")
         term = self
         for axis, at in where.items():
             term = _take(term, axis, at)
@@ -277,6 +292,9 @@ class Term:
 
     def __iter__(self) -> Any:
         raise TypeError("a term is indexed by axis names, and has no order to iterate over")
+
+    def __bool__(self) -> bool:
+        raise TypeError("a term has no numbers yet; ops.select(condition, a, b) chooses by them")
 
 
 Operand: TypeAlias = Term | Scalar

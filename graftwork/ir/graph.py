@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, field, frozen
 
 from graftwork.ir.attributes import NO_ATTRS, Attrs
+from graftwork.ir.errors import InputError, SelectionError, nearest
 from graftwork.ir.op import Op
 from graftwork.ir.origin import UNKNOWN, Origin
 from graftwork.ir.sites import Sites
@@ -224,13 +225,19 @@ class Graph:
         return select(self, path, **words)
 
     def text(self, module: str | None = None) -> str:
-        """The text form; with a glob over module paths, only the nodes of those modules."""
-        from graftwork.ir.calls import calls, calls_of, is_within
+        """The text form; with a glob over module paths, only the nodes of those modules.
+
+        Raises:
+            SelectionError: if the glob means no module.
+        """
+        from graftwork.ir.calls import calls, calls_of, is_within, modules
         from graftwork.ir.text import print_graph, print_nodes
 
         if module is None:
             return print_graph(self)
         meant = calls_of(module, calls(self))
+        if not meant:
+            raise SelectionError(f"there is no module {module!r}{nearest(module, modules(self))}")
         inside = [
             node
             for node in self.nodes
@@ -265,6 +272,20 @@ class Graph:
         from graftwork.ir.pipeline import apply
 
         return apply(self, passes)[0]
+
+
+def given_graph(given: Any) -> Graph:
+    """What was given, where a caller may have forgotten to convert a model.
+
+    Raises:
+        InputError: if it is no graph.
+    """
+    if not isinstance(given, Graph):
+        raise InputError(
+            f"this takes a graph, not {type(given).__name__}; gw.from_torch and gw.from_jax make "
+            "one of a model"
+        )
+    return given
 
 
 def walk(nodes: tuple[Node, ...]) -> Iterator[Node]:

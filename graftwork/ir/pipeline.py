@@ -201,6 +201,8 @@ def collection_paused() -> Iterator[None]:
 def _apply_one(graph: Graph, applied: AnyPass, steps: Sequence[Step]) -> Graph:
     after: Any
     try:
+        if not callable(applied):
+            raise PassError("a pass is a function from a graph to a graph")
         after = applied(graph)
         if not isinstance(after, Graph):
             raise PassError(f"gave {type(after).__name__}, not a graph")

@@ -213,13 +213,15 @@ def select(
 
     Raises:
         SelectionError: if a path matches canonical sites and module paths both, if nothing
-            matches a path without globs, if a module has not the call that is asked for, or if
-            `count` is not met.
+            matches a path without globs, if a module has not the call that is asked for, if
+            `count` is not met, or if this is no selector.
     """
     if isinstance(selector, Selection):
         return selector
-    if not isinstance(selector, Selector):
+    if selector is None or isinstance(selector, str):
         selector = Selector(selector, **words)
+    if not isinstance(selector, Selector):
+        raise _no_selector(selector)
     chosen = _by_path(graph, selector)
     if selector.parameter is not None:
         held = _by_parameter(graph, selector.parameter)
@@ -241,6 +243,8 @@ def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
     Raises:
         SelectionError: if there is none; names the nearest sites and modules.
     """
+    if selector is None:
+        raise _no_selector(selector)
     chosen = select(graph, selector)
     if not chosen:
         word = str(getattr(selector, "path", selector) or selector)
@@ -250,6 +254,12 @@ def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
         shown = repr(selector) if isinstance(selector, str) else str(selector)
         raise SelectionError(f"nothing in the graph matches {shown}{nearest(word, known)}")
     return chosen
+
+
+def _no_selector(given: object) -> SelectionError:
+    return SelectionError(
+        f"a place is a name or a glob, as 'blocks.{{0,3}}.attn.z', or a Selector, not {given!r}"
+    )
 
 
 def _by_path(graph: Graph, selector: Selector) -> Selection | None:

@@ -20,7 +20,7 @@ from attrs.validators import instance_of
 from graftwork.ir.dtypes import dtype_of
 from graftwork.ir.errors import DTypeError, StorageError, TextError
 from graftwork.ir.folders import replaced, write_bytes
-from graftwork.ir.graph import Graph, Parameter
+from graftwork.ir.graph import Graph, Parameter, given_graph
 from graftwork.ir.store import Lazy, Store, as_numpy
 from graftwork.ir.tensors import METADATA, read_tensors, write_tensors
 from graftwork.ir.text import parse, print_graph
@@ -47,8 +47,9 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
         StorageError: if the folder cannot be written or holds something else, or if an array is
             missing or does not fit its parameter; what was there before is untouched.
         VerificationError: if the graph is ill-formed.
+        InputError: if this is no graph.
     """
-    verify(graph)
+    verify(given_graph(graph))
     with replaced(path, (GRAPH, PARAMS, MANIFEST)) as folder:
         _write(graph, folder)
         load(folder, hash_arrays=False)

@@ -7,7 +7,7 @@ site at which `where` does not select one position.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -96,13 +96,24 @@ def interpose(
     rewriter.interpose(value, at_steps, given)
 
 
+def by_axis(where: Where | None) -> Where:
+    """Positions by the word of their axis, of none if nothing is said.
+
+    Raises:
+        InputError: if they are given without their axis.
+    """
+    if not isinstance(where, Mapping | None):
+        raise InputError(f"positions are told by axis, as {{'seq': {where!r}}}, not {where!r}")
+    return where or {}
+
+
 def chosen(found: Found, where: Where | None, new: Term, old: Term) -> Term:
     """`new` at the positions `where`, `old` elsewhere; `new` has the axes of `old` or fewer.
 
     Where a `Basis` is given, only the part of the change that lies in its span is made.
     """
     mask: Term | None = None
-    for word, at in (where or {}).items():
+    for word, at in by_axis(where).items():
         axis = found.axis(word)
         if isinstance(at, Basis):
             new = old + _projected(found, axis, at, new - old)
@@ -191,7 +202,7 @@ def free_axes(found: Found, where: Where | None) -> tuple[str, ...]:
     At a canonical site they come in the order of the site's word, whatever the layout is in the
     source model, so that one array fits all models.
     """
-    single = {found.axis(word) for word, at in (where or {}).items() if is_single(at)}
+    single = {found.axis(word) for word, at in by_axis(where).items() if is_single(at)}
     promised = roles_of(found.name)
     known = [found.roles[role] for role in promised if role in found.roles]
     loops = () if found.place.steps else found.scanned

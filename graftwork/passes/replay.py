@@ -31,7 +31,7 @@ def replay(
         if all(value in env or value in frozen for value in node.outputs):
             continue
         builder.origin = node.origin
-        operands = [env.get(v) or same.get(v, Term(v, builder)) for v in node.inputs]
+        operands = [env[v] if v in env else same.get(v, Term(v, builder)) for v in node.inputs]
         made = builder.emit(node.op, operands, node.attrs.as_dict(), node.regions)
         env |= {
             value: term

@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import frozen
 
-from graftwork.ir.graph import Graph, Node, Region, Value
+from graftwork.ir.graph import Graph, Node, Region, Value, given_graph
 from graftwork.viz.files import write
 from graftwork.viz.keys import Key, values_of
 from graftwork.viz.names import attribute_words, bare, sized, visible
@@ -84,8 +84,8 @@ def export_model_explorer(
         StorageError: if a path cannot be written; an older file is then untouched.
     """
     target = Path(path)
-    data = None if overlay is None else node_data(graph, overlay, label)
     graphs = graph_collection(graph, target.stem, share_safe=share_safe)
+    data = None if overlay is None else node_data(graph, overlay, label)
     write(target, json.dumps(graphs, allow_nan=False), "graph")
     if data is not None:
         write(target.with_suffix(".data.json"), json.dumps(data, allow_nan=False), "node data")
@@ -93,7 +93,7 @@ def export_model_explorer(
 
 def graph_collection(graph: Graph, name: str = "graph", *, share_safe: bool = False) -> Json:
     """A graph and its regions as the JSON of a `GraphCollection`."""
-    writer = _Writer(graph, share_safe)
+    writer = _Writer(given_graph(graph), share_safe)
     graphs = [writer.graph(level) for level in _levels(graph)]
     axes = " ".join(sized(axis, size) for axis, size in graph.axes.items())
     graphs[0]["groupNodeAttributes"] = {"": {"axes": axes}}

@@ -10,7 +10,7 @@ from itertools import count, zip_longest
 from attrs import define, field, frozen
 
 from graftwork.ir.attributes import Literal
-from graftwork.ir.graph import Graph, Node, Parameter, Value
+from graftwork.ir.graph import Graph, Node, Parameter, Value, given_graph
 from graftwork.ir.infer import Expansion, expand
 from graftwork.ir.origin import Origin
 from graftwork.ir.sizes import Size
@@ -86,6 +86,7 @@ class Scene:
 
 def scene(*versions: Graph, share_safe: bool = False) -> Scene:
     """The cells of a graph; of several, those that are gone too, and what changed."""
+    versions = tuple(map(given_graph, versions))
     opens = len(versions[-1].nodes) <= MOST_OPENING
     builder = _Builder(len(versions), opens=opens, values=not share_safe)
     root = Cell(Kind.GROUP, "graph")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
@@ -14,7 +14,7 @@ from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.origin import Origin
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, Selection, Selector, require, select
+from graftwork.ir.select import Found, Selection, require, select
 from graftwork.ir.sites import Place
 from graftwork.passes.edit import Site, Where, chosen
 
@@ -23,7 +23,7 @@ Sites = Site | tuple[Site, ...]
 
 def as_sites(given: Site | Sequence[Site]) -> Sites:
     """Several sites as a tuple, however they were listed."""
-    return given if isinstance(given, str | Selector) else tuple(given)
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else given
 
 
 def find(graph: Graph, site: Sites) -> Selection:
