@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 IDS = np.random.default_rng(0).integers(0, 99, (2, 7))
 MASK = np.ones_like(IDS)
 MASK[0, 4:] = 0
+PIXELS = zoo.inputs("vit", (2, 7))["pixel_values"].numpy()
 
 
 @cache
@@ -40,7 +41,7 @@ def in_jax(family: str) -> gw.Graph:
 
 
 def log_probabilities(graph: gw.Graph, backend: str = "numpy") -> Array:
-    given = {"input_ids": IDS, "attention_mask": MASK, "ids": IDS}
+    given = {"input_ids": IDS, "attention_mask": MASK, "ids": IDS, "pixel_values": PIXELS}
     inputs = {port.name: given[port.name] for port in graph.inputs}
     out = gw.compile(graph, backend)(**inputs)
     return np.asarray(log_softmax(np.asarray(out["logits"], np.float64), -1))
