@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from graftwork.ir.errors import GraftworkError as GraftworkError
     from graftwork.ir.graph import Graph as Graph
     from graftwork.ir.op import define
-    from graftwork.ir.select import Selector as Selector
+    from graftwork.ir.selector import Selector as Selector
     from graftwork.ir.storage import load as load
     from graftwork.ir.storage import save as save
     from graftwork.ir.text import parse as parse
@@ -56,7 +56,7 @@ _HOMES = {
     "GraftworkError": "graftwork.ir.errors",
     "NamedArray": "graftwork.ir.array",
     "Program": "graftwork.backends",
-    "Selector": "graftwork.ir.select",
+    "Selector": "graftwork.ir.selector",
     "Sweep": "graftwork.sweep",
     "compile": "graftwork.lower",
     "define_op": "graftwork.ir.op:define",

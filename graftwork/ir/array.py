@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from attrs import frozen
 
 from graftwork.ir.errors import AxisError, nearest
 from graftwork.ir.store import as_numpy
+
+T = TypeVar("T")
+
+
+def by_axis(where: Mapping[str, T]) -> Mapping[str, T]:
+    """Positions, if they are told by axis.
+
+    Raises:
+        AxisError: otherwise.
+    """
+    if not isinstance(where, Mapping):
+        raise AxisError(f"positions are told by axis, as {{'seq': -1}}, not {where!r}")
+    return where
 
 
 @frozen(eq=False, repr=False)
@@ -71,10 +84,8 @@ class NamedArray:
         Raises:
             AxisError: for an axis that is not there, or positions without one.
         """
-        if not isinstance(where, Mapping):
-            raise AxisError(f"positions are told by axis, as {{'seq': -1}}, not {where!r}")
         key: list[int | slice] = [slice(None)] * len(self.axes)
-        for axis, at in where.items():
+        for axis, at in by_axis(where).items():
             key[self.position(axis)] = at
         kept = (a for a, at in zip(self.axes, key, strict=True) if isinstance(at, slice))
         return NamedArray(self.array[tuple(key)], tuple(kept))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from attrs import define
 
+from graftwork.ir.array import by_axis
 from graftwork.ir.attributes import Literal
 from graftwork.ir.dtypes import DType, dtype_of
 from graftwork.ir.errors import AxisError, DTypeError, GraftworkError, RewriteError
@@ -283,10 +284,8 @@ class Term:
         Raises:
             AxisError: for positions without an axis.
         """
-        if not isinstance(where, Mapping):
-            raise AxisError(f"positions are told by axis, as {{'seq': -1}}, not {where!r}")
         term = self
-        for axis, at in where.items():
+        for axis, at in by_axis(where).items():
             term = _take(term, axis, at)
         return term
 
@@ -294,7 +293,7 @@ class Term:
         raise TypeError("a term is indexed by axis names, and has no order to iterate over")
 
     def __bool__(self) -> bool:
-        raise TypeError("a term has no numbers yet; ops.select(condition, a, b) chooses by them")
+        raise RewriteError("a term has no numbers yet; ops.select(condition, a, b) chooses by them")
 
 
 Operand: TypeAlias = Term | Scalar

@@ -218,7 +218,7 @@ class Graph:
     def select(self, path: str | None = None, **words: Any) -> Selection:
         """The places that a glob over sites or module paths, an op or axes mean; may be empty.
 
-        See `graftwork.ir.select.Selector` for the words.
+        See `graftwork.ir.selector.Selector` for the words.
         """
         from graftwork.ir.select import select
 

@@ -1,8 +1,7 @@
 """Finding places in a graph: by canonical site, module path, op, axes, predicates, neighbours.
 
-A `Selector` is data, so that recipes can hold it; applied to a graph it gives a `Selection`, an
-immutable set of places with set algebra. An empty selection is an error where it is used, and
-names the nearest words.
+A `Selector` applied to a graph gives a `Selection`, an immutable set of places with set algebra.
+An empty selection is an error where it is used, and names the nearest words.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from graftwork.ir.calls import calls, calls_of, is_within, modules
 from graftwork.ir.dtypes import DType
@@ -19,45 +18,9 @@ from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Parameter, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.origin import Origin
+from graftwork.ir.selector import Selector, no_place
 from graftwork.ir.sites import Place
 from graftwork.ir.types import Type, Typing
-
-
-def _names(axes: str | Iterable[str]) -> tuple[str, ...]:
-    return (axes,) if isinstance(axes, str) else tuple(axes)
-
-
-@frozen
-class Selector:
-    """What to look for. All that is given must hold.
-
-    Attributes:
-        path: a glob over canonical sites or module paths, whichever it matches.
-        site: a glob over canonical sites only.
-        module: a glob over module paths only: the values that leave each call of the module;
-            `f@1` is the second call of `f`.
-        op: an op's name, inside composites and loops too.
-        axes: axes that the value must have.
-        count: how many places there must be.
-        parameter: a glob over the names of parameters.
-        nth: only one of the places, by position.
-    """
-
-    path: str | None = None
-    site: str | None = None
-    module: str | None = None
-    op: str | None = None
-    axes: tuple[str, ...] = field(default=(), converter=_names)
-    count: int | None = None
-    parameter: str | None = None
-    nth: int | None = None
-
-    def __str__(self) -> str:
-        if self.path is not None and self == Selector(self.path):
-            return repr(self.path)
-        words = ("path", "site", "module", "op", "axes", "count", "parameter", "nth")
-        given = [(word, getattr(self, word)) for word in words]
-        return ", ".join(f"{word}={value!r}" for word, value in given if value not in (None, ()))
 
 
 @frozen(eq=False)
@@ -213,15 +176,13 @@ def select(
 
     Raises:
         SelectionError: if a path matches canonical sites and module paths both, if nothing
-            matches a path without globs, if a module has not the call that is asked for, if
-            `count` is not met, or if this is no selector.
+            matches a path without globs, if a module has not the call that is asked for, or if
+            `count` is not met.
     """
     if isinstance(selector, Selection):
         return selector
-    if selector is None or isinstance(selector, str):
-        selector = Selector(selector, **words)
     if not isinstance(selector, Selector):
-        raise _no_selector(selector)
+        selector = Selector(selector, **words)
     chosen = _by_path(graph, selector)
     if selector.parameter is not None:
         held = _by_parameter(graph, selector.parameter)
@@ -244,7 +205,7 @@ def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
         SelectionError: if there is none; names the nearest sites and modules.
     """
     if selector is None:
-        raise _no_selector(selector)
+        raise no_place(selector)
     chosen = select(graph, selector)
     if not chosen:
         word = str(getattr(selector, "path", selector) or selector)
@@ -254,12 +215,6 @@ def require(graph: Graph, selector: Selector | str | Selection) -> Selection:
         shown = repr(selector) if isinstance(selector, str) else str(selector)
         raise SelectionError(f"nothing in the graph matches {shown}{nearest(word, known)}")
     return chosen
-
-
-def _no_selector(given: object) -> SelectionError:
-    return SelectionError(
-        f"a place is a name or a glob, as 'blocks.{{0,3}}.attn.z', or a Selector, not {given!r}"
-    )
 
 
 def _by_path(graph: Graph, selector: Selector) -> Selection | None:

@@ -7,19 +7,20 @@ site at which `where` does not select one position.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from attrs import frozen
 
 from graftwork.ir import ops
-from graftwork.ir.array import NamedArray
+from graftwork.ir.array import NamedArray, by_axis
 from graftwork.ir.build import Term
 from graftwork.ir.errors import InputError
 from graftwork.ir.graph import Graph, Value
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, Selector, require
+from graftwork.ir.select import Found, require
+from graftwork.ir.selector import Selector
 from graftwork.ir.vocabulary import roles_of
 from graftwork.passes.positions import SAME_ARRAY as SAME_ARRAY
 from graftwork.passes.positions import WORLDS as WORLDS
@@ -96,15 +97,9 @@ def interpose(
     rewriter.interpose(value, at_steps, given)
 
 
-def by_axis(where: Where | None) -> Where:
-    """Positions by the word of their axis, of none if nothing is said.
-
-    Raises:
-        InputError: if they are given without their axis.
-    """
-    if not isinstance(where, Mapping | None):
-        raise InputError(f"positions are told by axis, as {{'seq': {where!r}}}, not {where!r}")
-    return where or {}
+def told(where: Where | None) -> Where:
+    """Positions by the word of their axis; of none if nothing is said."""
+    return {} if where is None else by_axis(where)
 
 
 def chosen(found: Found, where: Where | None, new: Term, old: Term) -> Term:
@@ -113,7 +108,7 @@ def chosen(found: Found, where: Where | None, new: Term, old: Term) -> Term:
     Where a `Basis` is given, only the part of the change that lies in its span is made.
     """
     mask: Term | None = None
-    for word, at in by_axis(where).items():
+    for word, at in told(where).items():
         axis = found.axis(word)
         if isinstance(at, Basis):
             new = old + _projected(found, axis, at, new - old)
@@ -202,7 +197,7 @@ def free_axes(found: Found, where: Where | None) -> tuple[str, ...]:
     At a canonical site they come in the order of the site's word, whatever the layout is in the
     source model, so that one array fits all models.
     """
-    single = {found.axis(word) for word, at in by_axis(where).items() if is_single(at)}
+    single = {found.axis(word) for word, at in told(where).items() if is_single(at)}
     promised = roles_of(found.name)
     known = [found.roles[role] for role in promised if role in found.roles]
     loops = () if found.place.steps else found.scanned

@@ -18,7 +18,7 @@ from graftwork.ir.array import NamedArray
 from graftwork.ir.errors import GraftworkError, StorageError, nearest
 from graftwork.ir.folders import replaced, write_bytes
 from graftwork.ir.graph import Graph
-from graftwork.ir.select import Selector
+from graftwork.ir.selector import Selector
 from graftwork.ir.store import Store, as_numpy
 from graftwork.ir.text import parse
 from graftwork.passes.base import Pass

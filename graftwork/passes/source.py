@@ -18,7 +18,8 @@ from graftwork.ir.infer import expand
 from graftwork.ir.nesting import copied_body, insides
 from graftwork.ir.pipeline import Run, current
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Selection, Selector, require
+from graftwork.ir.select import Selection, require
+from graftwork.ir.selector import Selector
 from graftwork.ir.sites import Place
 
 UNEDITED = "unedited"

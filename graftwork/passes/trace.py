@@ -15,7 +15,8 @@ from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import AxisError, InputError, RewriteError, StorageError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.rename import rename_axes
-from graftwork.ir.select import Found, Selector
+from graftwork.ir.select import Found
+from graftwork.ir.selector import Selector
 from graftwork.ir.size_values import substitute
 from graftwork.ir.sizes import Size, symbol
 from graftwork.ir.types import AxisTable, Typing

@@ -14,7 +14,7 @@ from graftwork import passes as p
 from graftwork.backends.reference import compile
 from graftwork.frontends.torch import convert
 from graftwork.ir.errors import ConversionError, InputError
-from graftwork.ir.select import Selector
+from graftwork.ir.selector import Selector
 from tests.zoo import text
 
 Body = Callable[[torch.Tensor], object]

@@ -8,7 +8,7 @@ from graftwork.ir import ops
 from graftwork.ir.build import Builder, Term
 from graftwork.ir.draw import FLOATS, Draw
 from graftwork.ir.graph import Graph, Port
-from graftwork.ir.select import Selector
+from graftwork.ir.selector import Selector
 from graftwork.ir.sizes import symbol
 from graftwork.ir.types import Typing
 from graftwork.passes.axes import ShareGroups

@@ -222,7 +222,7 @@ def model_up() -> np.ndarray:
 
 
 def p_selector(op: str):
-    from graftwork.ir.select import Selector
+    from graftwork.ir.selector import Selector
 
     return Selector(op=op)
 

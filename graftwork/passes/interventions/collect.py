@@ -8,7 +8,8 @@ from graftwork.ir.errors import SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.names import unused
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, Selector, require
+from graftwork.ir.select import Found, require
+from graftwork.ir.selector import Selector
 from graftwork.passes.base import Pass
 
 

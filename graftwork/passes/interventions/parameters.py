@@ -12,7 +12,8 @@ from graftwork.ir.build import Term
 from graftwork.ir.errors import InputError, SelectionError
 from graftwork.ir.graph import Graph
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, Selector, require
+from graftwork.ir.select import Found, require
+from graftwork.ir.selector import Selector
 from graftwork.passes.attention import PRODUCTS
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import SAME_ARRAY, summary

@@ -15,7 +15,7 @@ from graftwork.ir.graph import Graph, Value
 from graftwork.ir.rewrite import Rewriter
 from graftwork.ir.select import Found, require
 from graftwork.ir.size_values import decide
-from graftwork.passes.edit import Site, by_axis, chosen, interpose
+from graftwork.passes.edit import Site, chosen, interpose, told
 from graftwork.passes.positions import At, Where, is_single, picked
 from graftwork.passes.source import Sources
 
@@ -59,11 +59,11 @@ class Read:
             raise SelectionError(
                 f"{self.found.name} of {self.source!r} has axes {extra}, which {place.name} lacks"
             )
-        for word, at in by_axis(source_where).items():
+        for word, at in told(source_where).items():
             axis = place.axis(word)
             if axis not in y.axes:
                 raise SelectionError(f"{self.found.name} of {self.source!r} has no axis {word!r}")
-            y = self._moved(place, axis, y, at, by_axis(where).get(word))
+            y = self._moved(place, axis, y, at, told(where).get(word))
         return y
 
     def _moved(self, place: Found, axis: str, y: Term, at: At, to: At | None) -> Term:

@@ -20,7 +20,7 @@ from graftwork.ir.calls import modules
 from graftwork.ir.errors import InputError, SelectionError, nearest
 from graftwork.ir.glob import compiled
 from graftwork.ir.graph import Graph
-from graftwork.ir.select import Selector
+from graftwork.ir.selector import Selector
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import OneOf
 from graftwork.passes.positions import Swept

@@ -17,7 +17,8 @@ from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node, Value
 from graftwork.ir.names import unused
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, Selector, require, seen_parameters
+from graftwork.ir.select import Found, require, seen_parameters
+from graftwork.ir.selector import Selector
 from graftwork.ir.types import Type
 from graftwork.passes.base import Pass
 from graftwork.passes.edit import Site

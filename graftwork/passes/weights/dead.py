@@ -12,7 +12,8 @@ from graftwork.ir.errors import RewriteError
 from graftwork.ir.glob import matching
 from graftwork.ir.graph import Graph, Node
 from graftwork.ir.rewrite import Rewriter
-from graftwork.ir.select import Found, Selector, require
+from graftwork.ir.select import Found, require
+from graftwork.ir.selector import Selector
 from graftwork.passes.base import Pass
 from graftwork.passes.cleanup import DropDead
 from graftwork.passes.weights.prune import pruned, reader_of

@@ -16,7 +16,7 @@ import torch
 import graftwork as gw
 from graftwork import passes as p
 from graftwork.ir.errors import InputError, RewriteError, SelectionError
-from graftwork.ir.select import Selector
+from graftwork.ir.selector import Selector
 from tests.passes.weights.models import IDS, MASK, converted, in_jax
 
 RNG = np.random.default_rng(4)

@@ -11,7 +11,7 @@ import torch
 import graftwork as gw
 from graftwork import passes as p
 from graftwork.ir.errors import GraftworkError, InputError, SelectionError
-from graftwork.ir.select import Selector
+from graftwork.ir.selector import Selector
 from tests.models import zoo
 from tests.passes.weights.models import IDS, MASK, converted, in_jax
 
