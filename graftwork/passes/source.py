@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve
 
+from graftwork.ir.build import Term
 from graftwork.ir.errors import RewriteError, SelectionError
 from graftwork.ir.graph import Graph, Node, Parameter, Port, Value
 from graftwork.ir.infer import expand
@@ -35,17 +36,17 @@ class Sources:
         self.application = current(graph)
         self.inputs = {port.name: port.value for port in graph.inputs}
         self.parameters = {p.name: p for p in graph.parameters}
-        self.known: dict[str, Run] = {}
+        self.resolved: dict[str, Run] = {}
 
     def run(self, source: str) -> Run:
         """What a source run is a run of."""
-        if source not in self.known:
+        if source not in self.resolved:
             plain = Run(self.application.base, source == UNEDITED)
             run = self.application.runs.get(source, plain)
             if run.same_inputs:
-                run = evolve(run, graph=_taking(run.graph, self.graph))
-            self.known[source] = run
-        return self.known[source]
+                run = evolve(run, graph=_on_inputs_of(self.graph, run.graph))
+            self.resolved[source] = run
+        return self.resolved[source]
 
     def found(self, source: str, site: str | Selector) -> Selection:
         """The places of a site in the graph of a source run."""
@@ -78,6 +79,18 @@ class Sources:
             else self.rewriter.outside(clones[place.value], place.steps)
             for place in places
         ]
+
+    def beside(self, source: str, places: Sequence[Place], values: Sequence[Value]) -> list[Value]:
+        """The clones of places, each in the dtype of a value of the graph that it is used with,
+        which a pass since may have cast.
+        """
+        builder = self.rewriter.builder()
+        found = [
+            Term(clone, builder).cast(value.type.dtype).value
+            for clone, value in zip(self.places(source, places), values, strict=True)
+        ]
+        self.rewriter.insert(builder.nodes)
+        return found
 
     def _needed(self, base: Graph, place: Place) -> Sequence[Value]:
         """What must be cloned for a place: it, the loop around it, or what its composite reads."""
@@ -173,8 +186,8 @@ class Sources:
         return made, made[int(number)].outputs[int(output or 0)]
 
 
-def _taking(base: Graph, graph: Graph) -> Graph:
-    """A run's graph on the inputs of another graph, where a pass since has given some worlds."""
+def _on_inputs_of(graph: Graph, base: Graph) -> Graph:
+    """A run's graph on the inputs of the edited one, to which a pass may have given worlds."""
     now = {port.name: port for port in graph.inputs}
     ports = [now.get(port.name, port) for port in base.inputs]
     pairs = list(zip(base.inputs, ports, strict=True))

@@ -228,10 +228,5 @@ def from_source(
         if place.value not in known:
             (place,) = (f.place for f in find(base, point.name))
         places.append(place)
-    builder = rewriter.builder()
-    others = {
-        point.value: Term(value, builder).cast(point.value.type.dtype).value
-        for point, value in zip(points, sources.places(source, places), strict=True)
-    }
-    rewriter.insert(builder.nodes)
-    return others
+    values = [point.value for point in points]
+    return dict(zip(values, sources.beside(source, places, values), strict=True))

@@ -56,12 +56,12 @@ class Linearize(Pass):
         rewriter = Rewriter(graph, "Linearize")
         sources = Sources(rewriter, graph)
         at: Point = UNEDITED if self.at is None else self.at
-        from_runs = [_in_run(sources, path, point) for point in (at, self.evaluate)]
+        from_runs = [_in_run(sources, path, point, starts) for point in (at, self.evaluate)]
         region, captured = between(graph, starts, end)
 
         def placed(point: Point | None, xs: Sequence[Term], there: Sequence[Term]) -> list[Term]:
             if point is None or isinstance(point, str):
-                return [p.cast(x.dtype) for p, x in zip(there or xs, xs, strict=True)]
+                return list(there or xs)
             places = [place_of(graph, path, start) for start in starts]
             pairs = zip(places, xs, strict=True)
             return [inline(as_graph(point, found, x), found, x) for found, x in pairs]
@@ -80,9 +80,11 @@ class Linearize(Pass):
         return rewriter.finish(must_reach=True)
 
 
-def _in_run(sources: Sources, path: str, point: Point | None) -> list[Value]:
-    """What a span starts with in a source run."""
+def _in_run(
+    sources: Sources, path: str, point: Point | None, starts: Sequence[Value]
+) -> list[Value]:
+    """What a span, which starts with these values in the graph, starts with in a source run."""
     if not isinstance(point, str):
         return []
-    starts, _ = spans_of(sources.run(point).graph, path)[path]
-    return sources.places(point, [Place(value) for value in starts])
+    there, _ = spans_of(sources.run(point).graph, path)[path]
+    return sources.beside(point, [Place(value) for value in there], starts)

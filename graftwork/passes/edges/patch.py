@@ -133,7 +133,8 @@ class Instead:
         if source is not None:
             sources = Sources(rewriter, graph)
             there = components(sources.run(source).graph).senders
-            values = sources.places(source, [Place(sender.reads) for sender in there])
+            now = [self.now.get(sender.path, sender).reads for sender in there]
+            values = sources.beside(source, [Place(sender.reads) for sender in there], now)
             self.reads = {s.path: value for s, value in zip(there, values, strict=True)}
 
     def change(self, like: Term, path: str) -> Term:

@@ -253,6 +253,8 @@ def _metric(out: Any) -> Any:
         p.IntegratedGradients(_metric, EARLY, "clean"),
         p.JVP(LATE, "embed", source="clean"),
         p.PathPatch("blocks.0.attn.z", LATE, "clean"),
+        p.EdgeAttribution(_metric, "clean"),
+        p.PatchEdges((("blocks.0.attn.result.0", "blocks.1.mlp.in"),), "clean"),
         p.Linearize("blocks.0.attn"),
         p.Linearize("blocks.0.mlp", at="clean", evaluate="clean"),
     ],
