@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
+from tests.pages import COVERAGE, alone
 from tests.zoo.examine import COMPILED, Report
 from tests.zoo.families import Family
 
-PATH = Path(__file__).parents[2] / "docs" / "coverage" / "models.md"
+PATH = COVERAGE / "models.md"
 HEAD = """# Model coverage
 
 Tiny random models of each family, converted with every axis dynamic that the model leaves dynamic,
@@ -96,14 +93,6 @@ def blocks(rows: Iterable[str]) -> tuple[int, int]:
 
 def record(name: str, family: Family, report: Report, order: Iterable[str] = ()) -> None:
     """Put a family's line into the table; lines follow `order`, or stay where they are."""
-    with _alone():
+    with alone(PATH):
         lines = {**read(), name: row(name, family, report)}
         write(lines[each] for each in (order or lines) if each in lines)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Families run in several processes, and all write one page."""
-    with (Path(tempfile.gettempdir()) / "graftwork-model-coverage.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

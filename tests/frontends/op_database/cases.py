@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -103,14 +102,6 @@ def cases(
         samples = list(enumerate(_samples(info, dtype)))
         for number, sample in _spread(samples, limit):
             yield _case(info, dtype, number, sample)
-
-
-def count(ops: Iterable[str]) -> Counter[str]:
-    """How many samples the database has of each of these operators."""
-    found: Counter[str] = Counter()
-    for info, dtype in _kinds(ops, DTYPES):
-        found[_name(info)] += len(_samples(info, dtype))
-    return found
 
 
 def _kinds(ops: Iterable[str], dtypes: Sequence[torch.dtype]) -> Iterator[tuple[Any, torch.dtype]]:

@@ -191,8 +191,9 @@ def _failure(error: Exception) -> Failed:
 
 
 def _reason(message: str) -> str:
-    """The message without what differs from one sample to the next."""
-    return re.sub(r"\s*\(from [^()]*(\([^()]*\)[^()]*)*\)", "", message).splitlines()[0][:200]
+    """The message without its place in this code, which no reader of the page has."""
+    placed = re.sub(r"\s*\(from [^()]*(\([^()]*\)[^()]*)*\)", "", message)
+    return re.sub(r" at \S+:\d+", "", placed).splitlines()[0][:200]
 
 
 def _compared(result: Any, expected: Arrays) -> Outcome:
