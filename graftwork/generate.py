@@ -32,13 +32,16 @@ def generate(
         int64 ids, (batch, seq + max_new_tokens).
 
     Raises:
-        InputError: if the graph has no `input_ids` or `logits`.
+        InputError: if the graph has no `input_ids` or `logits`, or what is given are no ids.
     """
     program = graph if isinstance(graph, Program) else compile(graph, backend)
     names = [port.name for port in program.graph.inputs]
     if "input_ids" not in names or all(p.name != "logits" for p in program.graph.outputs):
         raise InputError("generate needs a graph with the input input_ids and the output logits")
-    ids = np.asarray(input_ids, np.int64)
+    ids = np.asarray(input_ids)
+    if ids.ndim != 2 or ids.dtype.kind not in "iu":
+        raise InputError(f"token ids are integers, (batch, seq), not {ids.dtype}{list(ids.shape)}")
+    ids = ids.astype(np.int64)
     for _ in range(max_new_tokens):
         given = dict(inputs, input_ids=ids)
         if "attention_mask" in names and "attention_mask" not in inputs:

@@ -226,6 +226,19 @@ def test_a_term_has_no_truth_to_branch_on(graph: gw.Graph) -> None:
             graph.apply(p.Map("up", lambda up, holds=condition: up if holds(up) else -up))
 
 
+def test_errors_of_python_in_a_pass_are_placed_too(graph: gw.Graph) -> None:
+    with pytest.raises(PassError, match=r"'two' \(in pass Scale.*'two'.*, after Cleanup\(\)"):
+        graph.apply(p.Cleanup(), p.Scale("up", "two"))  # type: ignore[arg-type]
+    with pytest.raises(PassError, match=r"AttributeError: .*'norm'.*in pass Map") as caught:
+        graph.apply(p.Map("up", lambda up: up.norm()))
+    assert isinstance(caught.value.__cause__, AttributeError)
+
+
+def test_inputs_are_given_by_name(graph: gw.Graph) -> None:
+    with pytest.raises(InputError, match=r"program\(x=\.\.\.\)"):
+        gw.compile(graph, "numpy")(X)
+
+
 def test_an_edit_that_no_output_sees(graph: gw.Graph) -> None:
     early = graph.apply(p.Collect("up"))
     blind = early.evolve(outputs=early.outputs[1:])
@@ -289,3 +302,6 @@ def test_a_pretrained_folder_is_converted(tmp_path: Path) -> None:
     longer = gw.generate(graph, ids[:, :3], max_new_tokens=2)
     theirs = model.generate(ids[:, :3], max_new_tokens=2, do_sample=False)
     np.testing.assert_array_equal(longer, theirs.numpy())
+    for no_ids in (ids[0], ids * 0.5):
+        with pytest.raises(InputError, match=r"integers, \(batch, seq\)"):
+            gw.generate(graph, no_ids, max_new_tokens=2)

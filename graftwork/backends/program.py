@@ -11,6 +11,7 @@ from attrs import frozen
 from graftwork.backends.bounds import Lookup, lookups, require
 from graftwork.ir.array import NamedArray
 from graftwork.ir.binding import Binding, bind
+from graftwork.ir.errors import InputError
 from graftwork.ir.graph import Graph
 
 
@@ -30,13 +31,16 @@ class Program:
     execute: Callable[[Binding], Mapping[str, Any]]
     native: Any = None
 
-    def __call__(self, /, **inputs: Any) -> dict[str, NamedArray]:
-        """Run on arrays of any framework.
+    def __call__(self, /, *unnamed: Any, **inputs: Any) -> dict[str, NamedArray]:
+        """Run on arrays of any framework, each given by the name of its input.
 
         Raises:
-            InputError: if the inputs are not those that the graph takes, or are positions where
-                nothing is.
+            InputError: if the inputs are not those that the graph takes, have no names, or are
+                positions where nothing is.
         """
+        if unnamed:
+            names = ", ".join(f"{port.name}=..." for port in self.graph.inputs)
+            raise InputError(f"inputs are given by their names: program({names})")
         binding = bind(self.graph, inputs)
         require(self._lookups, binding)
         results = self.execute(binding)

@@ -208,16 +208,19 @@ def _apply_one(graph: Graph, applied: AnyPass, steps: Sequence[Step]) -> Graph:
             raise PassError(f"gave {type(after).__name__}, not a graph")
         if after is not graph:
             verify(after, since=graph)
-    except GraftworkError as error:
+    except Exception as error:
         before = f", after {', '.join(step.name for step in steps)}" if steps else ""
-        message = f"{error} (in pass {name_of(applied)}{before})"
-        raise _same_kind(error, message) from error
+        raise _placed(error, f"(in pass {name_of(applied)}{before})") from error
     return after
 
 
-def _same_kind(error: GraftworkError, message: str) -> GraftworkError:
-    """An error of the same class, so that callers can catch what they expect."""
+def _placed(error: Exception, where: str) -> GraftworkError:
+    """An error of ours that says where; of the same class, so that callers catch what they expect,
+    unless it is Python's own, as of a word that was given for a number.
+    """
+    if not isinstance(error, GraftworkError):
+        return PassError(f"{type(error).__name__}: {error} {where}")
     try:
-        return type(error)(message)
+        return type(error)(f"{error} {where}")
     except TypeError:
-        return PassError(message)
+        return PassError(f"{error} {where}")
