@@ -4,6 +4,7 @@
 """
 
 import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,12 @@ from playwright.sync_api import Browser, sync_playwright
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.register_profile("dev", derandomize=False, deadline=None, max_examples=200)
 settings.load_profile("ci")
+
+
+def pytest_runtest_setup() -> None:
+    """Every test draws the same random weights, whatever ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -229,7 +229,7 @@ class Translation:
             raise UnsupportedOpError(f"{op}: {error} (from {self.builder.origin})") from error
         except ConversionError as error:
             raise ConversionError(f"{error} (from {self.builder.origin})") from error
-        _check(call, result)
+        _check(call, result, node.meta["val"])
         self.known[node] = result
 
     def origin(self, node: torch.fx.Node) -> Origin:
@@ -305,9 +305,11 @@ def _tensors(nodes: Iterable[torch.fx.Node]) -> tuple[torch.Tensor, ...]:
     return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
 
 
-def _check(call: Call, result: Any) -> None:
-    """A rule gives what torch says that its operator gives."""
-    results = [result] if isinstance(result, Positional) else list(result)
+def _check(call: Call, result: Any, values: Any) -> None:
+    """A rule gives what torch says that its operator gives, which may be nothing at a place."""
+    if isinstance(result, Positional):
+        result, values = [result], [values]
+    results = [x for x, value in zip(result, values, strict=False) if value is not None]
     told = zip(results, call.shapes, call.dtypes, call.complexes, strict=False)
     for x, shape, dtype, of_parts in told:
         if x is None:

@@ -5,6 +5,7 @@ There is no transpose, unsqueeze or permute: a value has no order of axes to cha
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -207,7 +208,7 @@ def _infer_merge(typing: Typing, x: Type, *, axes: tuple[str, ...], into: str) -
     typing.make(into, total)
     if not axes:
         return x.with_axes((*x.axes, into))
-    return x.replacing(axes[0], (into,)).without(set(axes[1:]) - {into})
+    return x.without(axes[1:]).replacing(axes[0], (into,))
 
 
 def _evaluate_merge(at: Any, x: NamedArray, *, axes: tuple[str, ...], into: str) -> NamedArray:
@@ -234,7 +235,10 @@ def _transpose_merge(
 def _sample_merge(draw: Draw) -> Call:
     count = draw.pick(2, 1, 3, 0)
     x = draw.operand(ANY, binds=count)
-    return Call((x,), {"axes": some(draw, x, count), "into": draw.new()})
+    axes = some(draw, x, count)
+    whole = prod(draw.size(axis) for axis in axes)
+    same = [axis for axis in axes if draw.size(axis) == whole]
+    return Call((x,), {"axes": axes, "into": draw.pick(draw.new(), *same)})
 
 
 merge = define(

@@ -2,6 +2,7 @@
 
 from graftwork.frontends.torch.rules import (
     activations,
+    backward,
     bags,
     complex_numbers,
     contraction,
@@ -43,6 +44,7 @@ __all__ = [
     "Call",
     "Rule",
     "activations",
+    "backward",
     "bags",
     "complex_numbers",
     "complex_rule",

@@ -343,7 +343,8 @@ def flash_attention(
     scale: float | None = None,
 ) -> Any:
     """Attention as the default decompositions write it, and what only a backward pass reads."""
-    z = attention(call, query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
+    bound = (query, key, value, attn_mask, dropout_p, is_causal)
+    z = attention(call, *bound, scale=scale, enable_gqa=True)
     return z, None
 
 

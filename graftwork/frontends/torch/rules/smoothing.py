@@ -7,6 +7,7 @@ left out (the resampling of Pillow, which `antialias=True` follows).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from graftwork.frontends.torch.rules.creation import positions
@@ -14,9 +15,10 @@ from graftwork.frontends.torch.rules.registry import Call, rule
 from graftwork.frontends.torch.values import settled
 from graftwork.ir import ops
 from graftwork.ir.build import Term
+from graftwork.ir.dtypes import DType
 from graftwork.ir.positional import Positional, carrying
 
-_SHARPNESS = -0.5  # the parameter a of the cubic kernel of Keys 1981
+_SHARPNESS = -0.5  # of the cubic kernel
 
 
 @rule("aten._upsample_bilinear2d_aa.default", "aten._upsample_bicubic2d_aa.default")
@@ -50,15 +52,9 @@ def _weights(
     call: Call, axis: str, into: str, x: Positional, align_corners: bool, scale: float | None
 ) -> Term:
     """What each old position counts for at each new one; they sum to 1."""
-    cubic = "bicubic" in call.op
-    kernel, reach = (_cubic, 2.0) if cubic else (_hat, 1.0)
-    typing = call.builder.typing
-    with call.builder:
-        old, new = (ops.size(value=typing.size(a), dtype=x.dtype) for a in (axis, into))
-    if align_corners:
-        step = (old - 1.0) / ops.maximum(new - 1.0, 1.0)
-    else:
-        step = old / new if scale is None else call.builder.constant(1.0 / scale, x.dtype)
+    cubic_kernel = partial(cubic, sharpness=_SHARPNESS)
+    kernel, reach = (cubic_kernel, 2.0) if "bicubic" in call.op else (hat, 1.0)
+    step = step_between(call, axis, into, x.dtype, align_corners, scale)
     stretch = ops.maximum(step, 1.0)
     centre = (positions(call, into, x.dtype) + 0.5) * step
     place = positions(call, axis, x.dtype)
@@ -69,12 +65,26 @@ def _weights(
     return weights / weights.sum(axis)
 
 
-def _hat(x: Term) -> Term:
+def step_between(
+    call: Call, axis: str, into: str, dtype: DType, align_corners: bool, scale: float | None
+) -> Term:
+    """How far apart neighbours of a new grid are on the old one."""
+    typing = call.builder.typing
+    with call.builder:
+        old, new = (ops.size(value=typing.size(a), dtype=dtype) for a in (axis, into))
+    if align_corners:
+        return (old - 1.0) / ops.maximum(new - 1.0, 1.0)
+    return old / new if scale is None else call.builder.constant(1.0 / scale, dtype)
+
+
+def hat(x: Term) -> Term:
+    """The kernel of linear interpolation."""
     return ops.maximum(1.0 - ops.abs(x), 0.0)
 
 
-def _cubic(x: Term) -> Term:
-    a, far = _SHARPNESS, ops.abs(x)
+def cubic(x: Term, sharpness: float) -> Term:
+    """The cubic kernel of Keys 1981, with its parameter a."""
+    a, far = sharpness, ops.abs(x)
     near = ((a + 2) * far - (a + 3)) * far * far + 1.0
     beyond = (((far - 5.0) * far + 8.0) * far - 4.0) * a
     return ops.select(ops.lt(far, 1.0), near, ops.select(ops.lt(far, 2.0), beyond, 0.0))

@@ -143,14 +143,28 @@ def _turned(weight: Positional, transposed: bool) -> Positional:
 # --- resizing -----------------------------------------------------------------------------------
 
 
-@rule("aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec")
+@rule("aten.upsample_nearest1d.default", "aten.upsample_nearest2d.default",
+      "aten.upsample_nearest3d.default", "aten._upsample_nearest_exact1d.default",
+      "aten._upsample_nearest_exact2d.default",
+      "aten._upsample_nearest_exact3d.default")  # fmt: skip
+def upsample_nearest_to(
+    call: Call, self: Positional, output_size: Sequence[Size], *scales: float | None
+) -> Positional:
+    """Each position of a larger grid from a near one, with a factor for each dimension."""
+    factors = [scale for scale in scales if scale is not None]
+    return upsample_nearest(call, self, output_size, factors or None)
+
+
+@rule("aten.upsample_nearest1d.vec", "aten.upsample_nearest2d.vec", "aten.upsample_nearest3d.vec",
+      "aten._upsample_nearest_exact1d.vec", "aten._upsample_nearest_exact2d.vec",
+      "aten._upsample_nearest_exact3d.vec")  # fmt: skip
 def upsample_nearest(
     call: Call,
     input: Positional,
     output_size: Sequence[Size] | None,
     scale_factors: Sequence[float] | None,
 ) -> Positional:
-    """Each position of a larger grid from the nearest below."""
+    """Each position of a larger grid from the nearest below; exactly, from the nearest."""
     x = input
     for place in range(2, input.rank):
         new = 1 if call.shape[place] is None else call.shape[place]
@@ -181,6 +195,8 @@ def _resampled(call: Call, x: Positional, place: int, new: Size, scale: float | 
             ratio = ops.div(*sizes)
         else:
             ratio = call.builder.constant(scale, DType.f32)
+    if "exact" in call.op:
+        grid = grid + 0.5
     at = ops.minimum(ops.floor(grid * ratio).cast(DType.i64), last)
     term = ops.gather(x.term, at, axes=[x.dims[place]])
     return settled(Positional(term, x.with_dim(place, into).dims), _at(x, place, call))
