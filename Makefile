@@ -14,7 +14,7 @@ CHECKERS := node_modules/.package-lock.json
 test: $(MODEL) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-# Also the big sweeps, which take hours: they write the tables of docs/coverage.
+# Also the big sweeps, which take an hour and a half: they write the tables of docs/coverage.
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m all
 

@@ -204,6 +204,12 @@ def test_a_model_that_was_not_converted(use: Callable[[Any], object]) -> None:
         use(Mlp())
 
 
+def test_torchscript_has_nothing_to_trace() -> None:
+    for compiled in (torch.jit.trace(Mlp(), X), torch.jit.script(Special())):
+        with pytest.raises(InputError, match="the module or function that it was made of"):
+            gw.from_torch(compiled, X)
+
+
 def test_what_is_no_place_no_pass_no_module_and_no_position(graph: gw.Graph) -> None:
     for site in (None, 3, ["up", "down"]):
         with pytest.raises(SelectionError, match="a name or a glob"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,16 @@ def test_weights_share_memory_and_tied_ones_are_one() -> None:
     with torch.no_grad():
         model.embed.weight[3, 2] = 42.0
     assert graph.params["embed.weight"][3, 2] == 42.0
+
+
+@pytest.mark.parametrize(
+    "function", [torch.relu, lambda x: torch.relu(x), functools.partial(torch.clamp, min=0.0)]
+)
+def test_a_function_of_tensors_is_a_model(function: Callable[..., torch.Tensor]) -> None:
+    x = torch.randn(3, 4)
+    graph = convert(function, x)
+    (found,) = compile(graph)(**{graph.inputs[0].name: x.numpy()}).values()
+    np.testing.assert_array_equal(found.array, x.clamp(min=0.0))
 
 
 def test_bfloat16_weights_are_not_copied() -> None:

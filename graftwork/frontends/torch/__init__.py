@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,7 +53,12 @@ def convert(
         if args or kwargs:
             raise InputError("an exported program has its inputs already; pass no samples")
         return translate(evolve(adopt(model, axes or {}, find_rule), key=key))
-    if inspect.isroutine(model):
+    if isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
+        raise InputError(
+            "TorchScript is compiled already, and holds no Python to trace; convert the module or "
+            "function that it was made of"
+        )
+    if inspect.isroutine(model) or isinstance(model, partial):
         model = _module_of(model)
     if not isinstance(model, torch.nn.Module):
         raise InputError(
@@ -79,5 +85,9 @@ def convert(
 def _module_of(function: Callable[..., Any]) -> torch.nn.Module:
     """A module without parameters that computes a function."""
     module = torch.nn.Module()
-    module.forward = function
+    try:
+        inspect.signature(function)
+        module.forward = function
+    except ValueError:  # it is written in C, and names no arguments
+        module.forward = lambda *inputs, **options: function(*inputs, **options)
     return module
