@@ -1,7 +1,8 @@
 """Backward operators, of programs that were traced with their gradients.
 
-Such an operator is the derivative of another one, which has a rule: its graph, run backward.
-Those that take the sizes of an operand and not the operand are linear in it: zeros stand for it.
+Such an operator is the derivative of another one. Where that has a rule, its graph is run backward;
+of interpolation and of places of greatest elements the transpose is written here. Operators that
+take the sizes of an operand and not the operand are linear in it: zeros stand for it.
 """
 
 from __future__ import annotations
@@ -48,8 +49,12 @@ def _pulled(
     grad: Positional,
     still: Sequence[Positional] = (),
 ) -> list[Positional]:
-    """How much each operand, but those that stand still, moves the result of an operator, of which
-    `grad` is how much that moves something else."""
+    """The cotangents of an operator's operands, given `grad`, that of its result.
+
+    Args:
+        forward: makes the result of a call and the operands.
+        still: operands that have no cotangent, such as masks.
+    """
     operands = [carrying_axes(x) for x in (*operands, *still)]
     scratch = Builder(call.builder.typing, call.builder.origin)
     inside = [Positional(Term(Value(x.term.type), scratch), x.dims) for x in operands]
@@ -64,7 +69,7 @@ def _pulled(
     moved = back([as_carried(grad, out)])
     return [
         Positional(lifted(call.builder, 0, x.dtype).term if term is None else term, x.dims)
-        for term, x in zip(moved, operands, strict=False)
+        for term, x in zip(moved, operands[: len(moved)], strict=True)
     ]
 
 
