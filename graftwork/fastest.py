@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from graftwork.passes.sweeps.cost import cost
 
 _PRODUCTS = frozenset({"contract", "linear", "conv"})
 _FLOPS = 1e9  # so much arithmetic takes some tens of milliseconds
-_TURNS = 3
+_TURNS = 9
 _MARGIN = 0.9  # torch starts at once and ONNX Runtime after seconds, which it must make up for
 
 
@@ -83,7 +84,11 @@ def _present() -> Sequence[Engine]:
 
 
 def _measured(graph: Graph, engines: Sequence[Engine], device: str | None) -> Engine:
-    """The first engine, unless a later one beats it by some margin: each has its best of turns."""
+    """The first engine, unless a later one beats it by some margin.
+
+    Each is held to the first within a turn, and the middle of the turns counts: other work on the
+    machine slows one or the other, now and then by half.
+    """
     runs, refused = [], None
     for engine in engines:
         try:
@@ -95,8 +100,10 @@ def _measured(graph: Graph, engines: Sequence[Engine], device: str | None) -> En
         raise refused
     given = {port.name: _sample(graph, port) for port in graph.inputs}
     turns = [[_seconds(program, given) for _, program in runs] for _ in range(1 + _TURNS)]
-    best = [min(own) for own in zip(*turns[1:], strict=True)]  # the first warms up
-    return next(e for (e, _), found in zip(runs, best, strict=True) if found * _MARGIN <= min(best))
+    ratios = [[own / turn[0] for own in turn] for turn in turns[1:]]  # the first turn warms up
+    typical = [median(own) for own in zip(*ratios, strict=True)]
+    enough = min(typical) / _MARGIN
+    return next(e for (e, _), found in zip(runs, typical, strict=True) if found <= enough)
 
 
 def _seconds(program: Program, given: Mapping[str, Any]) -> float:
