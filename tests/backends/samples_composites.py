@@ -318,10 +318,12 @@ def _pools() -> list[Sample]:
             for extra in ({}, {"count_padding": True}, {"divisor": 5})
         ]
     holes = np.where(bools(2, 3, 7, 6), np.nan, image)
+    infinite = np.where(bools(2, 3, 7, 6), np.inf, np.where(bools(2, 3, 7, 6), -np.inf, image))
     plain = {**base, **cases["plain"]}
     return [
         *found,
         sample("max_pool-nan", lambda x: ops.max_pool(x, **plain), x=("b c h w", holes)),
+        sample("max_pool-infinite", lambda x: ops.max_pool(x, **plain), x=("b c h w", infinite)),
         sample("max_pool-int", lambda x: ops.max_pool(x, **plain), x=("b c h w",
                whole(2, 3, 7, 6))),
         sample("max_pool-last", lambda x: ops.max_pool(x, **plain), x=("h w c", image[0].T.copy()

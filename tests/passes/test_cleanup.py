@@ -129,6 +129,26 @@ def test_what_changes_something_stays(build, left):
     assert left in words(after)
 
 
+@pytest.mark.parametrize("rows", ["zero", "mean", "nan"])
+@pytest.mark.parametrize("axes", [(), ("b", "k")])
+def test_attention_by_a_mask_that_hides_nothing_needs_no_mask(rows, axes):
+    def build(x, sees=True):
+        q = x.split("a", b=4, c=2)
+        k = q.rename(b="k")
+        mask = x.builder.constant(sees).broadcast(*axes)
+        z = ops.attention(q, k, k.rename(c="d"), mask, over="c", key="k", masked_rows=rows)
+        return z.merge("b", "d", into="a")
+
+    graph = graph_of(build)
+    after = Cleanup()(graph)
+    verify(after)
+    np.testing.assert_array_equal(bits(after), bits(graph))
+    (node,) = (node for node in after.nodes if node.op.name == "attention")
+    assert len(node.inputs) == 3
+    hidden = Cleanup()(graph_of(lambda x: build(x, sees=False)))
+    assert [len(node.inputs) for node in hidden.nodes if node.op.name == "attention"] == [4]
+
+
 def test_constants_that_differ_in_one_bit_are_not_shared():
     graph = graph_of(lambda x: ops.concat(x * 0.0, x * -0.0, axes=["a", "a"], into="z"))
     after = ShareCommon()(graph)

@@ -103,14 +103,24 @@ def _pools(target: OnnxTarget, node: Node, kind: str) -> bool:
 
 
 def _greatest(emit: Emitter, x: onnx.Value, settings: dict[str, Any]) -> onnx.Value:
-    """The kernel does not see NaN, so windows that have one are found apart."""
+    """The kernel does not see NaN: windows that have one are found apart, if the sum of all is NaN.
+
+    Without one, the sum costs a twentieth of what finding them does.
+    """
     dtype = dtype_of_value(x)
     found = emit.op("MaxPool", x, **settings)
     if not dtype.is_float:
         return found
-    nan = emit.cast(emit.op("IsNaN", x, dtype=DType.boolean), DType.u8)
-    spoiled = emit.cast(emit.op("MaxPool", nan, **settings), DType.boolean)
-    return emit.op("Where", spoiled, emit.constant(np.nan, dtype), found)
+    whole = emit.op("ReduceSum", x, keepdims=0)
+    with emit.aside([]) as nodes:
+        nan = emit.cast(emit.op("IsNaN", x, dtype=DType.boolean), DType.u8)
+        spoiled = emit.cast(emit.op("MaxPool", nan, **settings), DType.boolean)
+        mended = emit.op("Where", spoiled, emit.constant(np.nan, dtype), found)
+        then = emit.body("some_nan", (), (mended,), nodes)
+    with emit.aside([]) as nodes:
+        other = emit.body("no_nan", (), (emit.op("Identity", found),), nodes)
+    doubtful = emit.op("IsNaN", whole, dtype=DType.boolean)
+    return emit.branch(doubtful, then, other, (dtype,))[0]
 
 
 def _max_pool(target: OnnxTarget, node: Node, operands: Operands) -> Any:

@@ -182,6 +182,16 @@ def lone_concat(sight: Sight, node: Node) -> Value | None:
     return _renamed(sight, node, axis) if alone else None
 
 
+def open_mask(sight: Sight, node: Node) -> Value | None:
+    """Attention by a mask that is true everywhere needs none."""
+    *arrays, last = node.inputs
+    known = len(arrays) == 3 and last.type.dtype is DType.boolean and _is(sight, last, True)
+    scored = arrays[0].type.axis_set | arrays[1].type.axis_set
+    if not known or not last.type.axis_set <= scored:
+        return None
+    return sight.make("attention", *arrays, **node.attrs.as_dict())
+
+
 IDENTITIES: Rules = {
     **RENAMES,
     "mul": (neutral(1, commutes=True),),
@@ -204,6 +214,7 @@ IDENTITIES: Rules = {
     "slice": (whole_slice,),
     "pad": (no_padding,),
     "concat": (lone_concat,),
+    "attention": (open_mask,),
 }
 
 
