@@ -14,12 +14,13 @@ from typing import Any
 
 from attrs import frozen
 
+from graftwork.ir.dtypes import DType
 from graftwork.ir.errors import GraftworkError, InputError, UnsupportedOpError
 from graftwork.ir.graph import Graph, Node, Region, Value
 from graftwork.ir.infer import expand
 from graftwork.ir.op import Op
 from graftwork.ir.size_values import substitute
-from graftwork.ir.sizes import Size, symbols
+from graftwork.ir.sizes import Size, bounds, symbols
 from graftwork.ir.types import AxisTable, Typing
 
 
@@ -34,6 +35,7 @@ class Laid:
 # A lowering takes the target of its own backend, which the type cannot say.
 Lowering = Callable[[Any, Node, Sequence[Laid]], "Laid | Sequence[Laid]"]
 
+_GRIDS = (4, 5)  # dimensions of images and volumes, with batch and channels
 _REGISTERED: dict[tuple[str, Op], Lowering] = {}
 
 
@@ -77,6 +79,10 @@ class Target(ABC):
     def size(self, axis: str) -> Any:
         """The extent of an axis."""
         return self.value(self.typing.size(axis))
+
+    def certain(self, axes: Iterable[str]) -> bool:
+        """Whether no axis can be empty."""
+        return all((bounds(self.typing.size(axis))[0] or 0) >= 1 for axis in axes)
 
     def lay(self, x: Laid, order: Iterable[str]) -> Any:
         """The array with its dimensions in this order, units for axes that it lacks."""
@@ -183,6 +189,30 @@ def product_order(operands: Sequence[Laid], hint: Sequence[str]) -> Sequence[Lai
     """The two operands of a product in the order that puts the last axis of the hint last."""
     a, b = operands
     return (b, a) if hint and hint[-1] in a.axes and hint[-1] not in b.axes else (a, b)
+
+
+def is_pointwise(target: Target, node: Node, x: Laid, weight: Laid) -> bool:
+    """Whether a contraction is a convolution by windows of one, which frameworks do best as one.
+
+    So it is if channels come second, and the grid of an image or volume behind them. Kernels are
+    told the extents of the weight before they run, and take no grid that is empty.
+    """
+    over, axes = node.attrs["over"], x.axes
+    if len(axes) not in _GRIDS or axes[1:2] != over or len(weight.axes) != 2:
+        return False
+    joined = over[0] in weight.axes and {*weight.axes}.isdisjoint((axes[0], *axes[2:]))
+    static = all(isinstance(target.typing.size(axis), int) for axis in weight.axes)
+    known = static and target.certain((*weight.axes, *axes[2:]))
+    return joined and known and node.output.type.dtype is DType.f32
+
+
+def pointwise_window(target: Target, x: Laid, weight: Laid) -> tuple[Any, tuple[str, ...]]:
+    """The weight of such a convolution in positional form, and the axes of its result."""
+    channels = x.axes[1]
+    made = weight.axes[1 - weight.axes.index(channels)]
+    matrix = target.lay(weight, (made, channels))
+    window = target.expand_dims(matrix, len(x.axes), range(2, len(x.axes)))
+    return window, (x.axes[0], made, *x.axes[2:])
 
 
 @frozen

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as onnx
 
-from graftwork.backends.engine import Laid, Lowering
+from graftwork.backends.engine import Laid, Lowering, is_pointwise, pointwise_window
 from graftwork.backends.onnx.lower_reduce import any_over
 from graftwork.backends.onnx.target import OnnxTarget, Operands, zipped
 from graftwork.ir import ops
@@ -24,7 +24,6 @@ from graftwork.ir.sizes import Size
 
 Axes = tuple[str, ...]
 
-_GRIDS = (4, 5)  # dimensions of images and volumes, with batch and channels
 _LEAST = {DType.f64: -1e308, DType.f32: -1e38, DType.bf16: -1e38, DType.f16: -6e4}
 
 
@@ -92,32 +91,17 @@ def product_flat(
 def _contract(target: OnnxTarget, node: Node, operands: Operands) -> Laid:
     a, b = operands
     for x, weight in ((a, b), (b, a)):
-        if _is_pointwise(target, node, x, weight):
+        if is_pointwise(target, node, x, weight):
             return _pointwise(target, x, weight)
     return product(target, a, b, node.attrs["over"])
 
 
-def _is_pointwise(target: OnnxTarget, node: Node, x: Laid, weight: Laid) -> bool:
-    """Whether this is a convolution of windows of one: channels second, and a grid behind them.
-
-    As one it needs no transposes, keeps the runtime's blocked layout, and takes in the norm and
-    the activation that follow.
-    """
-    over = node.attrs["over"]
-    fits = len(x.axes) in _GRIDS and len(weight.axes) == 2 and x.axes[1:2] == over
-    if not fits or node.output.type.dtype is not DType.f32 or over[0] not in weight.axes:
-        return False
-    static = all(isinstance(size, int) for size in target.sizes(weight.axes))
-    free = {*weight.axes, *over}.isdisjoint((x.axes[0], *x.axes[2:]))
-    return static and free and target.certain((*weight.axes, *x.axes[2:]))
-
-
 def _pointwise(target: OnnxTarget, x: Laid, weight: Laid) -> Laid:
-    place = weight.axes.index(x.axes[1])
-    made = weight.axes[1 - place]
-    matrix = target.lay(weight, (made, x.axes[1]))
-    window = target.expand_dims(matrix, len(x.axes), range(2, len(x.axes)))
-    return Laid(target.emit.op("Conv", x.array, window), (x.axes[0], made, *x.axes[2:]))
+    """It needs no transposes, keeps the runtime's blocked layout, and takes in the norm and the
+    activation that follow.
+    """
+    window, axes = pointwise_window(target, x, weight)
+    return Laid(target.emit.op("Conv", x.array, window), axes)
 
 
 def _linear(target: OnnxTarget, node: Node, operands: Operands) -> Laid:

@@ -15,7 +15,7 @@ from graftwork.ir.build import Builder, Term
 from graftwork.ir.graph import Node, Region, Value
 from graftwork.ir.op import Op
 from graftwork.ir.origin import UNKNOWN
-from graftwork.ir.sizes import Size, bounds
+from graftwork.ir.sizes import Size
 from graftwork.ir.types import AxisTable, Typing
 
 Operands = Sequence[Laid]
@@ -67,10 +67,6 @@ class OnnxTarget(Target):
     def sizes(self, axes: Iterable[str]) -> list[Size]:
         """The extents of axes, as the table has them."""
         return [self.typing.size(axis) for axis in axes]
-
-    def certain(self, axes: Iterable[str]) -> bool:
-        """Whether no axis can be empty."""
-        return all((bounds(size)[0] or 0) >= 1 for size in self.sizes(axes))
 
     def shape(self, sizes: Iterable[Size]) -> onnx.Value:
         """Sizes as a vector."""
